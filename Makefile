@@ -1,0 +1,47 @@
+# make demo   environment and the main job on embedded data
+# make test   environment and every test
+# make lint   style, types of names, one-way imports
+# make lock   new lock files after a change of pyproject.toml
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALLED := $(VENV)/.installed
+FFCV := $(VENV)/.ffcv
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: env demo test lint lock clean
+
+env: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PrivImage needs Python 3.11 or newer; give it as make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip install --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/privimage run demo
+
+test: $(INSTALLED) $(FFCV)
+	$(BIN)/python -m pytest
+
+# FFCV compiles against OpenCV and libjpeg-turbo. Where they cannot be had, its tests skip and say so.
+$(FFCV): $(INSTALLED) requirements-ffcv.lock tests/install_ffcv.sh
+	@sh tests/install_ffcv.sh $(UV) $(BIN)/python
+	@touch $@
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+lock: $(INSTALLED)
+	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra dev --extra ffcv --constraint requirements.lock pyproject.toml --output-file requirements-ffcv.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

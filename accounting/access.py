@@ -1,0 +1,98 @@
+"""What code that touches sensitive data gets its randomness from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from accounting.keystream import derive
+from accounting.mechanisms import Mechanism
+from accounting.run_key import RunKey
+from accounting.secret import Secret
+
+LEDGER_ONLY = object()  # shown by the ledger when it grants access
+
+
+class PrivacyError(RuntimeError):
+    """Code asked for more than the ledger was charged with: a bug, never a user's mistake."""
+
+
+class Charge(Protocol):
+    """The ledger's side of an access: one reserved mechanism."""
+
+    @property
+    def head(self) -> str: ...
+
+    def published(self) -> int: ...
+
+    def progress(self, step: int) -> None: ...
+
+
+class PrivateAccess(Secret):
+    """One start of a mechanism that has been entered in the ledger; made by `Ledger.reserve` alone.
+
+    Steps are numbered 0..mechanism.steps-1, and the noise of a step belongs to exactly one sum. The Poisson draw, the
+    noise and the loss's own draws come from three separate streams. A new generation begins with every start, so that
+    a step that is run again meets fresh randomness (one generation alone under an insecure key).
+    """
+
+    def __init__(
+        self,
+        token: object,
+        *,
+        mechanism: Mechanism,
+        generation: int,
+        run_key: RunKey,
+        stream: str,
+        charge: Charge,
+    ) -> None:
+        if token is not LEDGER_ONLY:
+            raise PrivacyError("private access is granted by Ledger.reserve, which charges the budget first")
+        self.mechanism = mechanism
+        self.generation = generation
+        self.insecure = run_key.insecure
+        self._charge = charge
+        self._streams = {
+            purpose: derive(
+                run_key, stage_fingerprint=stream, mechanism=mechanism, generation=generation, purpose=purpose
+            )
+            for purpose in ("poisson", "noise", "loss")
+        }
+
+    def sample(self, step: int, n: int) -> np.ndarray:
+        """int64 indices, ascending, of the records of `step`: each of range(n) with probability `sampling_rate`.
+
+        The whole logical batch, the same on every rank. How many there are is sensitive.
+        """
+        uniforms = self._streams["poisson"].uniforms(self._checked(step), n)
+        return np.flatnonzero(uniforms < self.mechanism.sampling_rate).astype(np.int64, copy=False)
+
+    def noise(self, step: int, count: int) -> np.ndarray:
+        """float64 [count] normals with std noise_multiplier * sensitivity, to be added once to the sum of `step`."""
+        scale = self.mechanism.noise_multiplier * self.mechanism.sensitivity
+        return scale * self._streams["noise"].normals(self._checked(step), count)
+
+    def seed(self, step: int, rank: int = 0) -> int:
+        """63-bit seed of the loss's own draws (diffusion times, label dropout, latents), another for each rank."""
+        return self._streams["loss"].seed(self._checked(step), rank)
+
+    def published(self) -> int:
+        """How many steps of this charge are known to be done and durable (0: none)."""
+        return self._charge.published()
+
+    def progress(self, step: int) -> None:
+        """Record that `step` steps are done and durable."""
+        self._charge.progress(step)
+
+    @property
+    def ledger_head(self) -> str:
+        """The hash of the ledger's last line, for a checkpoint to keep."""
+        return self._charge.head
+
+    def _checked(self, step: int) -> int:
+        if not 0 <= step < self.mechanism.steps:
+            raise PrivacyError(
+                f"{self.mechanism.name}: step {step} is outside the charged 0..{self.mechanism.steps - 1}"
+            )
+        return step

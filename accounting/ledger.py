@@ -1,0 +1,231 @@
+"""The ledger of a run: every private access is charged here, durably, before it happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from accounting import composition
+from accounting.access import LEDGER_ONLY, PrivacyError, PrivateAccess
+from accounting.chain import Chain, LedgerError
+from accounting.mechanisms import Mechanism, mechanism_from_dict
+from accounting.run_key import RunKey
+from configs.errors import UserError
+
+__all__ = ["Ledger", "LedgerError"]
+
+_TERMS = ("epsilon", "delta", "n", "accountant", "insecure")
+_SLACK = 1 + 1e-9  # two ways of adding the same floats
+
+
+class Ledger:
+    """What a run may spend and what it has been charged with; one process writes at a time.
+
+    Whole mechanisms are charged, however many of their steps are run, so that neither a crash nor a resume changes
+    epsilon. Lines: open, reserve, start, progress, inherit, note. Holds no sensitive data and may be published.
+    """
+
+    def __init__(self, chain: Chain, *, writable: bool) -> None:
+        self._chain = chain
+        self._writable = writable
+        self._check_meaning()
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, epsilon: float, delta: float, n: int, accountant: str, insecure: bool = False
+    ) -> Ledger:
+        """The ledger in `path`, created where there is none, verified where there is.
+
+        Raises LedgerError where it is damaged or was opened on other terms.
+        """
+        path = Path(path)
+        terms = dict(zip(_TERMS, (float(epsilon), float(delta), int(n), accountant, bool(insecure)), strict=True))
+        chain = Chain.read(path, repair=True) if path.exists() else Chain.create(path)
+        if not chain.entries:
+            # A new ledger beside an old key must not meet the old noise again, unless repeating it is the point.
+            nonce = "insecure" if insecure else os.urandom(16).hex()
+            chain.append("open", format=1, nonce=nonce, **terms)
+        ledger = cls(chain, writable=True)
+        differ = [f"{k} {ledger.terms[k]} (now {terms[k]})" for k in _TERMS if ledger.terms[k] != terms[k]]
+        if differ:
+            raise LedgerError(
+                f"{path}: this run's ledger was opened with {', '.join(differ)}. What was promised cannot change: go "
+                "back to those values, or start a new run under another run.name."
+            )
+        return ledger
+
+    @classmethod
+    def read(cls, path: str | Path) -> Ledger:
+        """The verified ledger in `path`, to look at; LedgerError where it is missing, empty or damaged."""
+        chain = Chain.read(Path(path), repair=False)
+        if not chain.entries:
+            raise LedgerError(f"{path}: the ledger is empty: this run has not begun")
+        return cls(chain, writable=False)
+
+    @property
+    def entries(self) -> tuple[dict[str, Any], ...]:
+        """All lines in order."""
+        return tuple(self._chain.entries)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """Target epsilon, delta, n, accountant and whether the key is insecure."""
+        return {k: self._chain.entries[0][k] for k in _TERMS}
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return self._chain.head
+
+    def contains(self, head: str) -> bool:
+        """Whether some line has this hash."""
+        return any(entry["hash"] == head for entry in self._chain.entries)
+
+    def require(self, head: str) -> None:
+        """LedgerError unless some line has this hash, which a checkpoint saw."""
+        if not self.contains(head):
+            raise LedgerError(
+                f"{self._chain.path}: a checkpoint of this run knows of a ledger line ({head[:12]}…) that is not here: "
+                "the ledger was shortened or replaced. Restore it from a backup, or start a new run (run.name)."
+            )
+
+    def reserve(self, mechanism: Mechanism, *, stage: str, fingerprint: str, run_key: RunKey) -> PrivateAccess:
+        """Charge a mechanism (once for the same stage, fingerprint and parameters) and start a new generation of it.
+
+        Both are on the disk before the access is returned. Raises LedgerError where the composed epsilon would exceed
+        the target, and then nothing is entered.
+        """
+        if run_key.insecure != self.terms["insecure"]:
+            raise LedgerError(
+                f"{self._chain.path}: the ledger and the run key do not agree whether the key is insecure"
+            )
+        wanted = {"stage": stage, "fingerprint": fingerprint, "mechanism": mechanism.to_dict()}
+        charge = self._find("reserve", wanted)
+        if charge is None:
+            self._check_room(mechanism)
+            charge = self._append("reserve", **wanted)["index"]
+        started = sum(e["kind"] == "start" and e["charge"] == charge for e in self._chain.entries)
+        generation = 0 if run_key.insecure else started + 1
+        self._append("start", charge=charge, generation=generation)
+        return PrivateAccess(
+            LEDGER_ONLY,
+            mechanism=mechanism,
+            generation=generation,
+            run_key=run_key,
+            stream=json.dumps([self._chain.entries[0]["nonce"], stage, fingerprint]),
+            charge=_Charge(self, charge),
+        )
+
+    def inherit(self, mechanism: Mechanism, *, source: str) -> None:
+        """Charge what a cached private result cost (once for the same source); LedgerError where it would overspend."""
+        wanted = {"mechanism": mechanism.to_dict(), "source": source}
+        if self._find("inherit", wanted) is None:
+            self._check_room(mechanism)
+            self._append("inherit", **wanted)
+
+    def note(self, text: str) -> None:
+        """Record something that costs nothing, such as that the run key was destroyed."""
+        self._append("note", text=text)
+
+    def progress(self, mechanism_name: str, step: int) -> None:
+        """Record that `step` steps of the last started mechanism of that name are done and durable."""
+        _Charge(self, self._latest(mechanism_name)).progress(step)
+
+    def published(self, mechanism_name: str) -> int:
+        """The greatest progress of the last started mechanism of that name (0: none)."""
+        return _Charge(self, self._latest(mechanism_name)).published()
+
+    def mechanisms(self) -> list[Mechanism]:
+        """Every mechanism charged, as a whole, in the order of the charges."""
+        charges = (e for e in self._chain.entries if e["kind"] in ("reserve", "inherit"))
+        return [mechanism_from_dict(e["mechanism"]) for e in charges]
+
+    def epsilon(self, accountant: str | None = None) -> float:
+        """The composed epsilon of all charges, under the ledger's accountant unless another is named."""
+        return composition.epsilon(self.mechanisms(), self.terms["delta"], accountant or self.terms["accountant"])
+
+    def _check_room(self, mechanism: Mechanism) -> None:
+        charged = self.mechanisms()
+        terms = self.terms
+        total = composition.epsilon([*charged, mechanism], terms["delta"], terms["accountant"])
+        if total > terms["epsilon"] * _SLACK:
+            so_far = ", ".join(m.name for m in charged) or "nothing"
+            raise LedgerError(
+                f"{self._chain.path}: {mechanism.name} would bring epsilon to {total:.6g}, above the target "
+                f"{terms['epsilon']:g} at delta {terms['delta']:.3g} ({terms['accountant']}). Charged already: "
+                f"{so_far} (epsilon {self.epsilon():.6g}); charges are never taken back. Start a new run (run.name)."
+            )
+
+    def _append(self, kind: str, **payload: Any) -> dict[str, Any]:
+        if not self._writable:
+            raise LedgerError(f"{self._chain.path}: the ledger was opened for reading only")
+        return self._chain.append(kind, **payload)
+
+    def _find(self, kind: str, payload: dict[str, Any]) -> int | None:
+        """The index of the line of that kind and payload."""
+        for entry in self._chain.entries:
+            if entry["kind"] == kind and all(entry[k] == v for k, v in payload.items()):
+                return entry["index"]
+        return None
+
+    def _latest(self, mechanism_name: str) -> int:
+        for entry in reversed(self._chain.entries):
+            if entry["kind"] == "start":
+                charge = entry["charge"]
+                if self._chain.entries[charge]["mechanism"]["name"] == mechanism_name:
+                    return charge
+        raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
+
+    def _check_meaning(self) -> None:
+        """Refuse lines whose chain holds but which this version cannot act on."""
+        for entry in self._chain.entries:
+            try:
+                if (entry["index"] == 0) != (entry["kind"] == "open"):
+                    raise UserError("only the first line opens a ledger")
+                _REQUIRED[entry["kind"]](self._chain.entries, entry)
+            except (KeyError, TypeError, IndexError, UserError) as error:
+                raise LedgerError(
+                    f"{self._chain.path}, line {entry['index'] + 1}: an entry of kind {entry['kind']!r} that this "
+                    f"version cannot read ({error}). Use the version that wrote it, or start a new run."
+                ) from error
+
+
+class _Charge:
+    """One reserved mechanism, as its `PrivateAccess` sees the ledger."""
+
+    def __init__(self, ledger: Ledger, index: int) -> None:
+        self._ledger = ledger
+        self._index = index
+
+    @property
+    def head(self) -> str:
+        return self._ledger.head
+
+    def published(self) -> int:
+        lines = (e for e in self._ledger.entries if e["kind"] == "progress" and e["charge"] == self._index)
+        return max((e["step"] for e in lines), default=0)
+
+    def progress(self, step: int) -> None:
+        mechanism = self._ledger.entries[self._index]["mechanism"]
+        steps = mechanism_from_dict(mechanism).steps
+        if not 0 <= step <= steps:
+            raise PrivacyError(f"{mechanism['name']}: progress {step} is outside 0..{steps}")
+        self._ledger._append("progress", charge=self._index, name=mechanism["name"], step=int(step))
+
+
+def _is_charge(entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+    if not 0 < entry["charge"] < entry["index"] or entries[entry["charge"]]["kind"] != "reserve":
+        raise UserError("it belongs to no reserved mechanism")
+
+
+# What a line of each kind must hold; KeyError and the like where it does not.
+_REQUIRED = {
+    "open": lambda entries, entry: [entry[k] for k in (*_TERMS, "nonce")],
+    "reserve": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["stage"], entry["fingerprint"]),
+    "inherit": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["source"]),
+    "start": lambda entries, entry: (_is_charge(entries, entry), entry["generation"]),
+    "progress": lambda entries, entry: (_is_charge(entries, entry), int(entry["step"])),
+    "note": lambda entries, entry: entry["text"],
+}

@@ -1,0 +1,140 @@
+"""The budget of a run, fixed before any data is read: which mechanisms, how much noise, what is left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from accounting.calibration import calibrate_noise_multiplier
+from accounting.composition import alone, epsilon, shares
+from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
+from configs.errors import UserError
+
+SEMANTIC_QUERY = "semantic query"
+DP_SGD = "dp-sgd"
+
+
+def default_delta(n: int) -> float:
+    """delta = 1 / (n ln n) for n public-by-declaration records; UserError where n < 3 (then delta would be >= 1/n)."""
+    if n < 3:
+        raise UserError(
+            f"sensitive: {n} records are too few for a guarantee: with delta below 1/n at least 3 are needed"
+        )
+    return 1 / (n * math.log(n))
+
+
+def check_budget(epsilon: float, delta: float, n: int) -> list[str]:
+    """Warnings about a budget; UserError for an impossible one (epsilon <= 0, delta outside (0, 1/n))."""
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise UserError(f"privacy.epsilon must be a number > 0, got {epsilon:g}")
+    if n < 1:
+        raise UserError(f"sensitive: a guarantee needs records, got n = {n}")
+    if not (math.isfinite(delta) and delta > 0):
+        raise UserError(f"privacy.delta must be a number > 0, got {delta:g}")
+    if delta >= 1 / n:
+        raise UserError(
+            f"privacy.delta={delta:.3g} is not below 1/n = {1 / n:.3g} (n = {n}): releasing a random record outright "
+            f"would satisfy it. Leave it out for 1/(n ln n), or set it below {1 / (10 * n):.1g}."
+        )
+    if delta > 1 / (10 * n):
+        return [f"privacy.delta={delta:.3g} is above 1/(10 n) = {1 / (10 * n):.3g} (n = {n}): a weak guarantee"]
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetPlan:
+    """Everything that a run will spend. n records, target epsilon at delta; `mechanisms` in order of use.
+
+    Holds public constants alone (n is public by declaration).
+    """
+
+    n: int
+    epsilon: float
+    delta: float
+    accountant: str
+    mechanisms: tuple[Mechanism, ...]
+
+    def composed(self, accountant: str | None = None) -> float:
+        """Epsilon of all mechanisms together under "rdp" or "prv" (the plan's own accountant unless given)."""
+        return epsilon(self.mechanisms, self.delta, accountant or self.accountant)
+
+    @property
+    def remaining(self) -> float:
+        """What the plan leaves of the target, under its own accountant."""
+        return self.epsilon - self.composed()
+
+    def mechanism(self, name: str) -> Mechanism:
+        """The planned mechanism of that name; KeyError where there is none."""
+        return {m.name: m for m in self.mechanisms}[name]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A table row for each mechanism; `epsilon_alone` is its own best statement, `share` its part of the RDP."""
+        parts = shares(self.mechanisms, self.delta)
+        return [
+            {
+                "name": m.name,
+                "kind": m.kind,
+                "sensitivity": m.sensitivity,
+                "noise_multiplier": m.noise_multiplier,
+                "sampling_rate": m.sampling_rate,
+                "steps": m.steps,
+                "epsilon_alone": alone(m, self.delta),
+                "share": share,
+            }
+            for m, share in zip(self.mechanisms, parts, strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without loss."""
+        return {
+            "n": self.n,
+            "epsilon": self.epsilon,
+            "delta": self.delta,
+            "accountant": self.accountant,
+            "mechanisms": [m.to_dict() for m in self.mechanisms],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BudgetPlan:
+        """The plan that `to_dict` described; UserError where a mechanism is none."""
+        mechanisms = tuple(mechanism_from_dict(m) for m in values["mechanisms"])
+        return cls(**{**values, "mechanisms": mechanisms})
+
+
+def plan_budget(
+    *,
+    n: int,
+    epsilon: float,
+    delta: float,
+    accountant: str,
+    query: GaussianQuery | None,
+    steps: int,
+    expected_batch: float,
+    clip_norm: float,
+) -> BudgetPlan:
+    """The plan of a run with a semantic query (or none) and `steps` DP-SGD steps of expected batch q n.
+
+    The DP-SGD noise multiplier is the smallest that the query leaves room for. Raises UserError for an impossible
+    budget or batch, BudgetError where the query alone exceeds epsilon. Opens no data: n is public by declaration.
+    """
+    check_budget(epsilon, delta, n)
+    if not 0 < expected_batch <= n:
+        raise UserError(
+            f"finetune.batch_size={expected_batch:g} is not in (0, n] with n = {n} sensitive records: the sampling "
+            f"rate batch_size / n must be in (0, 1]. Set finetune.batch_size to at most {n}."
+        )
+    others = () if query is None else (query,)
+    rate = expected_batch / n
+    noise_multiplier = calibrate_noise_multiplier(
+        others=others, sampling_rate=rate, steps=steps, epsilon=epsilon, delta=delta, accountant=accountant
+    )
+    training = SampledGaussian(
+        name=DP_SGD,
+        noise_multiplier=noise_multiplier,
+        sampling_rate=rate,
+        steps=steps,
+        sensitivity=clip_norm,
+    )
+    return BudgetPlan(n=n, epsilon=epsilon, delta=delta, accountant=accountant, mechanisms=(*others, training))

@@ -1,0 +1,135 @@
+"""The 256-bit key that all randomness of a run's private steps hangs on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from accounting.secret import Secret
+from configs.errors import UserError
+
+SIZE = 32  # bytes
+
+
+class RunKey(Secret):
+    """The run key; stream keys are derived from it and it is handed to nobody.
+
+    insecure: whether it is a fixed key for tests, which makes every output NOT PRIVATE.
+    """
+
+    def __init__(self, secret: bytes, *, insecure: bool) -> None:
+        if len(secret) != SIZE:
+            raise ValueError(f"a run key has {SIZE} bytes, got {len(secret)}")
+        self._secret = secret
+        self.insecure = insecure
+
+    @classmethod
+    def create_or_load(cls, path: str | Path, insecure_hex: str | None = None) -> RunKey:
+        """The key in `path`, made by the operating system's generator where there is none; mode 0600.
+
+        insecure_hex: 64 hexadecimal digits to use instead; nothing is written then. A file that is shorter than a key
+        or all zeros was never in use, or was being destroyed, and is made anew. UserError for a file that others may
+        read, a link, or what is no key.
+        """
+        if insecure_hex is not None:
+            return cls(_parse(insecure_hex), insecure=True)
+        path = Path(path)
+        try:
+            secret = _load(path)
+            if secret is None:
+                path.unlink(missing_ok=True)
+                _create(path)
+                secret = _load(path)
+        except OSError as error:
+            raise UserError(
+                f"{path}: the run key cannot be used ({error.strerror}); see to the folder's rights"
+            ) from error
+        if secret is None:
+            raise UserError(f"{path}: the run key changed while it was read; is a second process on this run?")
+        return cls(secret, insecure=False)
+
+    def derive(self, info: bytes) -> bytes:
+        """32 bytes for the purpose that `info` names: HKDF-SHA256 (RFC 5869) without salt."""
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._secret)
+
+    @staticmethod
+    def destroy(path: str | Path) -> None:
+        """Overwrite the key with zeros and remove it; nothing happens where there is none.
+
+        Best effort: a journalling or copy-on-write file system, a snapshot or an SSD may keep the old block.
+        """
+        path = Path(path)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UserError(f"{path}: the run key cannot be destroyed ({error.strerror}); remove it by hand") from error
+        try:
+            os.write(descriptor, bytes(max(SIZE, os.fstat(descriptor).st_size)))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        path.unlink()
+        sync_directory(path.parent)
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the creation, renaming or removal of a file in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some network file systems refuse to sync a folder; the files in them are synced on their own.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _parse(digits: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", digits):
+        raise UserError(
+            f"privacy.insecure_key must be 64 hexadecimal digits, got {len(digits)} characters. "
+            "It is for tests alone; leave it out for a private run."
+        )
+    return bytes.fromhex(digits)
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask says
+        os.write(descriptor, os.urandom(SIZE))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+
+
+def _load(path: Path) -> bytes | None:
+    """The key in `path`; None where there is no file or an unfinished or zeroed one."""
+    if path.is_symlink():
+        raise UserError(f"{path}: the run key is a symbolic link, which is refused; remove the link")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & 0o077:
+            raise UserError(
+                f"{path}: the run key can be read by others (mode {mode:04o}), so its noise may be known to them. "
+                "Start a new run, or, if you are sure that nobody read it, run chmod 600 on it."
+            )
+        secret = os.read(descriptor, SIZE + 1)
+    finally:
+        os.close(descriptor)
+    if len(secret) > SIZE:
+        raise UserError(f"{path}: this is not a run key ({SIZE} bytes); restore it or start a new run")
+    return secret if len(secret) == SIZE and any(secret) else None

@@ -1,0 +1,65 @@
+"""Configuration keys: a dataclass field that carries its help text and the range of values it allows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def key(
+    default: Any,
+    help: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    choices: Sequence[Any] | None = None,
+) -> Any:
+    """A configuration key with its default, one line of help and, for numbers, an open or closed range."""
+    limits = {"above": above, "at_least": at_least, "below": below, "at_most": at_most}
+    metadata = {"help": help, "limits": {k: v for k, v in limits.items() if v is not None}, "choices": choices}
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def section(kind: type, help: str) -> Any:
+    """A nested group of keys."""
+    return dataclasses.field(default_factory=kind, metadata={"help": help})
+
+
+def component(registry: str, default: str, help: str) -> Any:
+    """A part picked by its `name` from the registry of that kind; the name decides which keys it has."""
+    return dataclasses.field(
+        default_factory=lambda: {"name": default}, metadata={"help": help, "registry": registry, "default": default}
+    )
+
+
+def allowed(metadata: Any) -> str:
+    """The range of a key in words, or '' where any value of its type will do."""
+    if metadata.get("choices"):
+        return "one of " + ", ".join(map(str, metadata["choices"]))
+    words = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
+    return " and ".join(f"{words[name]} {limit:g}" for name, limit in metadata.get("limits", {}).items())
+
+
+def within(value: Any, metadata: Any) -> bool:
+    """Whether a value lies in the range of its key; NaN and infinity lie in none."""
+    if value is None:
+        return True
+    if metadata.get("choices") and value not in metadata["choices"]:
+        return False
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return True
+    if not math.isfinite(value):
+        return False
+    limits = metadata.get("limits", {})
+    return (
+        value > limits.get("above", -math.inf)
+        and value >= limits.get("at_least", -math.inf)
+        and value < limits.get("below", math.inf)
+        and value <= limits.get("at_most", math.inf)
+    )

@@ -1,0 +1,62 @@
+"""Durable files: a reader sees the old content or the new, never a part of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from configs.errors import UserError
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+    """Write a file beside `path`, flush it to the disk, then put it in place of `path`.
+
+    write: is given the open binary file. Raises UserError where the disk is full or may not be written; whatever stood
+    at `path` before is still there then.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def atomic_text(path: Path, text: str) -> None:
+    """Write a text file durably and as a whole."""
+    atomic_write(path, lambda file: file.write(text.encode()) and None)
+
+
+def atomic_json(path: Path, value: Any) -> None:
+    """Write a JSON file durably and as a whole."""
+    atomic_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """The message for a file that could not be written."""
+    return UserError(
+        f"cannot write '{path}': {error.strerror or error}. Nothing finished so far is lost; free some space or mend the "
+        "permissions, then give the same command again."
+    )

@@ -1,0 +1,122 @@
+"""The core schema of a run: every key that is not a registered component's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from configs.fields import component, key, section
+
+
+@dataclass
+class Run:
+    name: str = key("", "name of the run's folder; the experiment's name unless given")
+    root: str = key("runs", "folder that holds all runs")
+    seed: int = key(0, "seed of everything public (never of a private step)", at_least=0)
+
+
+@dataclass
+class Privacy:
+    epsilon: float = key(10.0, "privacy budget of the whole run", above=0)
+    delta: Optional[float] = key(None, "failure probability; 1 / (n ln n) unless given", above=0, below=1)
+    accountant: str = key("rdp", "composition the noise is calibrated with", choices=("rdp", "prv"))
+    insecure_key: Optional[str] = key(
+        None, "fixed key (64 hexadecimal digits) for repeatable tests; marks every output NOT PRIVATE"
+    )
+
+
+@dataclass
+class Image:
+    resolution: int = key(32, "height and width of every image, in pixels", at_least=4)
+    channels: int = key(3, "1 for grayscale, 3 for colour", choices=(1, 3))
+
+
+@dataclass
+class Classifier:
+    network: Any = component("classifier", "resnet", "the semantic classifier's network")
+    steps: int = key(1000, "optimiser steps on the public set", at_least=1)
+    batch_size: int = key(256, "public images a step", at_least=2)
+    learning_rate: float = key(0.01, "peak of the one-cycle cosine schedule", above=0)
+    weight_decay: float = key(5e-4, "decoupled weight decay", at_least=0)
+    validation_fraction: float = key(0.05, "share of the public set kept for validation", above=0, below=1)
+    validate_every: int = key(100, "steps between two validations", at_least=1)
+
+
+@dataclass
+class Query:
+    semantics: int = key(5, "k1: semantics each sensitive image votes for", at_least=1)
+    noise_multiplier: float = key(10.0, "sigma_1: noise std over the L2 sensitivity sqrt(k1)", above=0)
+    per_category: bool = key(True, "one histogram a sensitive category (false: one for all, unconditional)")
+
+
+@dataclass
+class Selection:
+    semantics: Optional[int] = key(
+        None, "k2: public categories kept per sensitive category; k1 unless given", at_least=1
+    )
+
+
+@dataclass
+class Pretrain:
+    steps: int = key(1000, "optimiser steps on the selected public images", at_least=1)
+    batch_size: int = key(256, "public images a step", at_least=1)
+    learning_rate: float = key(1e-3, "peak learning rate of Adam", above=0)
+    ema_decay: float = key(0.999, "decay of the exponential moving average of the weights", at_least=0, below=1)
+
+
+@dataclass
+class Finetune:
+    steps: int = key(100, "T: DP-SGD steps, all of them charged", at_least=1)
+    batch_size: int = key(256, "expected logical batch q n; the sampling rate is this over n", at_least=1)
+    learning_rate: float = key(1e-3, "learning rate of Adam", above=0)
+    clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
+    ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)
+    engine: str = key("opacus", "how per-record gradients are clipped and summed", choices=("opacus",))
+    micro_batch: int = key(32, "records whose gradients are held at once; changes memory, never the result", at_least=1)
+
+
+@dataclass
+class Synthesize:
+    count: int = key(5000, "synthetic images to release", at_least=1)
+    batch_size: int = key(500, "images sampled at once", at_least=1)
+
+
+@dataclass
+class Evaluate:
+    classifiers: list[str] = key(["lr", "mlp", "cnn"], "classifiers trained on the synthetic images")
+    holdout_fraction: float = key(0.1, "share of the synthetic images that chooses a classifier", above=0, below=1)
+    inception_weights: Optional[str] = key(None, "pytorch-fid's Inception weights (.pth); FID is left out without")
+    download: bool = key(False, "fetch the Inception weights if no file is given")
+    word_vectors: Optional[str] = key(None, "GloVe vectors (.txt) for SDS; the classifier's own embeddings without")
+
+
+@dataclass
+class Launch:
+    accelerator: str = key("auto", "where to train", choices=("auto", "cpu", "cuda"))
+    threads: int = key(0, "CPU threads; 0: all cores", at_least=0)
+    checkpoint_minutes: float = key(5.0, "minutes between two checkpoints of a training stage", at_least=0)
+
+
+@dataclass
+class Experiment:
+    """One run from data to report. The order of the keys is the order of the work."""
+
+    method: str = key("privimage_d", "overlay from configs/methods")
+    stages: list[str] = key(
+        ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"],
+        "the stages of the run, in order",
+    )
+    run: Run = section(Run, "where the run lives")
+    privacy: Privacy = section(Privacy, "the guarantee")
+    image: Image = section(Image, "shape of all images")
+    sensitive: Any = component("source", "digits", "the images to protect")
+    public: Any = component("source", "glyphs", "the images to learn from first")
+    classifier: Classifier = section(Classifier, "semantic query function: training")
+    query: Query = section(Query, "semantic query (private)")
+    selection: Selection = section(Selection, "selection of public categories")
+    generator: Any = component("generator", "diffusion", "the model that is released")
+    pretrain: Pretrain = section(Pretrain, "pre-training on the selection (public)")
+    finetune: Finetune = section(Finetune, "fine-tuning with DP-SGD (private)")
+    synthesize: Synthesize = section(Synthesize, "sampling")
+    evaluate: Evaluate = section(Evaluate, "scores, not covered by the guarantee")
+    launch: Launch = section(Launch, "machine and process settings; never part of the result")

@@ -1,0 +1,1 @@
+"""Images in: sources, stored image sets, Poisson sampling and batches for training."""

@@ -1,0 +1,80 @@
+"""Listing a folder with one sub-folder of image files per category."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from configs.errors import UserError
+
+NAMED = 5  # names that a message gives
+
+
+def existing(path: str, key_name: str) -> Path:
+    """The folder that a key names; UserError if it is not there."""
+    if not path or not Path(path).is_dir():
+        problem = f"no folder at '{path}'" if path else "not given"
+        raise UserError(
+            f"{key_name}: {problem}. Give a folder with one sub-folder per category (see docs/your-data.md), or use "
+            "name=digits to try the embedded data."
+        )
+    return Path(path)
+
+
+def categories(root: Path, key_name: str) -> tuple[str, ...]:
+    """Names of the sub-folders, sorted, hidden ones left out; UserError if there are none."""
+    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise UserError(f"{key_name}: '{root}' has no sub-folder. Put the images of each category into one of its own.")
+    return tuple(names)
+
+
+def image_files(root: Path, key_name: str) -> list[str]:
+    """Image files of every category as sorted paths relative to the root ('category/.../file'); opens none.
+
+    Hidden files and folders are passed over; other files are warned about. UserError for a category without images.
+    """
+    found: list[str] = []
+    others = [entry.name for entry in os.scandir(root) if entry.is_file() and not entry.name.startswith(".")]
+    for category in categories(root, key_name):
+        before = len(found)
+        for folder, folders, files in os.walk(root / category):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in files:
+                if not name.startswith("."):
+                    relative = Path(folder, name).relative_to(root).as_posix()
+                    (found if Path(name).suffix.lower() in readable_extensions() else others).append(relative)
+        if len(found) == before:
+            raise UserError(
+                f"{key_name}: category '{category}' has no images (looked in '{root / category}'). Put its images "
+                "there, or remove the sub-folder."
+            )
+    if others:
+        warnings.warn(f"{key_name}: passed over files that are not images: {named(sorted(others))}", stacklevel=2)
+    return sorted(found)
+
+
+def falls_to_testing(relative_path: str, fraction: float) -> bool:
+    """Whether a file belongs to the test split: a function of its name alone.
+
+    Adding or removing a record therefore never moves another one from one split to the other.
+    """
+    digest = hashlib.sha256(relative_path.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def named(names: list[str]) -> str:
+    """The first few names in quotes."""
+    more = ", and more" if len(names) > NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
+
+
+@cache
+def readable_extensions() -> frozenset[str]:
+    """Extensions, in small letters, of the formats that Pillow can open."""
+    return frozenset(end for end, kind in Pillow.registered_extensions().items() if kind in Pillow.OPEN)

@@ -1,0 +1,103 @@
+"""The one representation of labelled images, in memory or memory-mapped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from configs.errors import UserError
+
+FILES = ("images.npy", "labels.npy", "class_names.json")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images of one shape.
+
+    images: uint8 [N, C, H, W], C 1 or 3, in 0..255 (may be memory-mapped); labels: int64 [N], indices into
+    class_names, which are distinct. Raises ValueError for anything else.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
+            raise ValueError(f"images must be uint8 [N, 1 or 3, H, W], not {self.images.dtype} {self.images.shape}")
+        if self.labels.dtype != np.int64 or self.labels.shape != (len(self.images),):
+            raise ValueError(f"labels must be int64 [{len(self.images)}], not {self.labels.dtype} {self.labels.shape}")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("class names must be distinct")
+        if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
+            raise ValueError(f"labels must lie in 0..{len(self.class_names) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: np.ndarray | Sequence[int]) -> ImageSet:
+        """The images at these indices (int [M]) in that order, with the same class names."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return ImageSet(self.images[chosen], self.labels[chosen], self.class_names)
+
+    def of_class(self, label: int) -> ImageSet:
+        """The images of one class, with the same class names."""
+        return self.subset(np.flatnonzero(self.labels == label))
+
+    def relabel(self, mapping: Mapping[int, int], class_names: Sequence[str]) -> ImageSet:
+        """The same images under new labels; ValueError if a label that occurs has no new one."""
+        present = np.unique(self.labels)
+        missing = [int(label) for label in present if int(label) not in mapping]
+        if missing:
+            raise ValueError(f"no new label for {missing}")
+        table = np.zeros(len(self.class_names), dtype=np.int64)
+        for label in present:
+            table[label] = mapping[int(label)]
+        return ImageSet(self.images, table[self.labels], tuple(class_names))
+
+    def save(self, folder: str | Path) -> None:
+        """Write to a folder, which appears whole or not at all (an older one of that name is replaced)."""
+        folder = Path(folder)
+        partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            for name, array in zip(FILES, (self.images, self.labels), strict=False):
+                with open(partial / name, "wb") as file:
+                    np.save(file, array)
+                    _sync(file)
+            with open(partial / FILES[2], "w", encoding="utf-8") as file:
+                json.dump(list(self.class_names), file, ensure_ascii=False)
+                _sync(file)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial, folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, folder: str | Path, mmap: bool = True) -> ImageSet:
+        """Read what `save` wrote; with `mmap` the images stay on disk. UserError if it is missing or damaged."""
+        folder = Path(folder)
+        try:
+            images = np.load(folder / FILES[0], mmap_mode="r" if mmap else None, allow_pickle=False)
+            labels = np.load(folder / FILES[1], allow_pickle=False)
+            class_names = json.loads((folder / FILES[2]).read_text(encoding="utf-8"))
+            return cls(images, labels, tuple(class_names))
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"the images stored in '{folder}' cannot be read ({error}). Remove that folder and run the same "
+                "command again; it will be made anew."
+            ) from error
+
+
+def _sync(file: IO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,116 @@
+"""Any folder with one sub-folder of images per category."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.fields import key
+from configs.schema import Image
+from datamodules.decoding import decode
+from datamodules.image_folder import NAMED, categories, existing, falls_to_testing, image_files, named
+from datamodules.image_set import ImageSet
+from datamodules.progress import track
+from datamodules.sources.source import SOURCES
+
+
+@dataclass
+class Config:
+    name: str = key("folder", "any folder with one sub-folder of images per category")
+    root: str = key("", "folder with one sub-folder per category")
+    test_root: str = key("", "the same for the test images; a share of root's unless given")
+    test_fraction: float = key(0.1, "share of root's images for testing, picked by file name", above=0, below=1)
+    corrupt: str = key("refuse", "what to do about unreadable image files", choices=("refuse", "skip"))
+    count: Optional[int] = key(None, "declared number of training images; that of files unless given", at_least=1)
+    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
+
+
+@SOURCES.register(Config)
+class Folder:
+    """Your own images: one sub-folder per category, gray or colour, of any size."""
+
+    def __init__(self, config: Config, image: Image) -> None:
+        self.config = config
+        self.image = image
+        self.public_benchmark = config.public_benchmark
+        self.root = existing(config.root, "root")
+        self.class_names = categories(self.root, "root")
+        self.test_root = existing(config.test_root, "test_root") if config.test_root else None
+        if self.test_root is not None:
+            unknown = sorted(set(categories(self.test_root, "test_root")) - set(self.class_names))
+            if unknown:
+                raise UserError(
+                    f"test_root: '{self.test_root}' has categories that root does not have: {named(unknown)}. "
+                    "Name its sub-folders as those of root."
+                )
+
+    def size(self) -> int:
+        """Number of training records: as declared by `count`, or of file names; opens no image."""
+        return len(self._train_files) if self.config.count is None else self.config.count
+
+    def train(self, *, progress: bool = True) -> ImageSet:
+        """The training images; UserError naming files that cannot be read, unless they are to be skipped."""
+        return self._load(self.root, self._train_files, "root", progress)
+
+    def test(self, *, progress: bool = True) -> ImageSet:
+        """The test images; UserError naming files that cannot be read, unless they are to be skipped."""
+        if self.test_root is None:
+            return self._load(self.root, self._split(testing=True), "test_fraction", progress)
+        return self._load(self.test_root, image_files(self.test_root, "test_root"), "test_root", progress)
+
+    @cached_property
+    def _files(self) -> list[str]:
+        return image_files(self.root, "root")
+
+    @cached_property
+    def _train_files(self) -> list[str]:
+        return self._files if self.test_root is not None else self._split(testing=False)
+
+    def _split(self, testing: bool) -> list[str]:
+        return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]
+
+    def _load(self, root: Path, files: list[str], key_name: str, progress: bool) -> ImageSet:
+        images = np.empty((len(files), self.image.channels, self.image.resolution, self.image.resolution), np.uint8)
+        readable = np.ones(len(files), dtype=bool)
+
+        def load(index: int) -> bool:
+            try:
+                images[index] = decode(root / files[index], self.image)
+            except OSError:
+                readable[index] = False
+            return bool(readable[index])
+
+        with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+            results = pool.imap(load, range(len(files)), chunksize=16)
+            for done in track(results, f"reading {root.name}", total=len(files), unit="image", show=progress):
+                if not done and self.config.corrupt == "refuse" and np.count_nonzero(~readable) > NAMED:
+                    break  # enough to name
+        self._check(files, readable, key_name)
+        labels = np.array([self.class_names.index(file.split("/", 1)[0]) for file in files], dtype=np.int64)
+        return ImageSet(images if readable.all() else images[readable], labels[readable], self.class_names)
+
+    def _check(self, files: list[str], readable: np.ndarray, key_name: str) -> None:
+        """Refuse or mention unreadable files, and refuse a split without images."""
+        unreadable = [file for file, fine in zip(files, readable, strict=True) if not fine]
+        if unreadable and self.config.corrupt == "refuse":
+            raise UserError(
+                f"{key_name}: files that cannot be read as images: {named(unreadable)}. Mend or remove them, or leave "
+                "them out with corrupt=skip."
+            )
+        if not readable.any():
+            raise UserError(
+                f"{key_name}: no image is left for this split. Give more images, or another test_fraction or test_root."
+            )
+        if unreadable:
+            # no number: how many records are missing is not for the console
+            warnings.warn(
+                f"{key_name}: unreadable files were skipped (corrupt=refuse names some of them)", stacklevel=3
+            )

@@ -1,0 +1,35 @@
+"""What a source of images is, and the registry of sources."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from configs.registry import Registry
+from datamodules.image_set import ImageSet
+
+
+class Source(Protocol):
+    """Images from one place, built by `SOURCES.build(config, image)` with `image` a `configs.schema.Image`.
+
+    Whatever brings the images to that resolution and number of channels is fixed and never fitted to them. Messages of
+    a UserError begin with the key they are about (`root: ...`); the caller knows whether that is the sensitive or the
+    public source. `public_benchmark` declares that the images are public, so that scores on them may be shown.
+    """
+
+    public_benchmark: bool
+    class_names: tuple[str, ...]
+
+    def size(self) -> int:
+        """Number of training records, public by declaration; opens no image."""
+        ...
+
+    def train(self, *, progress: bool = True) -> ImageSet:
+        """All training images."""
+        ...
+
+    def test(self, *, progress: bool = True) -> ImageSet:
+        """All test images, disjoint from the training images."""
+        ...
+
+
+SOURCES: Registry[Source] = Registry("source")

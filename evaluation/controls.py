@@ -1,0 +1,49 @@
+"""Controls: training sets that show what public images give without fine-tuning on the sensitive ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from datamodules.image_set import ImageSet
+
+
+def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:
+    """Public label -> sensitive label for every name that both sets have; upper and lower case are the same.
+
+    Where several public names differ only in case, the one spelled as the sensitive name is taken, else the first.
+    Names are public by declaration, so this touches no sensitive data.
+    """
+    matches: dict[int, int] = {}
+    for label, name in enumerate(sensitive_names):
+        alike = [i for i, other in enumerate(public_names) if other.casefold() == name.casefold() and i not in matches]
+        if alike:
+            matches[min(alike, key=lambda i: (public_names[i] != name, i))] = label
+    return matches
+
+
+def public_only_set(public: ImageSet, sensitive_names: Sequence[str]) -> ImageSet | None:
+    """The public images of the categories that bear a sensitive category's name, relabelled; None where there are none.
+
+    What a user could have trained on with no private access at all.
+    """
+    matches = matching_categories(public.class_names, sensitive_names)
+    kept = np.flatnonzero(np.isin(public.labels, list(matches)))
+    return public.subset(kept).relabel(matches, tuple(sensitive_names)) if len(kept) else None
+
+
+def balanced_sample(images: ImageSet, count: int, seed: int) -> ImageSet:
+    """At most `count` images drawn at random without replacement, as evenly over the categories as they allow.
+
+    Cuts a control (the selected images for "query only") down to the size of the synthetic set.
+    """
+    if len(images) <= count:
+        return images
+    order = np.random.default_rng(seed).permutation(len(images))
+    labels = images.labels[order]
+    turn = np.empty(len(images), dtype=np.int64)  # how many of its category come before each image
+    for label in np.unique(labels):
+        here = np.flatnonzero(labels == label)
+        turn[here] = np.arange(len(here))
+    return images.subset(np.sort(order[np.argsort(turn, kind="stable")[:count]]))

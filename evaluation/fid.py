@@ -1,0 +1,125 @@
+"""FID with pytorch-fid's Inception network, as published numbers are computed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from pytorch_fid.fid_score import calculate_frechet_distance
+from pytorch_fid.inception import FID_WEIGHTS_URL, InceptionV3
+from torch import nn
+
+from configs.errors import UserError
+from datamodules.image_set import ImageSet
+
+FILE_NAME = FID_WEIGHTS_URL.rpartition("/")[2]
+HASH_PREFIX = Path(FILE_NAME).stem.rpartition("-")[2]  # torch.hub's convention: the file is named after its SHA-256
+
+
+class FID(NamedTuple):
+    """value: the distance, or None; reason: why there is none, '' where there is one."""
+
+    value: float | None
+    reason: str
+
+
+def fid(
+    synthetic: ImageSet, real: ImageSet, *, weights: str | None, download: bool, device: torch.device | str = "cpu"
+) -> FID:
+    """Fréchet Inception Distance of two image sets; not private where `real` is sensitive.
+
+    weights: path of pytorch-fid's weights (`evaluate.inception_weights`); download: whether they may be fetched where
+    no path is given (`evaluate.download`). Raises UserError where a given file is missing or is not that file. Returns
+    the reason in place of a value where there are no weights or the distance has no real value.
+    """
+    try:
+        path = checked_weights(weights) if weights else _downloaded_weights(download)
+    except (URLError, OSError, RuntimeError) as error:
+        return FID(None, f"the Inception weights could not be downloaded: {error}")
+    if path is None:
+        return FID(
+            None, "no Inception weights: give their file as evaluate.inception_weights, or set evaluate.download=true"
+        )
+    network = load_inception(path).to(device)
+    statistics = []
+    for images in (synthetic, real):
+        features = inception_features(network, images, device)
+        statistics += [features.mean(axis=0), np.cov(features, rowvar=False)]
+    try:
+        return FID(float(calculate_frechet_distance(*statistics)), "")
+    except ValueError as error:  # pytorch-fid refuses a matrix root that is far from real: too few images
+        return FID(None, f"too few images for pytorch-fid's matrix root ({error})")
+
+
+def checked_weights(path: str | Path) -> Path:
+    """The path of Inception weights, once its hash is verified. Raises UserError where it is not pytorch-fid's file."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"evaluate.inception_weights: no file at '{path}'. Give pytorch-fid's {FILE_NAME}, or leave the key out to "
+            "report no FID."
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(HASH_PREFIX):
+        raise UserError(
+            f"evaluate.inception_weights: '{path}' has SHA-256 {digest[:8]}..., but pytorch-fid's weights start with "
+            f"{HASH_PREFIX}. Distances with other weights are not FID; give the file {FILE_NAME}."
+        )
+    return path
+
+
+def load_inception(path: Path) -> nn.Module:
+    """pytorch-fid's network with the weights at `path`, on the CPU, in evaluation mode.
+
+    pytorch-fid takes no path: it loads its weights by name through torch.hub's cache, which is therefore pointed at a
+    temporary folder that holds the file under that name.
+    """
+    with tempfile.TemporaryDirectory() as folder, _hub_folder(folder):
+        checkpoints = Path(folder) / "checkpoints"
+        checkpoints.mkdir()
+        os.symlink(path.resolve(), checkpoints / FILE_NAME)
+        return InceptionV3().eval()
+
+
+@torch.inference_mode()
+def inception_features(
+    network: nn.Module, images: ImageSet, device: torch.device | str = "cpu", batch_size: int = 50
+) -> np.ndarray:
+    """Features of the last pooling layer, float64 [N, 2048]; gray images are repeated to three channels."""
+    blocks = []
+    for start in range(0, len(images), batch_size):
+        batch = torch.from_numpy(np.array(images.images[start : start + batch_size])).to(device)
+        batch = batch.expand(-1, 3, -1, -1).float() / 255  # the network resizes to 299 x 299 itself
+        blocks.append(network(batch)[0].flatten(1).cpu().numpy())
+    return np.concatenate(blocks).astype(np.float64)
+
+
+def _downloaded_weights(download: bool) -> Path | None:
+    """The weights in torch.hub's own cache, fetched there once; None where that is not allowed."""
+    if not download:
+        return None
+    path = Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(FID_WEIGHTS_URL, str(path), hash_prefix=HASH_PREFIX, progress=False)
+    return checked_weights(path)
+
+
+@contextmanager
+def _hub_folder(folder: str) -> Iterator[None]:
+    """Let torch.hub use another folder for a while."""
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(folder)
+    try:
+        yield
+    finally:
+        torch.hub.set_dir(before)

@@ -1,0 +1,142 @@
+"""Pictures for the report and the release: sample grids as PNG, curves as SVG."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageDraw, ImageFont
+
+from datamodules.image_set import ImageSet
+
+SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this width
+COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black
+DASHES = ("-", "--", ":", "-.")  # lines differ in more than colour
+INK = "#010203"  # stands for the page's text colour until the drawing is finished
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart: x and y of equal length."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A line chart; `limit` draws a labelled horizontal line, such as a target."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Series]
+    log_y: bool = False
+    limit: tuple[str, float] | None = None
+
+
+def enlargement(width: int) -> int:
+    """How many times an image of this width is enlarged: 6 for 8 pixels, 2 for 28 and 32, 1 for 64."""
+    return max(1, round(SHOWN_PIXELS / width))
+
+
+def image_strip(images: np.ndarray, gap: int = 3) -> Image.Image:
+    """Images side by side on a transparent ground, enlarged without smoothing. images: uint8 [N, C, H, W]."""
+    scale = enlargement(images.shape[3])
+    height, width = (side * scale for side in images.shape[2:])
+    strip = Image.new("RGBA", (max(1, len(images) * (width + gap) - gap), height))
+    for place, image in enumerate(images):
+        picture = Image.fromarray(np.moveaxis(np.broadcast_to(image, (3, *image.shape[1:])), 0, 2))
+        strip.paste(picture.resize((width, height), Image.Resampling.NEAREST), (place * (width + gap), 0))
+    return strip
+
+
+def first_of_class(images: ImageSet, label: int, count: int) -> np.ndarray:
+    """The first `count` images of a class (fewer if there are fewer), uint8 [M, C, H, W]: no choosing of good ones."""
+    return np.asarray(images.images[np.flatnonzero(images.labels == label)[:count]])
+
+
+def sample_grid(images: ImageSet, per_class: int = 10, classes: int = 20, title: str | None = None) -> Image.Image:
+    """The first images of the first categories, one named row each, on white; `title` is a warning in red."""
+    margin, font = 16, ImageFont.load_default(15)
+    names = images.class_names[:classes]
+    strips = [image_strip(first_of_class(images, label, per_class)) for label in range(len(names))]
+    left = margin * 2 + math.ceil(max(font.getlength(name) for name in names))
+    row = max(strip.height for strip in strips) + 6
+    above = margin + (28 if title else 0)
+    size = (left + max(strip.width for strip in strips) + margin, above + row * len(strips) + margin - 6)
+    grid = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(grid)
+    if title:
+        draw.text((margin, margin), title, fill="#b42318", font=font, anchor="lt")
+    for place, (name, strip) in enumerate(zip(names, strips, strict=True)):
+        top = above + place * row
+        grid.paste(strip, (left, top), strip)
+        draw.text((left - margin, top + strip.height / 2), name, fill="#333333", font=font, anchor="rm")
+    return grid
+
+
+def png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A picture as a data: URI, to stand inside a page."""
+    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+
+
+def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
+    """A chart as an `<svg>` element whose text and axes take the colour of the text around it (light or dark pages)."""
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": chart.title,
+        "font.family": "sans-serif",
+        "font.size": 9,
+    }
+    style |= dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+        for place, series in enumerate(chart.series):
+            colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+            marker = "o" if len(series.x) == 1 else None
+            axes.plot(series.x, series.y, dash, color=colour, marker=marker, linewidth=1.8, label=series.name)
+        if chart.limit:
+            name, value = chart.limit
+            axes.axhline(value, color="#c0392b", linewidth=1.1, linestyle=(0, (5, 3)), label=name)
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if chart.log_y:
+            axes.set_yscale("log")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.18, linewidth=0.6, color=INK)
+        if len(chart.series) + bool(chart.limit) > 1:
+            axes.legend(frameon=False, loc="best")
+        return _inline_svg(figure, chart.title)
+
+
+def _inline_svg(figure: Figure, title: str) -> str:
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg, count=2)  # an element inside HTML needs no namespace addresses
+    svg = re.sub(r'\sid="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these, and two charts would share them
+    svg = svg.replace(INK, "currentColor")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)

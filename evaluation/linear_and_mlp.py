@@ -1,0 +1,72 @@
+"""Logistic regression and multi-layer perceptron on pixels, by scikit-learn as in the paper (PrivImage §4.3)."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from configs.fields import key
+from datamodules.image_set import ImageSet
+from evaluation.scoring import SCORERS, Predictor, accuracy, pixels
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # inverse L2 penalties to choose from
+
+
+@dataclass
+class LogisticRegressionConfig:
+    name: str = "lr"
+    iterations: int = key(100, "most iterations of the solver, per penalty", at_least=1)
+
+
+@SCORERS.register(LogisticRegressionConfig)
+class LogisticRegressionScorer:
+    """Multinomial logistic regression on the pixels; the penalty is chosen on the hold-out."""
+
+    def __init__(self, config: LogisticRegressionConfig) -> None:
+        self.config = config
+
+    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+        """The fit with the penalty that does best on `holdout`; on the CPU whatever the device, and without chance."""
+        rows = pixels(np.asarray(train.images))
+        return max((self._fit(rows, train.labels, c) for c in STRENGTHS), key=lambda fit: accuracy(fit, holdout))
+
+    def _fit(self, rows: np.ndarray, labels: np.ndarray, strength: float) -> Predictor:
+        model = LogisticRegression(C=strength, max_iter=self.config.iterations)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is one more regularisation
+            model.fit(rows, labels)
+        return lambda images: model.predict(pixels(images))
+
+
+@dataclass
+class MLPConfig:
+    name: str = "mlp"
+    hidden: int = key(256, "units of the hidden layer", at_least=1)
+    epochs: int = key(30, "passes over the synthetic images", at_least=1)
+
+
+@SCORERS.register(MLPConfig)
+class MLPScorer:
+    """Multi-layer perceptron on the pixels; the epoch is chosen on the hold-out."""
+
+    def __init__(self, config: MLPConfig) -> None:
+        self.config = config
+
+    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+        """The epoch that does best on `holdout`; on the CPU whatever the device."""
+        rows, categories = pixels(np.asarray(train.images)), np.unique(train.labels)
+        model = MLPClassifier((self.config.hidden,), random_state=seed)
+        best, best_accuracy = model, -1.0
+        for _ in range(self.config.epochs):
+            model.partial_fit(rows, train.labels, classes=categories)
+            reached = float(np.mean(model.predict(pixels(np.asarray(holdout.images))) == holdout.labels))
+            if reached > best_accuracy:
+                best, best_accuracy = copy.deepcopy(model), reached
+        return lambda images: best.predict(pixels(images))

@@ -1,0 +1,35 @@
+"""What a classifier that scores synthetic images is: its registry, its protocol, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from configs.registry import Registry
+from datamodules.image_set import ImageSet
+
+Predictor = Callable[[np.ndarray], np.ndarray]  # uint8 [N, C, H, W] -> int64 [N]
+
+
+class Scorer(Protocol):
+    """Trains one kind of classifier."""
+
+    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+        """The classifier that does best on `holdout`, which like `train` holds synthetic images only."""
+        ...
+
+
+SCORERS: Registry[Scorer] = Registry("score")
+
+
+def accuracy(predictor: Predictor, images: ImageSet) -> float:
+    """Share of the images that is classified correctly, in [0, 1]; not private where they are sensitive."""
+    return float(np.mean(predictor(np.asarray(images.images)) == images.labels))
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Images as rows of numbers in [0, 1], float32 [N, C*H*W]."""
+    return images.reshape(len(images), -1).astype(np.float32) / 255

@@ -1,0 +1,47 @@
+"""What can be found wrong with an experiment before any image is read."""
+
+from __future__ import annotations
+
+import torch
+
+import launch.components  # noqa: F401  (registers every component)
+from configs.errors import UserError
+from configs.schema import Experiment
+from evaluation.scoring import SCORERS
+from launch.data import public_source, sensitive_source
+from lightning_modules.dp_sgd.validation import check_network
+from lightning_modules.registries import GENERATORS
+
+
+def check_experiment(config: Experiment) -> None:
+    """Refuse what could only fail later. Opens no image. Raises UserError that names the key."""
+    if not config.run.name or "/" in config.run.name or config.run.name.startswith("."):
+        raise UserError(
+            f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
+        )
+    for name in config.evaluate.classifiers:
+        if name not in SCORERS.names():
+            raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
+    sensitive = sensitive_source(config)
+    public = public_source(config)
+    check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
+    with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
+        model = GENERATORS.build(config.generator, image=config.image, classes=len(sensitive.class_names))
+    check_network(model)
+
+
+def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
+    """The query and the selection must be possible with the public categories there are."""
+    if "query" not in config.stages:
+        return
+    if config.query.semantics > categories:
+        raise UserError(
+            f"query.semantics: got {config.query.semantics}; the public set '{config.public.name}' has {categories} categories."
+        )
+    rows = rows if config.query.per_category else 1
+    count = config.selection.semantics or config.query.semantics
+    if rows * count > categories:
+        raise UserError(
+            f"selection.semantics: {count} public categories for each of {rows} sensitive ones are {rows * count}, but "
+            f"'{config.public.name}' has {categories}. Allowed is at most {categories // rows}."
+        )

@@ -1,0 +1,27 @@
+"""The commands of `privimage`, one module each; a module adds its own arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+from launch.commands import config, export, ledger, listing, preflight, run, synthesize
+
+OVERVIEW = """\
+Differentially private image synthesis: a DP semantic query selects public images, a small generator learns them and is
+fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) covers it all.
+
+  privimage run demo                         the whole thing on embedded data, a few minutes on a laptop
+  privimage run demo privacy.epsilon=1       the same with another budget
+  privimage run demo --help                  every key of the experiment, with its default and range
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of every command."""
+    root = argparse.ArgumentParser(
+        prog="privimage", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (run, preflight, config, listing, ledger, synthesize, export):
+        module.add(commands)
+    return root

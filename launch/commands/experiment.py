@@ -1,0 +1,80 @@
+"""What commands on an experiment share: its name, the overrides, and a `--help` that shows every key."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import launch.components  # noqa: F401  (registers every component)
+from configs.errors import UserError
+from configs.fields import allowed
+from configs.registry import Registry
+from configs.schema import Experiment
+from launch.config import load, preset_names, type_name
+
+Command = Callable[[argparse.Namespace], int | None]
+
+
+def add_experiment(commands: Any, name: str, help: str, description: str, command: Command) -> argparse.ArgumentParser:
+    """A sub-command that takes an experiment and overrides, and shows the experiment's keys with `--help`."""
+    parser = commands.add_parser(
+        name, help=help, description=description, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "experiment", nargs="?", help=f"a preset ({', '.join(preset_names('experiments'))}) or a YAML file"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="changes to the preset, such as privacy.epsilon=1"
+    )
+    parser.add_argument(
+        "-h", "--help", action="store_true", help="show this help and, given an experiment, all its keys"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    parser.set_defaults(command=lambda options: dispatch(parser, command, options))
+    return parser
+
+
+def dispatch(parser: argparse.ArgumentParser, command: Command, options: argparse.Namespace) -> int | None:
+    """Show the help that was asked for, or do the command."""
+    if options.help:
+        print(parser.format_help())
+        if options.experiment:
+            print(describe(read(options)))
+        return 0
+    if not options.experiment:
+        raise UserError(
+            f"which experiment? There are: {', '.join(preset_names('experiments'))}. Try: privimage run demo"
+        )
+    return command(options)
+
+
+def read(options: argparse.Namespace) -> Experiment:
+    """The configuration that a command line asks for."""
+    return load(options.experiment, options.overrides)
+
+
+def describe(config: Experiment) -> str:
+    """Every key with its value, its type and range, and its help."""
+    return f"keys of '{config.run.name}' (value here; allowed; meaning):\n" + "\n".join(section_lines(config, ""))
+
+
+def section_lines(config: Any, path: str) -> list[str]:
+    """The keys of one dataclass, plain keys first, then its sections."""
+    lines: list[str] = []
+    nested: list[str] = []
+    for field in dataclasses.fields(config):
+        value, help = getattr(config, field.name), field.metadata.get("help", "")
+        here = f"{path}{field.name}"
+        if dataclasses.is_dataclass(value):
+            registry = Registry.all.get(field.metadata.get("registry", ""))
+            choice = f" [{here}.name: {', '.join(registry.names())}]" if registry else ""
+            nested += ["", f"{here}: {help}{choice}", *section_lines(value, here + ".")]
+        elif here.endswith(".name") and not help:
+            lines.append(f"  {here}={value}")
+        else:
+            limits = " ".join(filter(None, [type_name(type(config), field), allowed(field.metadata)]))
+            shown = "null" if value is None else value
+            lines += [f"  {here}={shown}", f"      {limits}; {help}"]
+    return lines + nested

@@ -1,0 +1,56 @@
+"""`privimage export`: the released images in a format that other programs read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from configs.errors import UserError
+from configs.files import unwritable
+from datamodules.image_set import ImageSet
+from launch.release import read_images
+from launch.run_directory import find_run
+
+
+def write_image_folder(images: ImageSet, folder: Path) -> None:
+    """One PNG an image in a sub-folder per category."""
+    for label, name in enumerate(images.class_names):
+        place = folder / name.replace("/", "_")
+        place.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(images.of_class(label).images):
+            Image.fromarray(picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)).save(
+                place / f"{number:06d}.png"
+            )
+
+
+FORMATS: dict[str, Callable[[ImageSet, Path], None]] = {"imagefolder": write_image_folder}
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("export", help="write the released images as files", description=__doc__)
+    parser.add_argument("run", help="name or folder of a run")
+    parser.add_argument("folder", type=Path, help="new folder to write to")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="imagefolder", help="layout of the files")
+    parser.add_argument("--images", type=Path, help="another .npz file of the run (default: release/synthetic.npz)")
+    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.set_defaults(command=command)
+
+
+def command(options: argparse.Namespace) -> None:
+    """Read the release, write the files."""
+    if options.folder.exists() and any(options.folder.iterdir()):
+        raise UserError(f"'{options.folder}' is not empty. Give a new folder.")
+    images = read_images(options.images or find_run(options.run, options.root).release / "synthetic.npz")
+    try:
+        FORMATS[options.format](images, options.folder)
+    except OSError as error:
+        raise unwritable(options.folder, error) from error
+    report = {"folder": str(options.folder), "count": len(images), "format": options.format}
+    print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {options.folder}")

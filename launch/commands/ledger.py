@@ -1,0 +1,77 @@
+"""`privimage ledger`: verify a run's ledger and print what was spent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from accounting.composition import alone
+from accounting.ledger import Ledger
+from launch.console import table
+from launch.run_directory import find_run
+
+DESCRIPTION = """\
+Checks every line of a run's ledger against the hash of the one before and against what finished stages and checkpoints
+know of it, then prints the charged mechanisms and the composed epsilon.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("ledger", help="verify a run's ledger and print its epsilon", description=DESCRIPTION)
+    parser.add_argument("run", help="name or folder of a run, or a ledger file")
+    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.set_defaults(command=command)
+
+
+def command(options: argparse.Namespace) -> None:
+    """Verify, compose, print."""
+    path = Path(options.run)
+    if not path.is_file():
+        directory = find_run(options.run, options.root)
+        path = directory.ledger
+    ledger = Ledger.read(path)
+    if path.parent.joinpath("stages").is_dir():
+        for marker in path.parent.glob("stages/*/done.json"):
+            ledger.require(json.loads(marker.read_text())["ledger_head"])
+    report = {
+        "epsilon": ledger.epsilon(),
+        "delta": ledger.terms["delta"],
+        "accountant": ledger.terms["accountant"],
+        "target_epsilon": ledger.terms["epsilon"],
+        "insecure": ledger.terms["insecure"],
+        "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
+        "mechanisms": [
+            {**mechanism.to_dict(), "epsilon_alone": alone(mechanism, ledger.terms["delta"])}
+            for mechanism in ledger.mechanisms()
+        ],
+        "lines": len(ledger.entries),
+        "head": ledger.head,
+    }
+    print(json.dumps(report, indent=2) if options.json else readable(report))
+
+
+def readable(report: dict[str, Any]) -> str:
+    """The report for a person."""
+    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε alone"]]
+    for row in report["mechanisms"]:
+        rows.append(
+            [
+                row["name"],
+                f"{row['noise_multiplier']:.4f}",
+                f"{row.get('sampling_rate', 1.0):.4f}",
+                str(row.get("steps", row.get("rounds", 1))),
+                f"{row['epsilon_alone']:.4f}",
+            ]
+        )
+    composed = ", ".join(f"{name.upper()} {value:.4f}" for name, value in report["epsilon_by_accountant"].items())
+    lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]
+    lines.append(
+        f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
+    )
+    if report["insecure"]:
+        lines.append("NOT PRIVATE: this run used a fixed key.")
+    return "\n".join(lines)

@@ -1,0 +1,41 @@
+"""`privimage run`: do an experiment from data to report, or what is left of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from launch.commands.experiment import add_experiment, read
+from launch.console import Console
+from launch.interrupts import install
+
+DESCRIPTION = """\
+Runs an experiment from data to report. Give the same command again to go on after an interruption: finished stages are
+skipped, training goes on from its last checkpoint, and nothing is charged twice.
+
+Results go to runs/NAME: release/ is safe to publish, internal/ (scores, report, curves) is not private.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_experiment(commands, "run", "do an experiment, or what is left of it", DESCRIPTION, command)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+
+
+def command(options: argparse.Namespace) -> None:
+    """Run, then say where things are."""
+    install()
+    config = read(options)
+    from launch.pipeline import run, summary  # imports Lightning
+
+    console = Console(quiet=options.quiet or options.json)
+    directory = run(config, console)
+    result = summary(directory)
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    console.line(f"  guarantee   ε = {result['epsilon']:.4f}, δ = {result['delta']:.3g}")
+    console.line(f"  publish     {result['release']}")
+    console.line(f"  look at     {result['report']} (not private)")

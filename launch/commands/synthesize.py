@@ -1,0 +1,62 @@
+"""`privimage synthesize`: draw more images from a finished run, at no privacy cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+import launch.components  # noqa: F401  (registers every component)
+from configs.errors import UserError
+from launch.release import draw, load_model, write_images
+from launch.run_directory import find_run
+
+DESCRIPTION = """\
+Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing
+sensitive and costs no privacy budget, however many images are drawn.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "synthesize", help="draw more images from a finished run, free of charge", description=DESCRIPTION
+    )
+    parser.add_argument("run", help="name or folder of a run")
+    parser.add_argument("--count", type=int, required=True, help="number of images")
+    parser.add_argument("--output", type=Path, help=".npz file to write (default: release/synthetic-COUNT-SEED.npz)")
+    parser.add_argument("--seed", type=int, help="seed of the draw (default: a new one each time)")
+    parser.add_argument("--batch-size", type=int, default=500, help="images sampled at once (default: 500)")
+    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+    parser.set_defaults(command=command)
+
+
+def command(options: argparse.Namespace) -> None:
+    """Load the released model, sample, write."""
+    if options.count < 1 or options.batch_size < 1:
+        raise UserError("--count and --batch-size must be 1 or more.")
+    directory = find_run(options.run, options.root)
+    model, names = load_model(directory)
+    seed = options.seed if options.seed is not None else secrets.randbits(32)
+    output = options.output or directory.release / f"synthetic-{options.count}-{seed}.npz"
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    quiet = options.quiet or options.json
+    images = draw(
+        model,
+        options.count,
+        names,
+        seed=seed,
+        batch_size=options.batch_size,
+        progress=lambda parts: tqdm(parts, desc="synthesize", unit="batch", leave=False, disable=quiet),
+    )
+    private = json.loads((directory.release / "model.json").read_text())["private"]
+    write_images(output, images, private=private)
+    report = {"path": str(output), "count": len(images), "seed": seed}
+    print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {output} (seed {seed})")

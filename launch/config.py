@@ -1,0 +1,221 @@
+"""Configuration: preset, method overlay and command-line overrides, merged and checked against typed dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from configs.errors import UserError
+from configs.fields import allowed, within
+from configs.registry import Registry
+from configs.schema import Experiment
+
+PRESETS = Path(__file__).resolve().parent.parent / "configs"
+Tree = dict[str, Any]
+
+
+def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
+    """The configuration of an experiment: method overlay < preset < overrides, each key checked.
+
+    experiment: the name of a preset in `configs/experiments`, or the path of a YAML file.
+    overrides: `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
+    """
+    preset = read_preset("experiments", experiment)
+    given = parse_overrides(overrides or [])
+    method = given.get("method") or preset.get("method") or Experiment().method
+    tree: Tree = {"run": {"name": Path(experiment).stem}, "method": method}
+    for layer in (read_preset("methods", method), preset, given):
+        tree = merge(tree, layer, Experiment, "")
+    return typed(Experiment, tree, "")
+
+
+def parse_overrides(overrides: list[str]) -> Tree:
+    """`a.b=value` strings as a tree; values are read as YAML."""
+    tree: Tree = {}
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals or not path:
+            raise UserError(f"'{override}' is no override. Write section.key=value, such as privacy.epsilon=1.")
+        node = tree
+        *parents, last = path.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f"{path}: an earlier override gives '{parent}' a plain value, so it has no keys.")
+        try:
+            node[last] = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index, call-overload]
+        except (yaml.YAMLError, OmegaConfBaseException) as error:
+            raise UserError(f"{path}: cannot read the value {value!r}. Quote it, or write it as YAML.") from error
+    return tree
+
+
+def preset_names(kind: str) -> list[str]:
+    """The names of the presets in a folder of `configs`."""
+    return sorted(path.stem for path in (PRESETS / kind).glob("*.yaml"))
+
+
+def read_preset(kind: str, name: str) -> Tree:
+    """A preset by name, or a YAML file by path."""
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PRESETS / kind / f"{name}.yaml"
+    if not path.is_file():
+        near = get_close_matches(str(name), preset_names(kind), n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(
+            f"there is no {kind.rstrip('s')} '{name}' (there are: {', '.join(preset_names(kind))}; "
+            f"or give the path of a .yaml file).{hint}"
+        )
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: must hold `section: {{key: value}}` pairs, not {type(tree).__name__}.")
+    return typing.cast(Tree, tree)
+
+
+def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:
+    """Lay one tree over another. A component that changes its name forgets the keys of the part it was."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    merged = dict(low)
+    for name, value in high.items():
+        field = fields.get(name)
+        here = f"{path}{name}"
+        if field is None or not isinstance(value, dict):
+            merged[name] = value
+            continue
+        below = merged.get(name) or {}
+        if "registry" not in field.metadata:
+            merged[name] = merge(below, value, section_type(kind, field), here + ".")
+            continue
+        registry = Registry.all[field.metadata["registry"]]
+        if "preset" in value:
+            value = {**read_preset(f"{registry.kind}s", value["preset"]), **value}
+            value.pop("preset")
+        was = below.get("name", field.metadata["default"])
+        now = value.get("name", was)
+        merged[name] = merge(
+            below if now == was else {}, {**value, "name": now}, registry_config(registry, now, here), here + "."
+        )
+    return merged
+
+
+def typed(kind: type, tree: Tree, path: str) -> Any:
+    """An instance of a configuration dataclass from a tree, every key checked."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name in tree:
+        if name not in fields:
+            raise unknown_key(path, str(name), list(fields))
+    return kind(**{name: read_field(kind, field, tree, path) for name, field in fields.items()})
+
+
+def read_field(kind: type, field: dataclasses.Field[Any], tree: Tree, path: str) -> Any:
+    """One value of a configuration dataclass: a part, a section or a plain key."""
+    here = f"{path}{field.name}"
+    if "registry" in field.metadata:
+        registry = Registry.all[field.metadata["registry"]]
+        value = tree.get(field.name) or {}
+        if not isinstance(value, dict):
+            raise UserError(
+                f"{here}: got {value!r}; choose with {here}.name=… (there are: {', '.join(registry.names())})."
+            )
+        name = value.get("name", field.metadata["default"])
+        return typed(registry_config(registry, name, here), {**value, "name": name}, here + ".")
+    if dataclasses.is_dataclass(section_type(kind, field)):
+        value = tree.get(field.name) or {}
+        if not isinstance(value, dict):
+            raise UserError(f"{here}: got {value!r}; it is a group of keys, such as {here}.{first_key(kind, field)}=….")
+        return typed(section_type(kind, field), value, here + ".")
+    return read_key(kind, field, tree, here)
+
+
+def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -> Any:
+    """A plain key, its type converted and checked by OmegaConf, its range by the key's own limits."""
+    node = OmegaConf.structured(kind)
+    if field.name not in tree:
+        return OmegaConf.to_container(node)[field.name]  # type: ignore[index, call-overload]
+    value = tree[field.name]
+    expected = " ".join(filter(None, [type_name(kind, field), allowed(field.metadata)]))
+    try:
+        if isinstance(value, float) and section_type(kind, field) in (int, typing.Optional[int]):
+            if not value.is_integer():
+                raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
+            value = int(value)
+        OmegaConf.update(node, field.name, value, merge=False)
+        value = OmegaConf.to_container(node)[field.name]  # type: ignore[index, call-overload]
+    except OmegaConfBaseException as error:
+        raise UserError(f"{here}: got {value!r}; allowed is {expected}.") from error
+    if not within(value, field.metadata):
+        raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
+    return value
+
+
+def registry_config(registry: Registry[Any], name: str, path: str) -> type:
+    """The configuration dataclass of a component, or a message that names the key."""
+    try:
+        return registry.config(name)
+    except UserError as error:
+        raise UserError(f"{path}.name: {error}") from error
+
+
+def unknown_key(path: str, name: str, known: list[str]) -> UserError:
+    """The message for a key that nothing reads."""
+    near = get_close_matches(name, known, n=1)
+    elsewhere = [full for full, _ in walk(Experiment()) if full.split(".")[-1] == name]
+    guess = f"{path}{near[0]}" if near else (elsewhere[0] if elsewhere else None)
+    hint = f" Did you mean {guess}?" if guess else ""
+    return UserError(f"{path}{name}: unknown key.{hint} Allowed here: {', '.join(known)}.")
+
+
+def section_type(kind: type, field: dataclasses.Field[Any]) -> Any:
+    """The type of a field, with its annotation evaluated."""
+    return typing.get_type_hints(kind)[field.name]
+
+
+def type_name(kind: type, field: dataclasses.Field[Any]) -> str:
+    """The type of a key in words."""
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
+    annotation = section_type(kind, field)
+    options = [option for option in typing.get_args(annotation) if option is not type(None)]
+    optional = type(None) in typing.get_args(annotation)
+    plain = options[0] if optional else annotation
+    word = words.get(typing.get_origin(plain) or plain, getattr(plain, "__name__", str(plain)))
+    return f"{word} or null," if optional else word
+
+
+def first_key(kind: type, field: dataclasses.Field[Any]) -> str:
+    """The name of the first key in a section, to show how a key is written."""
+    return dataclasses.fields(section_type(kind, field))[0].name
+
+
+def walk(config: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Every key of a configuration with its value, in order: `[("privacy.epsilon", 10.0), …]`."""
+    found: list[tuple[str, Any]] = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found += walk(value, f"{path}{field.name}.")
+        elif not (isinstance(value, dict) and "registry" in field.metadata):
+            found.append((f"{path}{field.name}", value))
+    return found
+
+
+def to_yaml(config: Experiment) -> str:
+    """The resolved configuration as YAML; reading it back gives the same configuration."""
+    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+
+
+def differences(old: Experiment, new: Experiment, ignore: tuple[str, ...] = ("launch.", "run.root")) -> list[str]:
+    """What differs between two configurations, a line each, leaving out what does not touch the result."""
+    before, after = dict(walk(old)), dict(walk(new))
+    return [
+        f"{path}: {before.get(path, 'not set')!r} there, {after.get(path, 'not set')!r} here"
+        for path in {**before, **after}
+        if not path.startswith(ignore) and before.get(path) != after.get(path)
+    ]

@@ -1,0 +1,51 @@
+"""What a person sees while a run works: one line a stage, and warnings without Python's decoration."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+
+class Console:
+    """Lines for a person, on standard error so that standard output stays free for results."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    @property
+    def progress(self) -> bool:
+        """Whether to draw progress bars."""
+        return not self.quiet
+
+    def line(self, text: str = "") -> None:
+        """Print a line, unless quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def stage(self, name: str, text: str) -> None:
+        """Print what a stage came to."""
+        self.line(f"  {name:<11} {text}")
+
+
+def plain_warnings() -> None:
+    """Show warnings as one line each: `privimage: warning: …`."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"privimage: warning: {message}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows as columns of equal width; the first row is the heading, numbers stand to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)

@@ -1,0 +1,147 @@
+"""What every stage is given: configuration, budget, ledger, folders, and the data, read when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from accounting.ledger import Ledger
+from accounting.plan import BudgetPlan
+from accounting.run_key import RunKey
+from configs.errors import UserError
+from configs.files import atomic_write
+from configs.schema import Experiment
+from datamodules.image_set import ImageSet
+from datamodules.sources import Source
+from launch.console import Console
+from launch.data import public_source, read, sensitive_source
+from launch.run_directory import RunDirectory
+from lightning_modules.classifier import SemanticClassifier
+from lightning_modules.registries import GENERATORS
+
+
+class Context:
+    """One run, as its stages see it. Nothing is read before a stage asks for it."""
+
+    def __init__(
+        self, config: Experiment, plan: BudgetPlan, directory: RunDirectory, ledger: Ledger, console: Console
+    ) -> None:
+        self.config = config
+        self.plan = plan
+        self.directory = directory
+        self.ledger = ledger
+        self.console = console
+        self.fingerprints: dict[str, str] = {}
+
+    @cached_property
+    def sensitive_source(self) -> Source:
+        """The source of the sensitive images; opens no image."""
+        return sensitive_source(self.config)
+
+    @cached_property
+    def public_source(self) -> Source:
+        """The source of the public images."""
+        return public_source(self.config)
+
+    @cached_property
+    def sensitive(self) -> ImageSet:
+        """The sensitive training images. SENSITIVE: reading them is what the ledger charges for."""
+        return read("sensitive", self.sensitive_source, progress=self.console.progress)
+
+    @cached_property
+    def public(self) -> ImageSet:
+        """The public images."""
+        return read("public", self.public_source, progress=self.console.progress)
+
+    @cached_property
+    def sensitive_test(self) -> ImageSet:
+        """The sensitive test images. SENSITIVE, not covered by the guarantee: for scores in `internal/` alone."""
+        return read("sensitive", self.sensitive_source, test=True, progress=self.console.progress)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the sensitive categories, public by declaration."""
+        return tuple(self.sensitive_source.class_names)
+
+    @cached_property
+    def run_key(self) -> RunKey:
+        """The secret of this run's private randomness, made when the first private stage begins."""
+        return RunKey.create_or_load(self.directory.key, self.config.privacy.insecure_key)
+
+    def forget_key(self) -> None:
+        """Destroy the run key: no private stage is left that needs it."""
+        self.__dict__.pop("run_key", None)
+        RunKey.destroy(self.directory.key)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where networks run."""
+        return pick_device(self.config)
+
+    def folder(self, stage: str) -> Path:
+        """The folder of a stage's artefacts."""
+        return self.directory.stage(stage)
+
+    def metrics_folder(self, stage: str) -> Path:
+        """Where a stage's curves go. NOT private."""
+        return self.directory.internal / "metrics" / stage
+
+    def generator(self) -> Any:
+        """A new generator with the initial weights that the run's seed gives."""
+        return new_generator(self.config, len(self.class_names))
+
+    def new_classifier(self) -> SemanticClassifier:
+        """A new semantic classifier with the initial weights that the run's seed gives."""
+        return new_classifier(self.config, len(self.public_source.class_names))
+
+    def trained_classifier(self) -> SemanticClassifier:
+        """The classifier that the stage `classifier` left."""
+        classifier = self.new_classifier()
+        load_weights(classifier.network, self.folder("classifier") / "classifier.safetensors")
+        return classifier.to(self.device).eval()
+
+
+def pick_device(config: Experiment) -> torch.device:
+    """The device that is configured or, for `auto`, found; sets the number of CPU threads."""
+    if config.launch.threads:
+        torch.set_num_threads(config.launch.threads)
+    wanted = config.launch.accelerator
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("launch.accelerator: no CUDA device is visible. Use launch.accelerator=cpu or auto.")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+
+
+def new_generator(config: Experiment, classes: int) -> Any:
+    """A generator with the initial weights that the run's seed gives."""
+    torch.manual_seed(config.run.seed)
+    return GENERATORS.build(config.generator, image=config.image, classes=classes)
+
+
+def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:
+    """A semantic classifier with the initial weights that the run's seed gives."""
+    torch.manual_seed(config.run.seed)
+    return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors, durably and as a whole."""
+    weights: dict[str, Tensor] = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    data = save(weights)
+    atomic_write(path, lambda file: file.write(data) and None)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Read weights that `save_weights` wrote. Raises UserError for a missing or damaged file."""
+    try:
+        network.load_state_dict(load_file(path))
+    except Exception as error:  # safetensors raises its own errors, torch a RuntimeError, the system an OSError
+        raise UserError(
+            f"cannot read the weights '{path}': {error}. Remove the stage's folder to make them again."
+        ) from error

@@ -1,0 +1,99 @@
+"""A run's training stages: Lightning fits with this run's folders, machine and progress bar."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lightning.pytorch import LightningModule
+
+from accounting.access import PrivateAccess
+from accounting.composition import epsilon
+from accounting.mechanisms import SampledGaussian
+from datamodules.image_set import ImageSet
+from datamodules.poisson import SensitiveData
+from datamodules.public import PublicData
+from launch.context import Context
+from launch.metrics_log import MetricsLog
+from launch.progress_bar import Nominal, progress
+from launch.training import fit
+
+Module = TypeVar("Module", bound=LightningModule)
+
+
+def fit_public(
+    context: Context,
+    module: Module,
+    images: ImageSet,
+    *,
+    stage: str,
+    steps: int,
+    batch_size: int,
+    validation: ImageSet | None = None,
+    validate_every: int | None = None,
+) -> Module:
+    """Train on public images, going on from the stage's last checkpoint. Touches no sensitive data."""
+    seed = context.config.run.seed
+    return fit(
+        module,
+        lambda start: PublicData(images, batch_size, steps, seed, start=start, validation=validation),
+        total_steps=steps,
+        validate_every=validate_every,
+        progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
+        **surroundings(context, stage),
+    )
+
+
+def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
+    """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
+    mechanism = access.mechanism
+    nominal = Nominal(
+        stage=stage,
+        total_steps=mechanism.steps,
+        batch=round(mechanism.sampling_rate * context.plan.n),
+        epsilon=epsilon_after(context),
+        timed=context.sensitive_source.public_benchmark,
+    )
+    return fit(
+        module,
+        lambda start: SensitiveData(context.sensitive, access, start=start),
+        total_steps=mechanism.steps,
+        access=access,
+        require=context.ledger.require,
+        progress=bar(context, nominal),
+        **surroundings(context, stage),
+    )
+
+
+def epsilon_after(context: Context) -> Callable[[int], float]:
+    """ε of the run after so many DP-SGD steps: a function of the steps alone, so it may be shown.
+
+    By RDP, and never above what the whole plan costs under its own accountant, which bounds every part of it.
+    """
+    plan = context.plan
+    whole = plan.composed()
+
+    def after(done: int) -> float:
+        spent = [
+            dataclasses.replace(mechanism, steps=max(1, done)) if isinstance(mechanism, SampledGaussian) else mechanism
+            for mechanism in plan.mechanisms
+        ]
+        return min(whole, epsilon(spent, plan.delta, "rdp"))
+
+    return after
+
+
+def bar(context: Context, nominal: Nominal) -> Any:
+    """The stage's progress on the console, if wanted."""
+    return progress(nominal) if context.console.progress else None
+
+
+def surroundings(context: Context, stage: str) -> dict[str, Any]:
+    """Where a stage's fit runs and writes to."""
+    return {
+        "folder": context.folder(stage) / "checkpoints",
+        "accelerator": context.device.type,
+        "minutes": context.config.launch.checkpoint_minutes,
+        "logger": MetricsLog(context.metrics_folder(stage)),
+    }

@@ -1,0 +1,66 @@
+"""Signals that ask a run to stop. A handler only sets a flag; training acts on it between two steps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+NOTE = "\nprivimage: stopping after this step with a checkpoint; Ctrl-C again stops at once.\n"
+
+
+class _State:
+    """What the handlers have seen; one per process, as signals are."""
+
+    installed = False
+    received: signal.Signals | None = None
+
+
+class Interrupted(Exception):
+    """Work stopped at a signal, after a checkpoint was saved; the same command goes on from there.
+
+    signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; the same command goes on from here")
+        self.signal = int(number)
+
+
+def install() -> None:
+    """Take over SIGINT, SIGTERM and SIGUSR1, once at the start of the program and from its main thread."""
+    _State.installed = True
+    reinstate()
+
+
+def reinstate() -> None:
+    """Put the handlers back where a library replaced them; nothing where `install` was never called."""
+    if _State.installed and threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, _note)
+
+
+def requested() -> signal.Signals | None:
+    """The signal that asked this process to stop, or None."""
+    return _State.received
+
+
+def clear() -> None:
+    """Forget a request, for a process that goes on with other work."""
+    _State.received = None
+
+
+def check() -> None:
+    """Raise Interrupted where a stop was asked for; for places between two pieces of finished work."""
+    if _State.received is not None:
+        raise Interrupted(_State.received)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    """The handler: set the flag; a second SIGINT stops at once."""
+    if number == signal.SIGINT and _State.received == signal.SIGINT:
+        raise KeyboardInterrupt
+    _State.received = signal.Signals(number)
+    os.write(2, NOTE.encode())  # print() may not be entered again from a handler

@@ -1,0 +1,96 @@
+"""A run from its configuration to its report: claim the folder, plan the budget, do the stages in order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from accounting.ledger import Ledger
+from accounting.plan import BudgetPlan
+from configs.errors import UserError
+from configs.files import atomic_json
+from configs.schema import Experiment
+import launch.stages  # noqa: F401  (registers the stages)
+from launch.checks import check_experiment
+from launch.console import Console
+from launch.context import Context
+from launch.planning import plan
+from launch.run_directory import RunDirectory
+from launch.stage import Stage, order, perform
+
+
+def run(config: Experiment, console: Console) -> RunDirectory:
+    """Do what is left of a run. Raises UserError for anything its user can mend."""
+    directory = RunDirectory(Path(config.run.root) / config.run.name)
+    stages = order(config)
+    budget = plan(config)
+    check_experiment(config)
+    with directory.lock():
+        directory.claim(config)
+        atomic_json(directory.plan, budget.to_dict())
+        ledger = open_ledger(directory, config, budget, stages)
+        context = Context(config, budget, directory, ledger, console)
+        announce(context)
+        for step in stages:
+            perform(step, context)
+            if charged_stages_done(context, stages):
+                context.forget_key()
+    return directory
+
+
+def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan, stages: list[Stage]) -> Ledger:
+    """The run's ledger, checked against what the finished stages know of it."""
+    heads = [marker["ledger_head"] for step in stages if (marker := directory.marker(step.name)) is not None]
+    if heads and not directory.ledger.is_file():
+        raise UserError(
+            f"'{directory.ledger}' is gone, but stages of this run are done. Without it nobody can say what was spent: restore "
+            "it from a copy, or start again under another run.name."
+        )
+    ledger = Ledger.open(
+        directory.ledger,
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        n=budget.n,
+        accountant=budget.accountant,
+        insecure=config.privacy.insecure_key is not None,
+    )
+    for head in heads:
+        ledger.require(head)
+    return ledger
+
+
+def charged_stages_done(context: Context, stages: list[Stage]) -> bool:
+    """Whether every stage that draws from the run key is finished."""
+    return all(
+        (marker := context.directory.marker(step.name)) is not None
+        and marker["fingerprint"] == context.fingerprints.get(step.name)
+        for step in stages
+        if step.charged
+    )
+
+
+def announce(context: Context) -> None:
+    """Say what is run and what it may cost."""
+    budget, config = context.plan, context.config
+    context.console.line(f"{config.run.name}: {config.method} on {config.sensitive.name}, public {config.public.name}")
+    context.console.line(
+        f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
+        f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"
+    )
+    if config.privacy.insecure_key is not None:
+        context.console.line("  NOT PRIVATE: privacy.insecure_key fixes the noise. Use it for tests only.")
+
+
+def summary(directory: RunDirectory) -> dict[str, Any]:
+    """What a finished run came to, free of anything sensitive: its guarantee and where its results are."""
+    statement = json.loads((directory.release / "privacy.json").read_text())
+    return {
+        "run": str(directory.path),
+        "epsilon": statement["epsilon"],
+        "delta": statement["delta"],
+        "accountant": statement["accountant"],
+        "private": statement["private"],
+        "release": str(directory.release),
+        "report": str(directory.internal / "report.html"),
+    }

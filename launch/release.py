@@ -1,0 +1,174 @@
+"""What may be published: synthetic images, model weights and the privacy statement."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from accounting.ledger import Ledger
+from configs.errors import UserError
+from configs.files import atomic_json, atomic_text, atomic_write
+from configs.schema import Experiment
+from datamodules.image_set import ImageSet
+from evaluation.figures import sample_grid
+from launch.config import load
+from launch.context import load_weights, save_weights
+from launch.run_directory import RunDirectory
+from lightning_modules.registries import GENERATORS
+
+NOT_PRIVATE = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
+NEIGHBOURS = "add or remove one record; a record is one image together with its label"
+ASSUMPTIONS = (
+    "The number of records n, the category names, the image size and the normalisation constants are public.",
+    "The public images and the networks trained on them hold no sensitive record.",
+    "Every sensitive record appears once; a person with m records is protected at m ε (group privacy), not at ε.",
+    "The noise is computed in floating point (float64 normals, rounded to float32 in DP-SGD, to integers in the query).",
+    "The run key was drawn by the operating system, was known to nobody and has been destroyed.",
+    "Nothing from the folder internal/ is published: it holds numbers without noise.",
+)
+
+
+def label_plan(count: int, classes: int) -> torch.Tensor:
+    """Labels of the synthetic images, int64 [count]: uniform, since the class proportions are not public."""
+    return torch.arange(count) % classes
+
+
+@torch.inference_mode()
+def draw(
+    model: Any, count: int, class_names: tuple[str, ...], *, seed: int, batch_size: int, progress: Any
+) -> ImageSet:
+    """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost."""
+    device = next(model.trainable.parameters()).device
+    random = torch.Generator(device=device).manual_seed(seed)
+    labels = label_plan(count, len(class_names))
+    parts = [model.sample(part.to(device), random).cpu() for part in progress(labels.split(batch_size))]
+    return ImageSet(images=torch.cat(parts).numpy(), labels=labels.numpy(), class_names=class_names)
+
+
+def write_release(
+    directory: RunDirectory, config: Experiment, ledger: Ledger, model: Any, images: ImageSet
+) -> dict[str, Any]:
+    """Fill `release/`; the privacy statement comes last, so that nothing stands there without one."""
+    statement = privacy_statement(config, ledger)
+    folder = directory.release
+    save_weights(model.trainable, folder / "model.safetensors")
+    atomic_json(
+        folder / "model.json",
+        {
+            "generator": dataclasses.asdict(config.generator),
+            "image": dataclasses.asdict(config.image),
+            "class_names": list(images.class_names),
+            "private": statement["private"],
+        },
+    )
+    write_images(folder / "synthetic.npz", images, private=statement["private"])
+    write_samples(folder / "samples.png", images, private=statement["private"])
+    atomic_text(folder / "PRIVACY.md", readable_statement(statement))
+    atomic_json(folder / "privacy.json", statement)
+    return statement
+
+
+def write_images(path: Path, images: ImageSet, *, private: bool) -> None:
+    """Write `images` uint8 [N, H, W, C], `labels` int64 [N] and `class_names` as an .npz file."""
+    arrays: dict[str, Any] = {
+        "images": np.ascontiguousarray(images.images.transpose(0, 2, 3, 1)),
+        "labels": images.labels,
+        "class_names": np.asarray(images.class_names),
+    }
+    if not private:
+        arrays["notice"] = np.asarray(NOT_PRIVATE)
+    atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def read_images(path: Path) -> ImageSet:
+    """Read what `write_images` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return ImageSet(
+                images=np.ascontiguousarray(data["images"].transpose(0, 3, 1, 2)),
+                labels=data["labels"],
+                class_names=tuple(map(str, data["class_names"])),
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot read the synthetic images '{path}': {error}. Has the run finished?") from error
+
+
+def write_samples(path: Path, images: ImageSet, *, private: bool) -> None:
+    """Write a grid of samples, a row per category."""
+    picture = sample_grid(images, per_class=10, title=None if private else "NOT PRIVATE (fixed key)")
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    atomic_write(path, lambda file: file.write(buffer.getvalue()) and None)
+
+
+def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
+    """The released model of a run and its category names. Raises UserError for an unfinished run."""
+    path = directory.release / "model.json"
+    if not path.is_file():
+        raise UserError(f"'{directory.path}' has no released model yet ('{path}' is missing). Finish the run first.")
+    description = json.loads(path.read_text())
+    config = load(str(directory.config))
+    names = tuple(description["class_names"])
+    model = GENERATORS.build(config.generator, image=config.image, classes=len(names))
+    load_weights(model.trainable, directory.release / "model.safetensors")
+    return model, names
+
+
+def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
+    """The guarantee of a run, composed from its ledger."""
+    mechanisms = ledger.mechanisms()
+    insecure = config.privacy.insecure_key is not None
+    return {
+        "epsilon": ledger.epsilon(),
+        "delta": ledger.terms["delta"],
+        "accountant": ledger.terms["accountant"],
+        "private": not insecure,
+        **({"notice": NOT_PRIVATE} if insecure else {}),
+        "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
+        "neighbouring_relation": NEIGHBOURS,
+        "records": ledger.terms["n"],
+        "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
+        "assumptions": list(ASSUMPTIONS),
+        "ledger_head": ledger.head,
+        "software": software(),
+    }
+
+
+def software() -> dict[str, str]:
+    """Versions of what the guarantee and the results depend on."""
+    return {name: version(name) for name in ("privimage", "torch", "opacus", "lightning", "numpy")}
+
+
+def readable_statement(statement: dict[str, Any]) -> str:
+    """The guarantee as a page of Markdown."""
+    lines = ["# Privacy statement", ""]
+    if "notice" in statement:
+        lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
+    lines += [
+        f"The synthetic images and the model weights in this folder are **(ε = {statement['epsilon']:.4f}, "
+        f"δ = {statement['delta']:.3g})** differentially private with respect to the {statement['records']} sensitive records.",
+        "",
+        f"- Neighbouring relation: {statement['neighbouring_relation']}.",
+        f"- Composition: {statement['accountant'].upper()} accountant. "
+        + ", ".join(f"{name.upper()}: ε = {value:.4f}" for name, value in statement["epsilon_by_accountant"].items())
+        + ".",
+        f"- Ledger: `ledger.jsonl` of the run ends in {statement['ledger_head'][:16]}…",
+        "",
+        "| mechanism | kind | noise multiplier | L2 sensitivity | sampling rate | steps |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in statement["mechanisms"]:
+        lines.append(
+            f"| {row['name']} | {row['kind']} | {row['noise_multiplier']:.6g} | {row['sensitivity']:.6g} "
+            f"| {row.get('sampling_rate', 1.0):.6g} | {row.get('steps', row.get('rounds', 1))} |"
+        )
+    lines += ["", "## What this rests on", ""] + [f"- {text}" for text in statement["assumptions"]]
+    lines += ["", "## Software", ""] + [f"- {name} {number}" for name, number in statement["software"].items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,117 @@
+"""The folder of a run: what is in it, who may write to it, and whether it belongs to this configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.files import atomic_json, atomic_text
+from configs.schema import Experiment
+from launch.config import differences, load, to_yaml
+
+
+class RunDirectory:
+    """Paths of one run. `release/` is safe to publish, `internal/` is not private."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.plan = self.path / "plan.json"
+        self.ledger = self.path / "ledger.jsonl"
+        self.release = self.path / "release"
+        self.internal = self.path / "internal"
+        self.key = self.internal / "key"
+
+    def stage(self, name: str) -> Path:
+        """The folder of a stage's artefacts."""
+        return self.path / "stages" / name
+
+    def marker(self, name: str) -> dict[str, Any] | None:
+        """What a finished stage left on record, or None."""
+        path = self.stage(name) / "done.json"
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise UserError(f"{path}: damaged. Remove the file to do the stage '{name}' again.") from error
+
+    def mark(self, name: str, record: dict[str, Any]) -> None:
+        """Put a stage on record as finished."""
+        atomic_json(self.stage(name) / "done.json", record)
+
+    def claim(self, config: Experiment) -> None:
+        """Take the folder for a configuration: a new one is made, an old one must have been made by the same.
+
+        Raises UserError that says what differs, and offers a new name.
+        """
+        if not self.config.is_file():
+            if self.path.is_dir() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+                raise UserError(
+                    f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
+                )
+            atomic_text(self.config, to_yaml(config))
+            return
+        changed = differences(load(str(self.config)), config)
+        if changed:
+            raise UserError(
+                f"'{self.path}' was made by a different configuration:\n  "
+                + "\n  ".join(changed)
+                + f"\nGive this one a name of its own, such as run.name={free_name(self.path)}, or the old values."
+            )
+
+    def lock(self) -> Lock:
+        """Hold the run for this process; UserError where another process has it."""
+        return Lock(self.path)
+
+
+class Lock:
+    """An advisory lock on a run, given back by the system when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.file = open(path / ".lock", "a+")  # noqa: SIM115 (held as long as the run)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.file.seek(0)
+            owner = self.file.read().strip() or "unknown"
+            self.file.close()
+            raise UserError(
+                f"'{path}' is in use by another process (process id {owner}). Wait for it, stop it, or choose another run.name."
+            ) from error
+        self.file.truncate(0)
+        self.file.write(str(os.getpid()))
+        self.file.flush()
+
+    def release(self) -> None:
+        """Give the run back."""
+        self.file.close()
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def free_name(path: Path) -> str:
+    """The first unused `name-2`, `name-3`, … beside a run."""
+    number = 2
+    while path.with_name(f"{path.name}-{number}").exists():
+        number += 1
+    return f"{path.name}-{number}"
+
+
+def find_run(run: str, root: str = "runs") -> RunDirectory:
+    """The directory of a run given by its path or, under `root`, by its name. Raises UserError where there is none."""
+    for path in (Path(run), Path(root) / run):
+        if (path / "config.yaml").is_file():
+            return RunDirectory(path)
+    names = sorted(path.parent.name for path in Path(root).glob("*/config.yaml"))
+    known = f"Runs in '{root}': {', '.join(names)}." if names else f"There are no runs in '{root}' yet."
+    raise UserError(f"there is no run '{run}' (looked for '{run}/config.yaml' and '{root}/{run}/config.yaml'). {known}")

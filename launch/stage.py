@@ -1,0 +1,101 @@
+"""Stages: small functions with declared inputs, skipped where they are done already."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from configs.errors import UserError
+from configs.schema import Experiment
+from launch.context import Context
+from launch.resources import Meter
+
+FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    needs: stages whose artefacts it reads. keys: sections of the configuration that its result depends on.
+    reads_sensitive: whether it touches the sensitive images. charged: whether it spends privacy budget.
+    """
+
+    name: str
+    work: Callable[[Context], str]
+    needs: tuple[str, ...]
+    keys: tuple[str, ...]
+    reads_sensitive: bool
+    charged: bool
+
+
+STAGES: dict[str, Stage] = {}
+
+
+def stage(
+    *, needs: tuple[str, ...] = (), keys: tuple[str, ...] = (), reads_sensitive: bool = False, charged: bool = False
+) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
+    """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
+
+    def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
+        name = work.__name__
+        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged)
+        return work
+
+    return register
+
+
+def order(config: Experiment) -> list[Stage]:
+    """The stages of a run in order. Raises UserError for an unknown stage or a missing input."""
+    chosen: list[Stage] = []
+    for name in config.stages:
+        if name not in STAGES:
+            raise UserError(f"stages: there is no stage '{name}' (there are: {', '.join(STAGES)}).")
+        missing = [need for need in STAGES[name].needs if need not in [done.name for done in chosen]]
+        if missing:
+            raise UserError(f"stages: '{name}' needs {', '.join(missing)} before it.")
+        chosen.append(STAGES[name])
+    return chosen
+
+
+def fingerprint(step: Stage, context: Context) -> str:
+    """A hash of all that a stage's result depends on: its configuration, its mechanisms and its inputs.
+
+    The contents of the sensitive images are no part of it: a hash of them would be a statistic of them.
+    """
+    parts: dict[str, Any] = {"format": FORMAT, "stage": step.name, "image": dataclasses.asdict(context.config.image)}
+    for key in step.keys:
+        value = getattr(context.config, key)
+        parts[key] = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    if step.charged:
+        parts["plan"] = context.plan.to_dict()
+    parts["seed"] = context.config.run.seed
+    parts["needs"] = {need: context.fingerprints[need] for need in step.needs}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def perform(step: Stage, context: Context) -> None:
+    """Do a stage, or skip it where this very stage is done."""
+    mark = fingerprint(step, context)
+    context.fingerprints[step.name] = mark
+    done = context.directory.marker(step.name)
+    if done is not None and done["fingerprint"] == mark:
+        context.console.stage(step.name, f"{done['line']} (done before)")
+        return
+    with Meter() as meter:
+        line = step.work(context)
+    record = {
+        "fingerprint": mark,
+        "line": line,
+        "seconds": round(meter.seconds, 2),
+        "peak_bytes": meter.peak_bytes,
+        "gpu_peak_bytes": meter.gpu_peak_bytes,
+        "ledger_head": context.ledger.head,
+    }
+    context.directory.mark(step.name, record)
+    timed = not step.reads_sensitive or context.sensitive_source.public_benchmark
+    context.console.stage(step.name, f"{line}, {meter.seconds:.0f} s" if timed else line)

@@ -1,0 +1,36 @@
+"""Training of the semantic query function on the public set."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from configs.files import atomic_json
+from datamodules.public import split
+from launch.context import Context, save_weights
+from launch.stage import stage
+from launch.fitting import fit_public
+
+
+@stage(keys=("public", "classifier"))
+def classifier(context: Context) -> str:
+    """Train the semantic classifier on the public categories (PrivImage §3.2). Touches no sensitive data."""
+    settings = context.config.classifier
+    train, validation = split(context.public, settings.validation_fraction, context.config.run.seed)
+    module = fit_public(
+        context,
+        context.new_classifier(),
+        train,
+        stage="classifier",
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        validation=validation,
+        validate_every=min(settings.validate_every, settings.steps),
+    )
+    best = module.topk(torch.from_numpy(np.array(validation.images)), 1)[:, 0]
+    accuracy = float((best.numpy() == validation.labels).mean())
+    save_weights(module.network, context.folder("classifier") / "classifier.safetensors")
+    atomic_json(
+        context.folder("classifier") / "validation.json", {"accuracy": accuracy, "categories": len(train.class_names)}
+    )
+    return f"{len(train.class_names)} public categories, validation accuracy {accuracy:.1%}"

@@ -1,0 +1,28 @@
+"""Pre-training of the generator on the selected public images."""
+
+from __future__ import annotations
+
+from launch.context import Context, save_weights
+from launch.stage import stage
+from launch.stages.select import read_selection
+from launch.fitting import fit_public
+from lightning_modules.public_training import PublicTraining
+
+
+@stage(needs=("select",), keys=("generator", "pretrain"))
+def pretrain(context: Context) -> str:
+    """Train the generator on the selection (PrivImage §3.4). Touches no sensitive data."""
+    settings, seed = context.config.pretrain, context.config.run.seed
+    images = read_selection(context)
+    module = PublicTraining(
+        context.generator(),
+        learning_rate=settings.learning_rate,
+        ema_decay=settings.ema_decay,
+        steps=settings.steps,
+        seed=seed,
+    )
+    module = fit_public(context, module, images, stage="pretrain", steps=settings.steps, batch_size=settings.batch_size)
+    averaged = module.ema.module
+    save_weights(averaged, context.folder("pretrain") / "model.safetensors")
+    parameters = sum(value.numel() for value in averaged.parameters())
+    return f"{settings.steps} steps, {parameters / 1e6:.2f} M parameters"

@@ -1,0 +1,47 @@
+"""The semantic query: which public categories the sensitive images resemble."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from accounting.plan import SEMANTIC_QUERY
+from configs.errors import UserError
+from configs.files import atomic_json
+from launch.context import Context
+from launch.stage import stage
+from semantics.query import noisy_semantic_histogram
+
+
+@stage(needs=("classifier",), keys=("sensitive", "query", "privacy"), reads_sensitive=True, charged=True)
+def query(context: Context) -> str:
+    """Noisy semantic histogram of the sensitive set (PrivImage §3.3). SENSITIVE: charged as `semantic query`."""
+    path = context.folder("query") / "histogram.json"
+    mechanism = context.plan.mechanism(SEMANTIC_QUERY)
+    line = f"noise multiplier {mechanism.noise_multiplier:g}, {context.config.query.semantics} semantics an image"
+    if path.is_file():  # written as a whole before it was charged in full, so it may be used and never drawn again
+        return line
+    access = context.ledger.reserve(
+        mechanism, stage="query", fingerprint=context.fingerprints["query"], run_key=context.run_key
+    )
+    if access.published():
+        raise UserError(
+            f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore the "
+            "file from a copy, or start again under another run.name."
+        )
+    histogram = noisy_semantic_histogram(
+        context.trained_classifier(),
+        context.sensitive,
+        access,
+        semantics_per_image=context.config.query.semantics,
+        per_category=context.config.query.per_category,
+    )
+    atomic_json(path, {"histogram": histogram.tolist(), "ledger_head": access.ledger_head})
+    access.progress(1)
+    return line
+
+
+def read_histogram(context: Context) -> np.ndarray:
+    """The released histogram, int64 [rows, public categories]; private by the query's noise."""
+    return np.asarray(json.loads((context.folder("query") / "histogram.json").read_text())["histogram"], dtype=np.int64)

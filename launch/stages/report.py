@@ -1,0 +1,141 @@
+"""The page that shows a finished run. NOT private: it stays in `internal/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.figures import Chart, Series
+from evaluation.report import ReportData, ScoreRow, StageCost, write_report
+from launch.context import Context
+from launch.fitting import epsilon_after
+from launch.metrics_log import read_metrics
+from launch.release import NOT_PRIVATE, read_images, software
+from launch.stage import stage
+from launch.stages.query import read_histogram
+from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_distribution_similarity
+
+
+@stage(needs=("evaluate",), keys=("evaluate",), reads_sensitive=True)
+def report(context: Context) -> str:
+    """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
+    config, plan, ledger = context.config, context.plan, context.ledger
+    scores = json.loads((context.directory.internal / "scores.json").read_text())
+    similarity, embedding = selection_similarity(context)
+    data = ReportData(
+        run_name=config.run.name,
+        method=config.method,
+        sensitive_name=config.sensitive.name,
+        public_name=config.public.name,
+        records=plan.n,
+        epsilon=ledger.epsilon(),
+        delta=plan.delta,
+        accountant=plan.accountant,
+        target_epsilon=plan.epsilon,
+        composed={name: plan.composed(name) for name in ("rdp", "prv")},
+        not_private=NOT_PRIVATE if config.privacy.insecure_key is not None else "",
+        budget=plan.rows(),
+        synthetic=read_images(context.directory.release / "synthetic.npz"),
+        real_test=context.sensitive_test,
+        scores=[ScoreRow(**row) for row in scores["scores"]],
+        frechet_features="the semantic classifier's features",
+        fid_reason=scores["fid_reason"],
+        similarity=similarity,
+        similarity_embedding=embedding,
+        selection=json.loads((context.folder("select") / "selection.json").read_text()),
+        public=context.public,
+        charts=charts(context),
+        stages=costs(context),
+        software=software(),
+    )
+    path = context.directory.internal / "report.html"
+    write_report(path, data)
+    return str(path)
+
+
+def selection_similarity(context: Context) -> tuple[float, str]:
+    """SDS of the selection to the sensitive set (Eq. 5), from the noisy histogram, and the embedding it was taken in."""
+    names = context.public_source.class_names
+    sensitive = noisy_frequencies(read_histogram(context).sum(axis=0))
+    selected = selected_frequencies(context)
+    path = context.config.evaluate.word_vectors
+    if path is None:
+        vectors = context.trained_classifier().class_embeddings.numpy()
+        return semantic_distribution_similarity(
+            sensitive, vectors, selected, vectors
+        ), "the classifier's class embeddings"
+    words = load_word_vectors(path, names)
+    known = [label for label, name in enumerate(names) if name in words.vectors]
+    vectors = np.stack([words.vectors[names[label]] for label in known])
+    left_out = f", {len(words.missing)} categories without a vector left out" if words.missing else ""
+    value = semantic_distribution_similarity(sensitive[known], vectors, selected[known], vectors)
+    return value, f"word vectors{left_out}"
+
+
+def selected_frequencies(context: Context) -> np.ndarray:
+    """How many images of each public category were selected, [public categories]."""
+    summary = json.loads((context.folder("select") / "selection.json").read_text())
+    chosen = [entry["label"] for entries in summary.values() for entry in entries]
+    counts = np.bincount(context.public.labels, minlength=len(context.public.class_names)).astype(float)
+    kept = np.zeros_like(counts)
+    kept[chosen] = counts[chosen]
+    return kept
+
+
+def charts(context: Context) -> list[Chart]:
+    """The curves of the training stages."""
+    classifier = read_metrics(context.metrics_folder("classifier"))
+    pretrain = read_metrics(context.metrics_folder("pretrain"))
+    finetune = read_metrics(context.metrics_folder("finetune"))
+    steps = range(1, context.config.finetune.steps + 1)
+    epsilon = epsilon_after(context)
+    spent = Series("ε", list(steps), [epsilon(step) for step in steps])
+    return [
+        Chart(
+            "Semantic classifier",
+            "step",
+            "cross-entropy",
+            lines(classifier, {"train/loss": "training", "validation/loss": "validation"}),
+        ),
+        Chart(
+            "Semantic classifier: accuracy",
+            "step",
+            "validation accuracy",
+            lines(classifier, {"validation/accuracy": "validation"}),
+        ),
+        Chart("Pre-training", "step", "denoising loss", lines(pretrain, {"train/loss": "training"}), log_y=True),
+        Chart("Fine-tuning (not private)", "step", "denoising loss", lines(finetune, {"loss": "sensitive batch"})),
+        Chart(
+            "Fine-tuning (not private): clipping",
+            "step",
+            "share of records clipped",
+            lines(finetune, {"clipped_fraction": "clipped"}),
+        ),
+        Chart("Budget spent", "DP-SGD step", "ε", [spent], limit=("target", context.plan.epsilon)),
+    ]
+
+
+def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> Sequence[Series]:
+    """The named curves that there are."""
+    return [
+        Series(title, [step for step, _ in curves[name]], [value for _, value in curves[name]])
+        for name, title in names.items()
+        if curves.get(name)
+    ]
+
+
+def costs(context: Context) -> list[StageCost]:
+    """What each finished stage took."""
+    markers = [(name, context.directory.marker(name)) for name in context.config.stages]
+    return [
+        StageCost(
+            name=name,
+            seconds=marker["seconds"],
+            peak_bytes=marker["peak_bytes"],
+            gpu_peak_bytes=marker["gpu_peak_bytes"],
+        )
+        for name, marker in markers
+        if marker is not None
+    ]

@@ -1,0 +1,30 @@
+"""Sampling of the synthetic set and writing of the release."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from launch.context import Context, load_weights
+from launch.release import draw, write_release
+from launch.stage import stage
+
+
+@stage(needs=("finetune",), keys=("synthesize", "generator"))
+def synthesize(context: Context) -> str:
+    """Draw the synthetic images from the fine-tuned model; post-processing, free of charge."""
+    settings = context.config.synthesize
+    model = context.generator()
+    load_weights(model.trainable, context.folder("finetune") / "model.safetensors")
+    model.to(context.device).eval()
+    images = draw(
+        model,
+        settings.count,
+        context.class_names,
+        seed=context.config.run.seed,
+        batch_size=settings.batch_size,
+        progress=lambda parts: tqdm(
+            parts, desc="synthesize", unit="batch", leave=False, disable=not context.console.progress
+        ),
+    )
+    write_release(context.directory, context.config, context.ledger, model, images)
+    return f"{len(images)} images in {context.directory.release}"

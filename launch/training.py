@@ -1,0 +1,177 @@
+"""One training stage as a Lightning fit that can be stopped anywhere and goes on exactly."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+from accounting.access import PrivateAccess
+from configs.errors import UserError
+from launch.checkpoint_io import DurableCheckpointIO
+from launch.checkpointing import Found, StepCheckpoint, latest_checkpoint
+from launch.progress_bar import ProgressBar
+from launch.publish_barrier import PublishBarrier
+from lightning_modules.dp_sgd.private_training import PrivateTraining
+
+Module = TypeVar("Module", bound=LightningModule)
+
+POINTS = 500  # of a logged curve, about
+
+
+class ContinueAt(Callback):
+    """Begins a fit at a step other than 0: the data starts there, and Lightning's counters follow.
+
+    Lightning's own restoring of loops is not used. It stands on where in the loop a checkpoint was saved, and knows
+    nothing of steps that are skipped.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        loop = trainer.fit_loop.epoch_loop
+        loop._batches_that_stepped = self.step  # the step that Lightning gives to loggers
+        loop.batch_progress.total.increment_by(self.step)  # what the interval between validations is counted by
+        if isinstance(module, PrivateTraining):
+            module.forfeit(self.step)
+
+
+def fit(
+    module: Module,
+    data: Callable[[int], LightningDataModule],
+    *,
+    folder: Path,
+    total_steps: int,
+    accelerator: str,
+    minutes: float,
+    every_steps: int | None = None,
+    logger: Logger | None = None,
+    validate_every: int | None = None,
+    access: PrivateAccess | None = None,
+    require: Callable[[str], None] | None = None,
+    progress: Callback | None = None,
+) -> Module:
+    """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one, and return it.
+
+    data: given the step to start at, the data whose training batches (step, images, labels) run from there to step
+    total_steps - 1; its length counts all steps. validate_every: steps between two validations; none unless given.
+    access: of a private stage (SENSITIVE), whose logger is put behind the publish barrier and whose steps are entered
+    in the ledger; require: refuses a ledger that does not hold the given head. Raises Interrupted after saving, where
+    a signal asked to stop, and UserError as `starting_step` does or where the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = latest_checkpoint(folder)
+    start = starting_step(found, access, require, total_steps)
+    if found is not None and start >= total_steps:
+        return finished(module, found, access, total_steps)
+    then: list[Callable[[int], None]] = []
+    if access is not None:
+        then.append(access.progress)
+        if logger is not None:
+            logger = PublishBarrier(logger)
+            then.append(logger.release)
+    saver = StepCheckpoint(folder, start=start, minutes=minutes, every_steps=every_steps, then=then)
+    callbacks = [ContinueAt(start), *([progress] if progress else []), saver]
+    with quiet_lightning():
+        trainer = new_trainer(folder, total_steps, accelerator, logger, callbacks, validate_every)
+        try:
+            trainer.fit(module, datamodule=data(start), ckpt_path=found.path if found else None, weights_only=True)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has turned it into exit code 1
+                raise KeyboardInterrupt from stop
+            raise
+    return module
+
+
+def new_trainer(
+    folder: Path,
+    total_steps: int,
+    accelerator: str,
+    logger: Logger | None,
+    callbacks: list[Callback],
+    validate_every: int | None,
+) -> Trainer:
+    """A Trainer for one pass over a stage's steps that leaves saving, progress and signals to us."""
+    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []  # it saves inside the handler
+    return Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=1,
+        logger=logger or False,
+        log_every_n_steps=max(1, total_steps // POINTS),
+        callbacks=callbacks,
+        plugins=[DurableCheckpointIO(), *slurm],
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # else it adds its own
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        check_val_every_n_epoch=None,
+        val_check_interval=validate_every or total_steps,
+        limit_val_batches=1.0 if validate_every else 0,
+    )
+
+
+def starting_step(
+    found: Found | None, access: PrivateAccess | None, require: Callable[[str], None] | None, total_steps: int
+) -> int:
+    """The step to go on with.
+
+    That is the checkpoint's, unless the ledger says that a private stage has published more. Those steps have been
+    seen, so they must not run again: they are forfeited, and training goes on behind them with the checkpoint's
+    weights. With an insecure key they repeat exactly instead. Raises UserError where the ledger lacks what the
+    checkpoint knows, or where all steps are spent and no weights are left.
+    """
+    step = found.step if found else 0
+    if access is None:
+        return step
+    if found is not None and require is not None:
+        require(found.content["ledger_head"])
+    published = access.published()
+    if published <= step or access.insecure:
+        return step
+    if found is None and published >= total_steps:
+        raise UserError(
+            f"all {total_steps} steps of '{access.mechanism.name}' are spent, but no checkpoint of them is left. "
+            "Restore the stage's checkpoints from a copy, or start again under another run.name."
+        )
+    warnings.warn(
+        f"the ledger has {published} published steps of '{access.mechanism.name}', the newest readable checkpoint "
+        f"{step}. The {published - step} steps between are lost: they stay charged, once, and are not run again.",
+        stacklevel=3,
+    )
+    return published
+
+
+def finished(module: Module, found: Found, access: PrivateAccess | None, total_steps: int) -> Module:
+    """The module as the last checkpoint of a complete stage has it."""
+    module.on_load_checkpoint(found.content)
+    module.load_state_dict(found.content["state_dict"])
+    if access is not None and access.published() < total_steps:
+        access.progress(total_steps)  # the process ended between the checkpoint and its line in the ledger
+    return module
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's notes on hardware and usage; its errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,91 @@
+"""The semantic classifier: trained on public images, asked for the semantics of any image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from configs.schema import Classifier, Image
+from lightning_modules.pixels import to_network
+from lightning_modules.registries import CLASSIFIERS
+from lightning_modules.schedules import one_cycle
+
+WARM_UP_SHARE = 0.25  # of the steps, as usual for a one-cycle schedule
+Batch = tuple[int, Tensor, Tensor]
+
+
+class SemanticClassifier(lightning.LightningModule):
+    """A classifier of public categories with cross-entropy, AdamW and a one-cycle schedule.
+
+    network: configuration of a registered classifier; training: learning_rate, weight_decay and steps are read here.
+    Logs `train/loss`, `validation/loss` and `validation/accuracy` (public). `topk` and `features` may be asked about
+    sensitive images: each answer depends on its own image alone, nothing is kept, and the answers are as sensitive as
+    the images.
+    """
+
+    def __init__(self, network: Any, training: Classifier, image: Image, classes: int) -> None:
+        super().__init__()
+        self.network = CLASSIFIERS.build(network, channels=image.channels, classes=classes)
+        self.learning_rate = training.learning_rate
+        self.weight_decay = training.weight_decay
+        self.steps = training.steps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [B, classes] of images uint8 [B, C, H, W]."""
+        return self.network(to_network(images))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        _, images, labels = batch
+        loss = F.cross_entropy(self(images), labels)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        _, images, labels = batch
+        logits = self(images)
+        accuracy = (logits.argmax(1) == labels).float().mean()
+        size = len(images)
+        self.log("validation/loss", F.cross_entropy(logits, labels), batch_size=size, sync_dist=True)
+        self.log("validation/accuracy", accuracy, prog_bar=True, batch_size=size, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        schedule = one_cycle(optimizer, self.steps, warm_up=int(WARM_UP_SHARE * self.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def topk(self, images: Tensor, k: int, batch_size: int = 1024) -> Tensor:
+        """The k likeliest categories of each image, likeliest first: int64 [N, k] on the CPU.
+
+        images: uint8 [N, C, H, W] on any device, N may be 0; k: at most the number of categories.
+        """
+        return self._batched(lambda x: self.network(x).topk(k).indices, images, batch_size)
+
+    def features(self, images: Tensor, batch_size: int = 1024) -> Tensor:
+        """The penultimate activations: float32 [N, F] on the CPU, for images uint8 [N, C, H, W] on any device."""
+        return self._batched(self.network.features, images, batch_size)
+
+    @property
+    def semantics(self) -> int:
+        """Number of public categories."""
+        return self.network.head.out_features
+
+    @property
+    def class_embeddings(self) -> Tensor:
+        """One vector a category, [classes, F] on the CPU: the weights of the last layer. Public."""
+        return self.network.head.weight.detach().cpu()
+
+    @torch.inference_mode()
+    def _batched(self, function: Any, images: Tensor, batch_size: int) -> Tensor:
+        """The function of every image, in evaluation mode and a batch at a time."""
+        was_training = self.training
+        self.eval()
+        try:
+            # an empty input still makes one (empty) batch, which gives the answer its shape
+            batches = images.split(batch_size) if len(images) else [images]
+            return torch.cat([function(to_network(batch.to(self.device))).cpu() for batch in batches])
+        finally:
+            self.train(was_training)

@@ -1,0 +1,124 @@
+"""The diffusion model: EDM preconditioning, its loss with noise multiplicity, and guided sampling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from torch import Generator as RandomGenerator
+from torch import Tensor, nn
+
+from configs.fields import component, key
+from configs.schema import Image
+from lightning_modules.pixels import to_network, to_pixels
+from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
+
+DRAW_BLOCK = 16  # torch makes normals on the CPU in blocks of 16; whole blocks per record keep records apart
+
+
+@dataclass
+class DiffusionConfig:
+    name: str = key("diffusion", "conditional diffusion model (EDM)")
+    network: Any = component("network", "unet", "the denoising network")
+    multiplicity: int = key(1, "K: noise draws a record in private training, averaged before clipping", at_least=1)
+    label_dropout: float = key(0.1, "probability that a record is trained without its label", at_least=0, below=1)
+    P_mean: float = key(-1.2, "mean of ln sigma in training")
+    P_std: float = key(1.2, "standard deviation of ln sigma in training", above=0)
+    sigma_data: float = key(math.sqrt(1 / 3), "standard deviation of the data, fixed and public", above=0)
+    guidance: float = key(0.0, "w: (1 + w) conditional - w unconditional prediction when sampling", at_least=0)
+    sampler: Any = component("sampler", "ddim", "how images are sampled")
+
+
+@GENERATORS.register(DiffusionConfig)
+class Diffusion(nn.Module):
+    """Conditional diffusion model with EDM preconditioning (Karras et al. 2022).
+
+    Labels are int64 in 0..classes - 1; the network's label `classes` is the null class. `record_losses` may be given
+    sensitive images: each loss depends on its own record alone.
+    """
+
+    def __init__(self, config: DiffusionConfig, *, image: Image, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.multiplicity = config.multiplicity
+        self.shape = (image.channels, image.resolution, image.resolution)
+        self.null_class = classes
+        self.network = NETWORKS.build(
+            config.network, resolution=image.resolution, channels=image.channels, classes=classes
+        )
+        self.sampler = SAMPLERS.build(config.sampler)
+
+    @property
+    def trainable(self) -> nn.Module:
+        """The denoising network, whose parameters are trained and released."""
+        return self.network
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+        """The expected clean images (Karras et al. 2022, Eq. 7 and Table 1).
+
+        noisy: [B, C, H, W] with noise of std sigma [B] > 0 added; labels: [B] in 0..classes. Returns [B, C, H, W].
+        """
+        sigma_data = self.config.sigma_data
+        level = sigma[:, None, None, None]
+        total = (level**2 + sigma_data**2).sqrt()
+        c_skip = (sigma_data / total) ** 2
+        c_out = level * sigma_data / total
+        return c_skip * noisy + c_out * self.network(noisy / total, sigma.log() / 4, labels)
+
+    def record_losses(
+        self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
+    ) -> Tensor:
+        """EDM denoising losses (Karras et al. 2022, Eq. 8), K a record.
+
+        images: uint8 [B, C, H, W], B may be 0; labels: int64 [B]; multiplicity: stands in for the configured K. Returns
+        [B * K], record 0's K draws first, each the mean over pixels. Everything random is drawn from `generator`, which
+        lives on the images' device.
+        """
+        draws = self.multiplicity if multiplicity is None else multiplicity
+        dropped, sigma, noise = self.draw(len(images), draws, generator)
+        labels = torch.where(dropped, self.null_class, labels).repeat_interleave(draws)
+        clean = to_network(images).repeat_interleave(draws, dim=0)
+        weight = (sigma**2 + self.config.sigma_data**2) / (sigma * self.config.sigma_data) ** 2
+        error = self.denoise(clean + sigma[:, None, None, None] * noise, sigma, labels) - clean
+        return weight * error.square().flatten(1).mean(1)
+
+    def draw(self, records: int, draws: int, generator: RandomGenerator) -> tuple[Tensor, Tensor, Tensor]:
+        """Label dropout [B] (once a record), noise levels [B * K] and noise [B * K, C, H, W].
+
+        One row of normals holds all the draws of a record, so that on the CPU they stay the same however a batch is cut
+        into micro-batches that draw from one generator in turn.
+        """
+        pixels = math.prod(self.shape)
+        width = math.ceil((1 + draws * (1 + pixels)) / DRAW_BLOCK) * DRAW_BLOCK
+        normals = torch.randn(records, width, generator=generator, device=generator.device)
+        dropout = self.config.label_dropout
+        dropped = normals[:, 0] < (NormalDist().inv_cdf(dropout) if dropout > 0 else -math.inf)
+        sigma = (self.config.P_mean + self.config.P_std * normals[:, 1 : 1 + draws]).exp()
+        noise = normals[:, 1 + draws : 1 + draws * (1 + pixels)]
+        return dropped, sigma.reshape(-1), noise.reshape(records * draws, *self.shape)
+
+    def guided(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+        """Classifier-free guidance: (1 + w) D(x, c) - w D(x, null) (Ho and Salimans 2022, Eq. 6)."""
+        conditional = self.denoise(noisy, sigma, labels)
+        w = self.config.guidance
+        if w == 0:
+            return conditional
+        return (1 + w) * conditional - w * self.denoise(noisy, sigma, torch.full_like(labels, self.null_class))
+
+    @torch.inference_mode()
+    def sample(self, labels: Tensor, generator: RandomGenerator) -> Tensor:
+        """One image a label: uint8 [B, C, H, W] for labels int64 [B] in 0..classes - 1.
+
+        Everything random is drawn from `generator`, which lives on the labels' device. The caller cuts long lists into
+        batches.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            noise = torch.randn(len(labels), *self.shape, generator=generator, device=labels.device)
+            return to_pixels(self.sampler(self.guided, noise, labels, generator))
+        finally:
+            self.train(was_training)

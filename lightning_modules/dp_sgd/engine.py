@@ -1,0 +1,87 @@
+"""What every engine does: clip the gradient of each record and add them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.registries import Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateStatistics:
+    """Sums over the records of a batch. NOT private: they carry no noise and may go to `internal/` only.
+
+    records: how many records there were. unusable: how many of them had a gradient that was not finite, and count in
+    none of the other sums. clipped: how many had a norm above the bound. losses, norms: sums over records.
+    """
+
+    records: int = 0
+    unusable: int = 0
+    clipped: int = 0
+    losses: float = 0.0
+    norms: float = 0.0
+
+    def __add__(self, other: PrivateStatistics) -> PrivateStatistics:
+        return PrivateStatistics(
+            records=self.records + other.records,
+            unusable=self.unusable + other.unusable,
+            clipped=self.clipped + other.clipped,
+            losses=self.losses + other.losses,
+            norms=self.norms + other.norms,
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """Means over records for `internal/`; a batch without usable records has its size alone."""
+        counts = {"records": float(self.records), "unusable": float(self.unusable)}
+        usable = self.records - self.unusable
+        if usable == 0:
+            return counts
+        return counts | {
+            "loss": self.losses / usable,
+            "clipped_fraction": self.clipped / usable,
+            "gradient_norm": self.norms / usable,
+        }
+
+
+class ClippedSum(Protocol):
+    """An engine: the sum of clipped per-record gradients, the one quantity DP-SGD takes from sensitive data.
+
+    clip_norm: C, the L2 sensitivity of the sum to adding or removing one record.
+    """
+
+    clip_norm: float
+
+    def clipped_sum(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, PrivateStatistics]:
+        """Sum over records of clip(mean over the record's K draws of the loss gradient, C). SENSITIVE, not yet noised.
+
+        images: uint8 [B, C, H, W], B >= 0; labels: int64 [B]. Returns a flat tensor [P] in the order of
+        `trained_parameters` and statistics that are not private. A record whose gradient is not finite adds zero.
+        """
+        ...
+
+
+ENGINES: dict[str, Callable[[Generator, float], ClippedSum]] = {}
+"""Engines by name: `ENGINES[name](model, clip_norm)`."""
+
+
+def trained_parameters(model: Generator) -> list[nn.Parameter]:
+    """The parameters that training changes, in the order of every flat gradient."""
+    return [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
+
+
+def clip_factors(norms: Tensor, clip_norm: float) -> Tensor:
+    """Factors in [0, 1] that bring gradients of the given norms [B] to at most `clip_norm`; 0 where not finite.
+
+    The norms were rounded. They are taken for larger by 64 units in the last place, more than the error of a blocked
+    sum, so that the exact norm of what is added stays below the bound that the noise was calibrated for.
+    """
+    margin = 1 + 64 * torch.finfo(norms.dtype).eps
+    factors = (clip_norm / (norms * margin)).clamp(max=1.0)
+    return torch.where(torch.isfinite(norms), factors, torch.zeros_like(factors))

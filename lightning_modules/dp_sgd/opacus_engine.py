@@ -1,0 +1,111 @@
+"""The reference engine: per-record gradients from Opacus' hooks, for any layer Opacus knows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from opacus.grad_sample import GradSampleModule
+from torch import Tensor, nn
+
+from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, clip_factors, trained_parameters
+from lightning_modules.dp_sgd.validation import check_network
+from lightning_modules.registries import Generator
+
+
+class OpacusEngine:
+    """Clipped sums through `GradSampleModule`: B·K gradients of the whole network are held at once.
+
+    model: a Generator whose network passes `check_network` (UserError otherwise). clip_norm: C > 0.
+    """
+
+    def __init__(self, model: Generator, clip_norm: float) -> None:
+        check_network(model.trainable)
+        self.model = model
+        self.clip_norm = clip_norm
+
+    def clipped_sum(
+        self, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, PrivateStatistics]:
+        """See `ClippedSum.clipped_sum`. Norms are taken in the precision of the parameters."""
+        records = len(images)
+        if records == 0:
+            flat = torch.cat([parameter.detach().reshape(-1) for parameter in trained_parameters(self.model)])
+            return torch.zeros_like(flat), PrivateStatistics()
+        with per_record_gradients(self.model.trainable):
+            losses = self.model.record_losses(images, labels, generator)
+            if losses.shape != (records * self.model.multiplicity,):
+                raise RuntimeError(
+                    f"{tuple(losses.shape)} losses for {records} records x {self.model.multiplicity} draws"
+                )
+            losses.sum().backward()
+            gradients = [
+                record_means(name, parameter, records, self.model.multiplicity)
+                for name, parameter in self.model.trainable.named_parameters()
+                if parameter.requires_grad
+            ]
+        return self._clip_and_sum(gradients, losses.detach().reshape(records, -1).mean(dim=1))
+
+    def _clip_and_sum(self, gradients: list[Tensor], losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
+        """Clip gradients [B, p] of all parameters together and add up the records."""
+        by_parameter = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients])
+        norms = torch.linalg.vector_norm(by_parameter, dim=0)
+        usable = torch.isfinite(norms)
+        factors = clip_factors(norms, self.clip_norm)
+        if not bool(usable.all()):  # 0 * nan is nan: a factor of zero would not be enough
+            gradients = [gradient.masked_fill(~usable[:, None], 0.0) for gradient in gradients]
+        total = torch.cat([factors @ gradient for gradient in gradients])
+        statistics = PrivateStatistics(
+            records=len(norms),
+            unusable=int((~usable).sum()),
+            clipped=int((norms[usable] > self.clip_norm).sum()),
+            losses=float(losses[usable].sum()),
+            norms=float(norms[usable].sum()),
+        )
+        return total, statistics
+
+
+def record_means(name: str, parameter: nn.Parameter, records: int, multiplicity: int) -> Tensor:
+    """The per-record gradients [B, p] of one parameter, each the mean over its draws, taken off the parameter."""
+    gradients = parameter.grad_sample  # type: ignore[attr-defined]
+    if gradients is None:
+        if parameter.grad is not None:
+            raise RuntimeError(f"'{name}' is used outside its layer's forward, so its per-record gradients are unknown")
+        return parameter.new_zeros(records, parameter.numel())  # not used by this loss
+    if gradients.shape[0] != records * multiplicity:
+        raise RuntimeError(
+            f"the gradient of '{name}' has {gradients.shape[0]} rows for {records} x {multiplicity} draws"
+        )
+    parameter.grad_sample = None  # type: ignore[attr-defined]
+    means = gradients.reshape(records, multiplicity, -1)
+    return means[:, 0] if multiplicity == 1 else means.mean(dim=1)
+
+
+@contextmanager
+def per_record_gradients(network: nn.Module) -> Iterator[None]:
+    """Let a backward pass of summed losses leave `grad_sample` on the network's parameters.
+
+    Opacus' wrapper lives only as long as this block: no hook, attribute or ordinary gradient stays behind, and nothing
+    of it enters a checkpoint or a copy of the network.
+    """
+    was_training = network.training
+    network.train()  # Opacus' hooks stay silent in evaluation mode
+    wrapper = GradSampleModule(network, batch_first=True, loss_reduction="sum", strict=True)
+    try:
+        with warnings.catch_warnings():
+            # The first layer's input, an image, needs no gradient. That is as it should be.
+            warnings.filterwarnings("ignore", message="Full backward hook is firing")
+            yield
+    finally:
+        wrapper.cleanup()
+        for layer in network.modules():
+            for leftover in ("activations", "max_batch_len"):
+                layer.__dict__.pop(leftover, None)
+        for parameter in network.parameters():
+            parameter.grad = None
+        network.train(was_training)
+
+
+ENGINES["opacus"] = OpacusEngine

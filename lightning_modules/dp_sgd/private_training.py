@@ -1,0 +1,117 @@
+"""Training with DP-SGD: one training step is one logical step is one accounted step."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from accounting.access import PrivateAccess
+from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
+from lightning_modules.registries import Generator
+
+Batch = tuple[int, Tensor, Tensor]
+
+
+class PrivateTraining(LightningModule):
+    """DP-SGD (Abadi et al. 2016, Algorithm 1) with Adam on the noised mean gradient. SENSITIVE.
+
+    access: the charged mechanism whose sensitivity is the engine's clip norm; all randomness comes from it.
+    expected_batch: q·n, the constant the sum is divided by, never the actual batch. micro_batch: records whose
+    gradients are held at once. private_step: accounted steps that are done.
+    Raises ValueError where the mechanism was not reserved for this clip norm.
+    """
+
+    def __init__(
+        self,
+        model: Generator,
+        engine: ClippedSum,
+        access: PrivateAccess,
+        *,
+        expected_batch: float,
+        micro_batch: int,
+        learning_rate: float,
+        ema_decay: float,
+    ) -> None:
+        super().__init__()
+        if engine.clip_norm != access.mechanism.sensitivity:
+            raise ValueError(f"clip norm {engine.clip_norm}, but noise is for {access.mechanism.sensitivity}")
+        if not (expected_batch > 0 and micro_batch >= 1):
+            raise ValueError(f"expected batch {expected_batch}, micro-batch {micro_batch}")
+        self.automatic_optimization = False
+        self.model = model
+        self.ema = AveragedModel(model.trainable, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self.ema.requires_grad_(False)
+        self.ema.n_averaged.fill_(1)  # the weights we start from are the first of the average
+        self.engine = engine
+        self.access = access
+        self.expected_batch = expected_batch
+        self.micro_batch = micro_batch
+        self.learning_rate = learning_rate
+        self.private_step = 0
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with the moving average of the weights: what is released."""
+        return self.ema.module
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam; it sees noised gradients only."""
+        return torch.optim.Adam(trained_parameters(self.model), lr=self.learning_rate)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One accounted step on the logical batch (step, images uint8 [B, C, H, W], labels [B]); B may be 0."""
+        step, images, labels = batch
+        if step != self.private_step:
+            raise RuntimeError(f"the batch of step {step} came when step {self.private_step} was due")
+        total, statistics = self.gradient_sum(step, images, labels)
+        if self.trainer.world_size > 1:
+            total = self.trainer.strategy.reduce(total, reduce_op="sum")
+        noise = torch.from_numpy(self.access.noise(step, total.numel()))
+        self.descend((total + noise.to(total)) / self.expected_batch)
+        self.private_step = step + 1
+        if self.logger is not None:  # its only way out is internal/, behind the publish barrier
+            self.logger.log_metrics(statistics.metrics(), step=step)
+
+    def gradient_sum(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, PrivateStatistics]:
+        """The clipped sum [P] over this rank's records, one micro-batch after the other. Not yet noised."""
+        generator = torch.Generator(device=self.device).manual_seed(self.access.seed(step, self.global_rank))
+        parts = zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True)
+        total, statistics = self.engine.clipped_sum(images[:0], labels[:0], generator)
+        for some_images, some_labels in parts:
+            if len(some_images):
+                part, part_statistics = self.engine.clipped_sum(some_images, some_labels, generator)
+                total += part
+                statistics += part_statistics
+        return total, statistics
+
+    def descend(self, gradient: Tensor) -> None:
+        """Move weights and their average by one optimiser step along a noised flat gradient [P]."""
+        parameters = trained_parameters(self.model)
+        pieces = gradient.split([parameter.numel() for parameter in parameters])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter).to(parameter)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        self.ema.update_parameters(self.model.trainable)
+
+    def forfeit(self, step: int) -> None:
+        """Count the steps before `step` as done, though their updates are lost.
+
+        Their results were published once already; to compute them again would be to release more than was charged.
+        """
+        self.private_step = max(self.private_step, step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the accounted steps, and what the ledger must at least contain when this is loaded."""
+        checkpoint["private_step"] = self.private_step
+        checkpoint["ledger_head"] = self.access.ledger_head
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the accounted steps of a checkpoint."""
+        self.private_step = checkpoint["private_step"]

@@ -1,0 +1,21 @@
+"""The exponential moving average of a network's weights in public training."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
+
+
+def averaged_weights(network: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a network that follows it with a decay of min(decay, (1 + t) / (10 + t)) after t updates.
+
+    The lower decay at the start keeps the initial weights out of the average of a short run. decay: in [0, 1). The
+    count is one of the copy's buffers, so a resumed average goes on exactly.
+    """
+
+    def update(averages: PARAM_LIST, weights: PARAM_LIST, count: Tensor | int) -> None:
+        updates = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + updates) / (10 + updates)))(averages, weights, count)
+
+    averaged = AveragedModel(network, multi_avg_fn=update)
+    return averaged.requires_grad_(False)

@@ -1,0 +1,116 @@
+"""The denoising U-Net of the diffusion model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from configs.errors import UserError
+from configs.fields import key
+from lightning_modules.networks.layers import ResidualBlock, SinusoidalEmbedding, group_norm, zeroed
+from lightning_modules.registries import NETWORKS
+
+
+@dataclass
+class UNetConfig:
+    name: str = key("unet", "U-Net of residual blocks with attention")
+    base_channels: int = key(32, "channels of the first level; an even number", at_least=4)
+    blocks_per_level: int = key(2, "residual blocks a level on the way down (one more on the way up)", at_least=1)
+    multipliers: list[int] = key(
+        [1, 2, 2], "channels of each level over base_channels; each level halves the resolution"
+    )
+    attention_resolutions: list[int] = key(
+        [16], "resolutions with self-attention; those the network has not are left out"
+    )
+    embedding_multiplier: int = key(4, "width of the noise and class embedding over base_channels", at_least=1)
+
+
+@NETWORKS.register(UNetConfig)
+class UNet(nn.Module):
+    """U-Net of residual blocks with attention (NCSN++/DDPM++ family).
+
+    Takes x [B, channels, resolution, resolution], c_noise [B] and labels int64 [B] in 0..classes, where the label
+    `classes` is the null class that stands for no label; returns the shape of x. No layer mixes records, so it may be
+    trained with DP-SGD. UserError if the resolution cannot be halved often enough. Structure: Song et al. 2021 and
+    Karras et al. 2022, Table 1, with pooling and nearest neighbours for resampling.
+    """
+
+    def __init__(self, config: UNetConfig, *, resolution: int, channels: int, classes: int) -> None:
+        super().__init__()
+        check(config, resolution)
+        base = config.base_channels
+        width = base * config.embedding_multiplier
+        self.noise_embedding = SinusoidalEmbedding(base)
+        self.class_embedding = nn.Embedding(classes + 1, base)
+        self.embed_in = nn.Linear(base, width)
+        self.embed_out = nn.Linear(width, width)
+
+        self.conv_in = nn.Conv2d(channels, base, 3, padding=1)
+        self.down = nn.ModuleList()
+        skips, current = [base], base
+        for level, multiplier in enumerate(config.multipliers):
+            attention = resolution >> level in config.attention_resolutions
+            if level:
+                self.down.append(ResidualBlock(current, current, width, resample="down"))
+                skips.append(current)
+            for _ in range(config.blocks_per_level):
+                self.down.append(ResidualBlock(current, base * multiplier, width, attention=attention))
+                current = base * multiplier
+                skips.append(current)
+
+        self.middle = nn.ModuleList(
+            [ResidualBlock(current, current, width, attention=True), ResidualBlock(current, current, width)]
+        )
+        self.up = nn.ModuleList()
+        for level, multiplier in reversed(list(enumerate(config.multipliers))):
+            attention = resolution >> level in config.attention_resolutions
+            for index in range(config.blocks_per_level + 1):
+                last = index == config.blocks_per_level
+                outputs = base * multiplier
+                self.up.append(ResidualBlock(current + skips.pop(), outputs, width, attention=attention and last))
+                current = outputs
+            if level:
+                self.up.append(ResidualBlock(current, current, width, resample="up"))
+        self.norm_out = group_norm(current)
+        self.conv_out = zeroed(nn.Conv2d(current, channels, 3, padding=1))
+
+    def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor) -> Tensor:
+        embedding = self.noise_embedding(c_noise) + self.class_embedding(labels)
+        embedding = F.silu(self.embed_out(F.silu(self.embed_in(embedding))))
+        x = self.conv_in(x)
+        skips = [x]
+        for block in self.down:
+            x = block(x, embedding)
+            skips.append(x)
+        for block in self.middle:
+            x = block(x, embedding)
+        for block in self.up:
+            if block.resample is None:
+                x = torch.cat([x, skips.pop()], dim=1)
+            x = block(x, embedding)
+        return self.conv_out(F.silu(self.norm_out(x)))
+
+
+def check(config: UNetConfig, resolution: int) -> None:
+    """UserError where a configuration and a resolution do not go together."""
+    if not config.multipliers or min(config.multipliers) < 1:
+        raise UserError(
+            f"network.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 a level, e.g. [1, 2]."
+        )
+    if config.base_channels % 2:
+        raise UserError(
+            f"network.base_channels: given {config.base_channels}, but it must be even, because the noise embedding is "
+            f"half sines, half cosines. Try {config.base_channels + 1}."
+        )
+    levels = len(config.multipliers)
+    factor = 2 ** (levels - 1)
+    if resolution % factor:
+        fitting = next(n for n in range(levels, 0, -1) if resolution % 2 ** (n - 1) == 0)
+        raise UserError(
+            f"network.multipliers: {levels} levels halve the resolution {levels - 1} times, but {resolution} pixels do "
+            f"not divide by {factor}. Give at most {fitting} multipliers, or an image.resolution that divides by "
+            f"{factor}."
+        )

@@ -1,0 +1,95 @@
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from accounting.access import PrivacyError, PrivateAccess
+from accounting.ledger import Ledger
+from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
+from accounting.run_key import RunKey
+
+TRAINING = SampledGaussian(name="dp-sgd", noise_multiplier=2.5, sampling_rate=0.3, steps=200, sensitivity=0.4)
+N = 2000
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.open(tmp_path / "ledger.jsonl", epsilon=50, delta=1e-5, n=N, accountant="rdp", insecure=True)
+
+
+def _access(ledger: Ledger, mechanism: Mechanism = TRAINING) -> PrivateAccess:
+    key = RunKey.create_or_load("unused", "5a" * 32)
+    return ledger.reserve(mechanism, stage="finetune", fingerprint="f", run_key=key)
+
+
+def test_only_the_ledger_grants_access() -> None:
+    key = RunKey(bytes(32), insecure=True)
+    with pytest.raises(PrivacyError, match=r"Ledger\.reserve"):
+        PrivateAccess(object(), mechanism=TRAINING, generation=1, run_key=key, stream="", charge=None)
+
+
+def test_each_record_is_drawn_on_its_own_at_the_sampling_rate(ledger: Ledger) -> None:
+    access = _access(ledger)
+    drawn = np.zeros((TRAINING.steps, N), dtype=bool)
+    for step in range(TRAINING.steps):
+        indices = access.sample(step, N)
+        assert indices.dtype == np.int64 and np.all(np.diff(indices) > 0)
+        drawn[step, indices] = True
+    rate = TRAINING.sampling_rate
+    assert stats.binomtest(int(drawn.sum()), drawn.size, rate).pvalue > 1e-4
+    # Batch sizes and the records' numbers of draws vary as binomials do, no less and no more.
+    for counts, trials in ((drawn.sum(axis=1), N), (drawn.sum(axis=0), TRAINING.steps)):
+        dispersion = ((counts - trials * rate) ** 2).sum() / (trials * rate * (1 - rate))
+        assert 1e-4 < stats.chi2.cdf(dispersion, len(counts)) < 1 - 1e-4
+    neighbours = np.corrcoef(drawn[:, :-1].ravel(), drawn[:, 1:].ravel())[0, 1]
+    successors = np.corrcoef(drawn[:-1].ravel(), drawn[1:].ravel())[0, 1]
+    assert max(abs(neighbours), abs(successors)) < 5 / np.sqrt(drawn.size)
+
+
+def test_a_query_reads_every_record(ledger: Ledger) -> None:
+    access = _access(ledger, GaussianQuery(name="query", noise_multiplier=10, sensitivity=2))
+    assert np.array_equal(access.sample(0, 50), np.arange(50))
+
+
+def test_noise_has_the_mechanisms_scale_and_fits_every_draw_of_a_step(ledger: Ledger) -> None:
+    access = _access(ledger)
+    noise = access.noise(0, 100_000)
+    assert stats.kstest(noise / (2.5 * 0.4), "norm").pvalue > 1e-4
+    assert np.array_equal(noise, access.noise(0, 100_000))
+    assert abs(np.corrcoef(noise, access.noise(1, 100_000))[0, 1]) < 5 / np.sqrt(100_000)
+
+
+def test_ranks_and_steps_have_their_own_seeds(ledger: Ledger) -> None:
+    access = _access(ledger)
+    seeds = {access.seed(step, rank) for step in range(50) for rank in range(4)}
+    assert len(seeds) == 200 and access.seed(3) == access.seed(3, 0)
+
+
+@pytest.mark.parametrize("step", [-1, TRAINING.steps, 10**9])
+def test_steps_that_were_not_charged_are_refused(ledger: Ledger, step: int) -> None:
+    access = _access(ledger)
+    for draw in (lambda: access.sample(step, N), lambda: access.noise(step, 3), lambda: access.seed(step)):
+        with pytest.raises(PrivacyError, match="outside"):
+            draw()
+
+
+def test_progress_goes_to_the_ledger(ledger: Ledger) -> None:
+    access = _access(ledger)
+    assert access.published() == 0
+    access.progress(7)
+    access.progress(3)
+    assert access.published() == ledger.published("dp-sgd") == 7
+    assert access.ledger_head == ledger.head
+    with pytest.raises(PrivacyError, match="progress"):
+        access.progress(TRAINING.steps + 1)
+
+
+def test_access_is_never_shown_or_copied(ledger: Ledger) -> None:
+    access = _access(ledger)
+    assert "5a5a" not in repr(access)
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="key material"):
+            act(access)

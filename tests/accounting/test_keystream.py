@@ -1,0 +1,108 @@
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from accounting.keystream import Keystream, derive
+from accounting.mechanisms import GaussianQuery, SampledGaussian
+from accounting.run_key import RunKey
+
+KEYS = st.binary(min_size=32, max_size=32)
+STEPS = st.integers(0, 2**64 - 1)
+KEY = RunKey(bytes(range(32)), insecure=True)
+QUERY = GaussianQuery(name="a", noise_multiplier=3, sensitivity=1)
+STREAM = Keystream(bytes(range(32)))
+
+
+@given(key=KEYS, step=STEPS, count=st.integers(0, 100))
+def test_bytes_are_aes_of_step_and_block(key: bytes, step: int, count: int) -> None:
+    encrypt = Cipher(AES(key), ECB()).encryptor()
+    blocks = b"".join(step.to_bytes(8, "big") + b.to_bytes(8, "big") for b in range(count // 16 + 1))
+    assert Keystream(key).bytes(step, count) == encrypt.update(blocks)[:count]
+
+
+@given(step=STEPS, short=st.integers(0, 50), more=st.integers(0, 50))
+def test_draws_repeat_and_longer_ones_begin_with_shorter(step: int, short: int, more: int) -> None:
+    for draw in (STREAM.uniforms, STREAM.normals):
+        assert np.array_equal(draw(step, short + more)[:short], draw(step, short))
+        assert draw(step, short).dtype == np.float64 and draw(step, short).shape == (short,)
+
+
+@pytest.mark.parametrize("step", [-1, 2**64])
+def test_steps_outside_the_counter_are_refused(step: int) -> None:
+    with pytest.raises(ValueError, match="step"):
+        STREAM.bytes(step, 1)
+
+
+def test_a_key_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="32"):
+        Keystream(bytes(16))
+
+
+def test_no_two_streams_or_steps_share_a_block() -> None:
+    described = {"mechanism": QUERY, "stage_fingerprint": "s", "generation": 1, "purpose": "noise"}
+    training = SampledGaussian(name="a", noise_multiplier=3, sampling_rate=1, steps=1, sensitivity=1)
+    variants = [
+        described,
+        {**described, "purpose": "poisson"},
+        {**described, "generation": 2},
+        {**described, "stage_fingerprint": "t"},
+        {**described, "mechanism": training},
+        {**described, "mechanism": GaussianQuery(name="a", noise_multiplier=4, sensitivity=1)},
+        # The same characters in other fields: only the lengths tell them apart.
+        {**described, "stage_fingerprint": "s1", "generation": 1},
+        {**described, "stage_fingerprint": "", "purpose": "snoise"},
+    ]
+    blocks: set[bytes] = set()
+    for variant in variants:
+        stream = derive(KEY, **variant)
+        assert stream.bytes(0, 64) == derive(KEY, **variant).bytes(0, 64)
+        for step in range(20):
+            content = stream.bytes(step, 160)
+            blocks.update(content[i : i + 16] for i in range(0, 160, 16))
+    assert len(blocks) == len(variants) * 20 * 10
+
+
+def test_another_run_key_gives_another_stream() -> None:
+    described = {"mechanism": QUERY, "stage_fingerprint": "s", "generation": 1, "purpose": "noise"}
+    other = RunKey(bytes(range(1, 33)), insecure=True)
+    assert derive(KEY, **described).bytes(0, 16) != derive(other, **described).bytes(0, 16)
+
+
+def test_uniforms_and_normals_have_their_distributions() -> None:
+    uniforms, normals = STREAM.uniforms(7, 200_000), STREAM.normals(8, 200_000)
+    assert uniforms.min() >= 0 and uniforms.max() < 1
+    assert np.array_equal(uniforms * 2**53, np.floor(uniforms * 2**53))
+    assert stats.kstest(uniforms, "uniform").pvalue > 1e-4
+    assert stats.kstest(normals, "norm").pvalue > 1e-4
+    assert normals.var() == pytest.approx(1, abs=5 * np.sqrt(2 / 200_000))
+    assert stats.kurtosis(normals) == pytest.approx(0, abs=5 * np.sqrt(24 / 200_000))
+    # Box and Muller make them in pairs: their members must not know of each other, nor their squares.
+    pairs = normals.reshape(-1, 2)
+    assert abs(np.corrcoef(pairs.T)[0, 1]) < 5 / np.sqrt(len(pairs))
+    assert abs(np.corrcoef((pairs**2).T)[0, 1]) < 5 / np.sqrt(len(pairs))
+
+
+def test_normals_of_different_steps_are_independent() -> None:
+    drawn = np.stack([STREAM.normals(step, 20_000) for step in range(6)])
+    correlations = np.corrcoef(drawn)[np.triu_indices(6, 1)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(20_000)
+    assert stats.kstest(drawn.sum(axis=0) / np.sqrt(6), "norm").pvalue > 1e-4
+
+
+def test_seeds_differ_and_fit_63_bits() -> None:
+    seeds = [STREAM.seed(step, rank) for step, rank in itertools.product(range(100), range(8))]
+    assert len(set(seeds)) == 800 and min(seeds) >= 0 and 2**62 < max(seeds) < 2**63
+
+
+def test_a_stream_is_never_shown_or_pickled() -> None:
+    assert "hidden" in repr(STREAM)
+    with pytest.raises(TypeError):
+        pickle.dumps(STREAM)

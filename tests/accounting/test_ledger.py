@@ -1,0 +1,244 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accounting.access import PrivacyError
+from accounting.chain import Chain
+from accounting.composition import epsilon, prv_epsilon
+from accounting.ledger import Ledger, LedgerError
+from accounting.mechanisms import GaussianQuery, SampledGaussian
+from accounting.run_key import RunKey
+
+TERMS = {"epsilon": 10.0, "delta": 1e-5, "n": 50_000, "accountant": "rdp"}
+QUERY = GaussianQuery(name="semantic query", noise_multiplier=20, sensitivity=math.sqrt(5))
+TRAINING = SampledGaussian(name="dp-sgd", noise_multiplier=3.0, sampling_rate=0.2, steps=100, sensitivity=1)
+FIXED = RunKey(bytes(range(32)), insecure=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "ledger.jsonl"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> RunKey:
+    return RunKey.create_or_load(tmp_path / "key")
+
+
+def _query(ledger: Ledger, key: RunKey, fingerprint: str = "f"):
+    return ledger.reserve(QUERY, stage="query", fingerprint=fingerprint, run_key=key)
+
+
+def _train(ledger: Ledger, key: RunKey):
+    return ledger.reserve(TRAINING, stage="finetune", fingerprint="f", run_key=key)
+
+
+def test_charges_are_whole_and_on_the_disk_before_access(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    assert ledger.epsilon() == 0
+    _query(ledger, key)
+    assert Ledger.read(path).mechanisms() == [QUERY]
+    access = _train(ledger, key)
+    whole = ledger.epsilon()
+    assert whole == epsilon([QUERY, TRAINING], 1e-5)
+    access.progress(3)
+    again = Ledger.open(path, **TERMS)
+    assert again.epsilon() == whole and again.mechanisms() == [QUERY, TRAINING]
+    assert again.epsilon("prv") == prv_epsilon([QUERY, TRAINING], 1e-5)
+    assert again.published("dp-sgd") == 3 and again.published("semantic query") == 0
+    kinds = ["open", "reserve", "start", "reserve", "start", "progress"]
+    assert [entry["kind"] for entry in again.entries] == kinds
+
+
+def test_starting_again_charges_once_and_never_repeats_noise(path: Path, key: RunKey) -> None:
+    first = _train(Ledger.open(path, **TERMS), key)
+    second = _train(Ledger.open(path, **TERMS), key)
+    third = _train(Ledger.open(path, **TERMS), key)
+    assert (first.generation, second.generation, third.generation) == (1, 2, 3)
+    assert Ledger.read(path).mechanisms() == [TRAINING]
+    drawn = [access.noise(0, 1000) for access in (first, second, third)]
+    assert np.abs(np.corrcoef(drawn)[np.triu_indices(3, 1)]).max() < 0.2
+    assert not np.array_equal(first.sample(0, 1000), second.sample(0, 1000))
+
+
+def test_progress_survives_a_new_generation(path: Path, key: RunKey) -> None:
+    _train(Ledger.open(path, **TERMS), key).progress(12)
+    assert _train(Ledger.open(path, **TERMS), key).published() == 12
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"fingerprint": "g"},
+        {"stage": "second query"},
+        {"mechanism": GaussianQuery(name="semantic query", noise_multiplier=21, sensitivity=math.sqrt(5))},
+    ],
+)
+def test_anything_else_is_a_new_charge(path: Path, key: RunKey, changed: dict) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    _query(ledger, key).progress(1)
+    before = ledger.epsilon()
+    wanted = {"mechanism": QUERY, "stage": "query", "fingerprint": "f", **changed}
+    access = ledger.reserve(wanted.pop("mechanism"), **wanted, run_key=key)
+    assert access.generation == 1 and access.published() == 0
+    assert len(ledger.mechanisms()) == 2 and ledger.epsilon() > before * 1.3
+
+
+def test_overspending_is_refused_and_leaves_no_trace(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **{**TERMS, "epsilon": 5.0})
+    _train(ledger, key)
+    before = path.read_bytes()
+    loud = GaussianQuery(name="loud query", noise_multiplier=0.5, sensitivity=1)
+    with pytest.raises(LedgerError, match=r"loud query would bring epsilon .* target 5 .*Charged already: dp-sgd"):
+        ledger.reserve(loud, stage="query", fingerprint="f", run_key=key)
+    with pytest.raises(LedgerError, match="loud query"):
+        ledger.inherit(loud, source="elsewhere")
+    assert path.read_bytes() == before and ledger.mechanisms() == [TRAINING]
+
+
+def test_the_ledgers_own_accountant_decides(path: Path, key: RunKey) -> None:
+    by_prv, by_rdp = prv_epsilon([TRAINING], 1e-5), epsilon([TRAINING], 1e-5)
+    between = (by_prv + by_rdp) / 2
+    _train(Ledger.open(path, **{**TERMS, "epsilon": between, "accountant": "prv"}), key)
+    with pytest.raises(LedgerError, match="rdp"):
+        _train(Ledger.open(path.with_name("other"), **{**TERMS, "epsilon": between}), key)
+
+
+def test_a_target_met_exactly_is_allowed(path: Path, key: RunKey) -> None:
+    _train(Ledger.open(path, **{**TERMS, "epsilon": epsilon([TRAINING], 1e-5)}), key)
+
+
+def test_a_cached_query_carries_its_charge(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    ledger.inherit(QUERY, source="run a")
+    ledger.inherit(QUERY, source="run a")
+    assert ledger.mechanisms() == [QUERY]
+    ledger.inherit(QUERY, source="run b")
+    assert Ledger.open(path, **TERMS).mechanisms() == [QUERY, QUERY]
+
+
+def test_an_insecure_key_keeps_one_generation_and_repeats_itself(tmp_path: Path) -> None:
+    drawn = []
+    for name in ("a", "a", "b"):
+        ledger = Ledger.open(tmp_path / name, **TERMS, insecure=True)
+        access = _train(ledger, FIXED)
+        assert access.generation == 0 and access.insecure
+        drawn.append((access.noise(5, 50).tolist(), access.sample(5, 50).tolist(), access.seed(5)))
+    assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_secure_and_insecure_do_not_mix(path: Path, key: RunKey) -> None:
+    with pytest.raises(LedgerError, match="insecure"):
+        _train(Ledger.open(path, **TERMS), FIXED)
+    with pytest.raises(LedgerError, match="insecure"):
+        Ledger.open(path, **TERMS, insecure=True)
+    with pytest.raises(LedgerError, match="insecure"):
+        _train(Ledger.open(path.with_name("other"), **TERMS, insecure=True), key)
+
+
+def test_a_new_ledger_beside_an_old_key_draws_new_noise(tmp_path: Path, key: RunKey) -> None:
+    first = _train(Ledger.open(tmp_path / "a", **TERMS), key)
+    second = _train(Ledger.open(tmp_path / "b", **TERMS), key)
+    assert not np.array_equal(first.noise(0, 10), second.noise(0, 10))
+
+
+@pytest.mark.parametrize("change", [{"epsilon": 9.0}, {"delta": 1e-6}, {"n": 49_999}, {"accountant": "prv"}])
+def test_the_terms_of_a_run_cannot_change(path: Path, change: dict) -> None:
+    Ledger.open(path, **TERMS)
+    with pytest.raises(LedgerError, match=next(iter(change))):
+        Ledger.open(path, **{**TERMS, **change})
+
+
+def test_a_shortened_ledger_is_known_by_a_checkpoints_head(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    _query(ledger, key)
+    access = _train(ledger, key)
+    access.progress(10)
+    head = access.ledger_head
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        path.write_bytes(b"".join(lines[:kept]))
+        shortened = Ledger.open(path, **TERMS)
+        assert not shortened.contains(head)
+        with pytest.raises(LedgerError, match="shortened"):
+            shortened.require(head)
+    path.write_bytes(b"".join(lines))
+    longer = Ledger.open(path, **TERMS)
+    longer.note("the run key was destroyed")
+    longer.require(head)
+
+
+def test_a_torn_reserve_is_charged_anew(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    _query(ledger, key)
+    size = path.stat().st_size
+    _train(ledger, key)
+    for cut in (size + 30, size + 2):
+        with open(path, "r+b") as file:
+            file.truncate(cut)
+        with pytest.warns(UserWarning, match="torn"):
+            again = Ledger.open(path, **TERMS)
+        assert again.mechanisms() == [QUERY]
+        _train(again, key)
+        assert again.mechanisms() == [QUERY, TRAINING]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"half'])
+def test_a_ledger_that_never_began_begins(path: Path, content: bytes, recwarn: pytest.WarningsRecorder) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert [e["kind"] for e in Ledger.open(path, **TERMS).entries] == ["open"]
+
+
+def test_reading_changes_nothing(path: Path, key: RunKey) -> None:
+    _train(Ledger.open(path, **TERMS), key)
+    before = path.read_bytes()
+    looked_at = Ledger.read(path)
+    assert looked_at.terms == {**TERMS, "insecure": False}
+    for act in (
+        lambda: _train(looked_at, key),
+        lambda: looked_at.note("x"),
+        lambda: looked_at.progress("dp-sgd", 1),
+    ):
+        with pytest.raises(LedgerError, match="reading only"):
+            act()
+    assert path.read_bytes() == before
+    path.write_bytes(b"")
+    with pytest.raises(LedgerError, match="empty"):
+        Ledger.read(path)
+
+
+def test_progress_of_an_unknown_mechanism_is_a_bug(path: Path) -> None:
+    with pytest.raises(PrivacyError, match="pca"):
+        Ledger.open(path, **TERMS).progress("pca", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"kind": "refund", "charge": 1},
+        {"kind": "reserve", "mechanism": {"kind": "laplace"}, "stage": "s", "fingerprint": "f"},
+        {"kind": "reserve", "mechanism": QUERY.to_dict(), "stage": "s"},
+        {"kind": "progress", "charge": 7, "step": 1},
+        {"kind": "start", "charge": 0, "generation": 1},
+        {"kind": "start", "charge": -1, "generation": 1},
+        {"kind": "open"},
+    ],
+)
+def test_lines_that_mean_nothing_are_refused_by_number(path: Path, line: dict) -> None:
+    Ledger.open(path, **TERMS)
+    chain = Chain.read(path, repair=True)
+    chain.append(**line)
+    with pytest.raises(LedgerError, match="line 2"):
+        Ledger.open(path, **TERMS)
+
+
+def test_a_published_ledger_holds_public_constants_alone(path: Path, key: RunKey) -> None:
+    _train(Ledger.open(path, **TERMS), key).progress(4)
+    allowed = {"index", "time", "kind", "previous", "hash", "format", "nonce", "epsilon", "delta", "n", "accountant"}
+    allowed |= {"insecure", "stage", "fingerprint", "mechanism", "charge", "generation", "name", "step"}
+    for line in path.read_text().splitlines():
+        assert set(json.loads(line)) <= allowed

@@ -1,0 +1,125 @@
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from configs.errors import UserError
+from configs.schema import Image
+from datamodules.sources import SOURCES
+from datamodules.sources.folder import Config
+
+
+def save(root, name: str, value: int, size=(20, 20), mode: str = "L") -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    Pillow.new("L", size, value).convert(mode).save(root / name)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two categories of 30 images, gray and colour, of mixed sizes; the gray value tells which one it is."""
+    folder = tmp_path / "data"
+    for number in range(30):
+        save(folder, f"cat/{number}.png", number, (20 + number, 31))
+        save(folder, f"dog/deep/{number}.png", 100 + number, (9, 8 + number), "RGB")
+    return folder
+
+
+def build(root, channels: int = 1, **keys):
+    return SOURCES.build(Config(root=str(root), **keys), Image(16, channels))
+
+
+def values(images) -> list[int]:
+    return images.images[:, 0, 8, 8].tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_is_in_one_split_with_its_category(root, channels):
+    source = build(root, channels)
+    train, test = source.train(), source.test()
+    assert source.class_names == train.class_names == ("cat", "dog")
+    assert train.images.shape[1:] == (channels, 16, 16)
+    assert sorted(values(train) + values(test)) == [*range(30), *range(100, 130)]
+    assert len(test) and source.size() == len(train)
+    for images in (train, test):
+        assert [value >= 100 for value in values(images)] == (images.labels == 1).tolist()
+
+
+def test_a_new_record_moves_no_other_between_the_splits(root):
+    before = set(values(build(root).test()))
+    for number in range(40, 60):
+        save(root, f"cat/{number}.png", number)
+        after = set(values(build(root).test()))
+        assert after - {number} == before
+        before = after
+
+
+def test_a_test_folder_of_its_own(root, tmp_path):
+    save(tmp_path / "test", "dog/1.png", 7)
+    source = build(root, test_root=str(tmp_path / "test"))
+    assert source.size() == len(source.train()) == 60
+    assert values(source.test()) == [7] and source.test().labels.tolist() == [1]
+    save(tmp_path / "test", "cow/1.png", 7)
+    with pytest.raises(UserError, match=r"test_root: .*'cow'"):
+        build(root, test_root=str(tmp_path / "test"))
+
+
+def test_the_size_is_declared_or_from_file_names_and_opens_nothing(root):
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"not an image")
+    assert build(root, count=1234).size() == 1234
+    assert 45 <= build(root).size() < 60
+
+
+def test_unreadable_files_are_refused_by_name(root):
+    (root / "cat" / "bad.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(UserError, match=r"'cat/bad.png'.*corrupt=skip"):
+        both_splits(build(root))
+    for number in range(20):
+        (root / "cat" / f"bad{number}.png").touch()
+    with pytest.raises(UserError) as caught:
+        both_splits(build(root))
+    assert str(caught.value).count(".png'") == 5 and "and more" in str(caught.value)
+
+
+def test_unreadable_files_are_skipped_on_request_without_saying_how_many(root):
+    expected = build(root).train()
+    for number in range(20):
+        (root / "cat" / f"bad{number}.png").touch()
+    with pytest.warns(UserWarning, match="unreadable files were skipped") as caught:
+        train = build(root, corrupt="skip").train()
+    assert not any(character.isdigit() for character in str(caught[0].message))
+    assert np.array_equal(train.images, expected.images) and np.array_equal(train.labels, expected.labels)
+
+
+def test_a_split_without_readable_images_is_refused(root, tmp_path):
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    (tmp_path / "test" / "cat" / "1.png").touch()
+    with pytest.raises(UserError, match="test_root: no image is left"):
+        build(root, test_root=str(tmp_path / "test"), corrupt="skip").test()
+    with pytest.raises(UserError, match="test_fraction: no image is left"):
+        build(root, test_fraction=1e-9).test()
+
+
+def test_what_is_missing_is_named(root):
+    with pytest.raises(UserError, match=r"root: no folder at 'data/scans'\. Give a folder .*name=digits"):
+        build("data/scans")
+    (root / "cow").mkdir()
+    with pytest.raises(UserError, match="category 'cow' has no images"):
+        build(root).size()
+
+
+def test_benchmarks_are_public_by_declaration_alone(root):
+    assert not build(root).public_benchmark
+    assert build(root, public_benchmark=True).public_benchmark
+
+
+def test_a_tidy_folder_is_read_without_a_word(root):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        both_splits(build(root))
+
+
+def both_splits(source) -> None:
+    source.train()
+    source.test()

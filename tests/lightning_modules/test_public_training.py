@@ -1,0 +1,108 @@
+"""Public training of a generator through Lightning's Trainer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+
+from configs.schema import Image
+from lightning_modules.diffusion import Diffusion, DiffusionConfig
+from lightning_modules.networks.unet import UNetConfig
+from lightning_modules.public_training import PublicTraining, step_generator
+from lightning_modules.samplers import DDIMConfig
+
+STEPS = 12
+
+
+def training(seed: int = 0) -> PublicTraining:
+    torch.manual_seed(0)
+    network = UNetConfig(base_channels=4, blocks_per_level=1, multipliers=[1], attention_resolutions=[])
+    config = DiffusionConfig(network=network, sampler=DDIMConfig(), multiplicity=3)
+    model = Diffusion(config, image=Image(resolution=4, channels=1), classes=2)
+    return PublicTraining(model, learning_rate=1e-2, ema_decay=0.9, steps=STEPS, seed=seed)
+
+
+class Batches:
+    """The batches of all steps, handed out from a given step on, as the run's own loaders do on a resume."""
+
+    def __init__(self, start: int = 0) -> None:
+        generator = torch.Generator().manual_seed(3)
+        self.images = torch.randint(0, 256, (STEPS, 16, 1, 4, 4), generator=generator, dtype=torch.uint8)
+        self.labels = torch.randint(0, 2, (STEPS, 16), generator=generator)
+        self.start = start
+
+    def __len__(self) -> int:
+        return STEPS
+
+    def __iter__(self) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        return ((s, self.images[s], self.labels[s]) for s in range(self.start, STEPS))
+
+
+def fit(
+    module: PublicTraining, loader: Batches, max_steps: int = STEPS, ckpt_path: Path | None = None
+) -> lightning.Trainer:
+    trainer = lightning.Trainer(
+        max_steps=max_steps,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, loader, ckpt_path=ckpt_path, weights_only=True)
+    return trainer
+
+
+def weights(module: PublicTraining) -> torch.Tensor:
+    trained = [*module.generator.trainable.parameters(), *module.ema.parameters()]
+    return torch.cat([p.detach().flatten() for p in trained])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_training_lowers_the_loss_and_follows_the_schedule() -> None:
+    module = training()
+    _, images, labels = next(iter(Batches()))
+
+    def loss() -> float:
+        with torch.no_grad():
+            return module.generator.record_losses(images, labels, torch.Generator().manual_seed(0), 50).mean().item()
+
+    before = loss()
+    trainer = fit(module, Batches())
+    assert loss() < before
+    assert int(module.ema.n_averaged) == STEPS == trainer.global_step
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+    assert "train/loss" in trainer.callback_metrics
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_resumed_run_ends_with_the_same_weights_and_average(tmp_path: Path) -> None:
+    whole = training()
+    fit(whole, Batches())
+
+    halved = training()
+    trainer = fit(halved, Batches(), max_steps=5)
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    torch.load(tmp_path / "half.ckpt", weights_only=True)
+    resumed = training()
+    continued = fit(resumed, Batches(start=5), ckpt_path=tmp_path / "half.ckpt")
+    assert continued.global_step == STEPS
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_seed_decides_the_draws() -> None:
+    first, again, other = training(0), training(0), training(1)
+    for module in (first, again, other):
+        fit(module, Batches(), max_steps=3)
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_draws_differ_between_seeds_steps_and_ranks() -> None:
+    device = torch.device("cpu")
+    keys = [(s, t, r) for s in (0, 1, 2**40) for t in range(5) for r in range(3)]
+    first = {torch.rand(1, generator=step_generator(*key, device), dtype=torch.float64).item() for key in keys}
+    assert len(first) == len(keys)

@@ -1,0 +1,163 @@
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounting.ledger import Ledger
+from accounting.mechanisms import GaussianQuery, SampledGaussian
+from accounting.run_key import RunKey
+from configs.errors import UserError
+from datamodules.image_set import ImageSet
+from semantics.query import noisy_semantic_histogram
+
+CATEGORIES = ("a", "b", "c")
+SEMANTICS = 12
+
+
+class LinearQuery:
+    """The categories with the greatest products of a fixed matrix and the pixels; whole numbers, so exact."""
+
+    semantics = SEMANTICS
+
+    def topk(self, images, k):
+        weights = torch.from_numpy(np.random.default_rng(7).integers(-1000, 1000, (16, SEMANTICS)))
+        return (images.flatten(1).long() @ weights).topk(k, dim=1).indices
+
+
+class FixedQuery:
+    """A faulty query function: answers whatever it was made with, image by image."""
+
+    semantics = SEMANTICS
+
+    def __init__(self, answers):
+        self.answers = torch.from_numpy(answers)
+
+    def topk(self, images, k):
+        padded = torch.zeros((len(images), *self.answers.shape[1:]), dtype=self.answers.dtype)
+        padded[: len(self.answers)] = self.answers
+        return padded
+
+
+def random_set(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return ImageSet(rng.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8), rng.integers(0, 3, count), CATEGORIES)
+
+
+def reserved(mechanism, folder, insecure=True):
+    """Access to private data with a known key (the same noise for the same mechanism), or with a fresh secret one."""
+    key = RunKey.create_or_load(Path(folder) / "key", "5a" * 32 if insecure else None)
+    ledger = Ledger.open(
+        Path(folder) / "ledger.jsonl", epsilon=1e6, delta=1e-5, n=1000, accountant="rdp", insecure=insecure
+    )
+    return ledger.reserve(mechanism, stage="query", fingerprint="f" * 64, run_key=key)
+
+
+def gaussian_query(k, sigma=2.0):
+    return GaussianQuery(name="semantic query", noise_multiplier=sigma, sensitivity=k**0.5)
+
+
+def ask(query, images, k, *, sigma=2.0, per_category=True, insecure=True):
+    with tempfile.TemporaryDirectory() as folder:
+        access = reserved(gaussian_query(k, sigma), folder, insecure)
+        return noisy_semantic_histogram(query, images, access, semantics_per_image=k, per_category=per_category)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 300), st.integers(1, SEMANTICS), st.booleans(), st.data())
+def test_one_record_moves_k_bins_of_its_row_by_one(count, k, per_category, data):
+    images = random_set(count, seed=count)
+    gone = data.draw(st.integers(0, count - 1))
+    others = images.subset(np.delete(np.arange(count), gone))
+    query = LinearQuery()
+
+    moved = ask(query, images, k, per_category=per_category) - ask(query, others, k, per_category=per_category)
+
+    expected = np.zeros_like(moved)
+    row = images.labels[gone] if per_category else 0
+    expected[row, query.topk(torch.from_numpy(images.images[gone : gone + 1]), k)[0].numpy()] = 1
+    np.testing.assert_array_equal(moved, expected)
+    assert np.linalg.norm(moved) == pytest.approx(gaussian_query(k).sensitivity)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 2**32))
+def test_a_faulty_query_function_cannot_raise_the_sensitivity(k, seed):
+    rng = np.random.default_rng(seed)
+    images = random_set(9)
+    answers = rng.integers(-3, SEMANTICS + 3, (9, k))  # bins named twice, bins that do not exist
+    moved = ask(FixedQuery(answers), images, k) - ask(FixedQuery(answers[1:]), images.subset(range(1, 9)), k)
+    assert np.linalg.norm(moved) <= k**0.5
+    assert set(np.unique(moved)) <= {0, 1}
+    kept = {bin for bin in answers[0] if 0 <= bin < SEMANTICS}
+    assert set(np.flatnonzero(moved[images.labels[0]])) == kept
+
+
+@pytest.mark.parametrize("per_category, rows", [(True, 3), (False, 1)])
+def test_counts_are_those_of_a_direct_count(per_category, rows, tmp_path):
+    images, query, k = random_set(600, seed=3), LinearQuery(), 4
+    noise = np.rint(reserved(gaussian_query(k), tmp_path).noise(step=0, count=rows * SEMANTICS)).reshape(rows, -1)
+
+    counts = ask(query, images, k, per_category=per_category) - noise.astype(np.int64)
+
+    expected = np.zeros((rows, SEMANTICS), dtype=np.int64)
+    for image, label in zip(images.images, images.labels, strict=True):
+        for best in query.topk(torch.from_numpy(image[None]), k)[0].tolist():
+            expected[label if per_category else 0, best] += 1
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_result_is_integers_by_category():
+    histogram = ask(LinearQuery(), random_set(20), 2)
+    assert histogram.dtype == np.int64
+    assert histogram.shape == (3, SEMANTICS)
+
+
+def test_noise_has_the_std_of_the_mechanism_and_no_bin_is_spared():
+    k, sigma = 9, 4.0
+
+    class Wide(LinearQuery):
+        semantics = 20_000
+
+    nobody = random_set(0)
+    noise = ask(Wide(), nobody, k, sigma=sigma, insecure=False).astype(float)
+    assert noise.size == 3 * 20_000
+    assert abs(noise.mean()) < 5 * sigma * k**0.5 / noise.size**0.5
+    assert noise.std() == pytest.approx(sigma * k**0.5, rel=0.02)
+    assert np.abs(np.corrcoef(noise)[np.triu_indices(3, 1)]).max() < 0.05
+
+
+def test_noise_is_fresh_with_a_secret_key():
+    images = random_set(20)
+    first, second = (ask(LinearQuery(), images, 2, sigma=50.0, insecure=False) for _ in range(2))
+    assert (first != second).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    "answers", [np.full((9, 3), 4321), np.full((9, 2), 4.321), np.full((9, 2), 43, dtype=np.int32), np.full(9, 4321)]
+)
+def test_answers_of_another_form_are_refused_without_showing_them(answers):
+    with pytest.raises(UserError, match="topk") as refused:
+        ask(FixedQuery(answers), random_set(9), 2)
+    assert "43" not in str(refused.value)
+
+
+def test_more_semantics_than_the_query_function_knows_are_refused():
+    with pytest.raises(UserError, match=r"query\.semantics"):
+        ask(LinearQuery(), random_set(9), SEMANTICS + 1)
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        GaussianQuery(name="semantic query", noise_multiplier=2.0, sensitivity=1.0),
+        SampledGaussian(name="dp-sgd", noise_multiplier=2.0, sensitivity=2**0.5, sampling_rate=0.1, steps=1),
+    ],
+)
+def test_only_the_mechanism_that_was_paid_for_will_do(mechanism, tmp_path):
+    access = reserved(mechanism, tmp_path)
+    with pytest.raises(ValueError, match=r"sensitivity|GaussianQuery"):
+        noisy_semantic_histogram(LinearQuery(), random_set(9), access, semantics_per_image=2, per_category=True)
