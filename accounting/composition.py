@@ -107,7 +107,7 @@ def _loss_range(parts: Sequence[Part], missed: float) -> float:
     """How far the privacy loss reaches but for a chance of `missed` (Gopi et al. 2021, Remark 5.6), and 3 to spare."""
     curves = [_renyi(rate, multiplier, ORDERS) for rate, multiplier, _ in parts]
     counts = [steps for _, _, steps in parts]
-    whole = sum(curve * count for curve, count in zip(curves, counts, strict=True))
+    whole = np.sum([curve * count for curve, count in zip(curves, counts, strict=True)], axis=0)
     each = [curve_to_epsilon(curve, missed / (8 * sum(counts)))[0] for curve in curves]
     return max(curve_to_epsilon(whole, missed / 4)[0], *each) + 3
 

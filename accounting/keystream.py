@@ -64,6 +64,6 @@ def derive(
     The fields enter with their lengths, so that no two different sets of them share a stream.
     """
     described = json.dumps(mechanism.to_dict(), sort_keys=True)
-    fields = [b"privimage keystream 1", stage_fingerprint, described, str(int(generation)), purpose]
-    encoded = [field if isinstance(field, bytes) else field.encode() for field in fields]
-    return Keystream(run_key.derive(b"".join(len(field).to_bytes(8, "big") + field for field in encoded)))
+    named = ("privimage keystream 1", stage_fingerprint, described, str(int(generation)), purpose)
+    fields = [field.encode() for field in named]
+    return Keystream(run_key.derive(b"".join(len(field).to_bytes(8, "big") + field for field in fields)))

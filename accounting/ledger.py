@@ -215,9 +215,10 @@ class _Charge:
         self._ledger._append("progress", charge=self._index, name=mechanism["name"], step=int(step))
 
 
-def _is_charge(entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+def _charged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> int:
     if not 0 < entry["charge"] < entry["index"] or entries[entry["charge"]]["kind"] != "reserve":
         raise UserError("it belongs to no reserved mechanism")
+    return entry["charge"]
 
 
 # What a line of each kind must hold; KeyError and the like where it does not.
@@ -225,7 +226,7 @@ _REQUIRED = {
     "open": lambda entries, entry: [entry[k] for k in (*_TERMS, "nonce")],
     "reserve": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["stage"], entry["fingerprint"]),
     "inherit": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["source"]),
-    "start": lambda entries, entry: (_is_charge(entries, entry), entry["generation"]),
-    "progress": lambda entries, entry: (_is_charge(entries, entry), int(entry["step"])),
+    "start": lambda entries, entry: (_charged(entries, entry), entry["generation"]),
+    "progress": lambda entries, entry: (_charged(entries, entry), int(entry["step"])),
     "note": lambda entries, entry: entry["text"],
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds, of which the median counts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
     arguments = parser.parse_args()
+    logging.getLogger("absl").setLevel(logging.ERROR)  # dp-accounting reports every order that it leaves out
     rows = measure(arguments.rounds)
     print(f"calibration to epsilon {EPSILON:g}, delta {DELTA:g}, q {RATE:g}, T {STEPS} ({arguments.rounds} rounds)")
     print(f"{'':14}{'median s':>10}{'min s':>8}{'max s':>8}{'sigma':>10}{'epsilon with query':>20}")

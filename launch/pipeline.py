@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import launch.stages  # noqa: F401  (registers the stages)
 from accounting.ledger import Ledger
 from accounting.plan import BudgetPlan
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
-import launch.stages  # noqa: F401  (registers the stages)
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context

@@ -8,8 +8,8 @@ import torch
 from configs.files import atomic_json
 from datamodules.public import split
 from launch.context import Context, save_weights
-from launch.stage import stage
 from launch.fitting import fit_public
+from launch.stage import stage
 
 
 @stage(keys=("public", "classifier"))

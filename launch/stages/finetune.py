@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from accounting.plan import DP_SGD
 from launch.context import Context, load_weights, save_weights
-from launch.stage import stage
 from launch.fitting import fit_private
+from launch.stage import stage
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 

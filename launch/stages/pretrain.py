@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from launch.context import Context, save_weights
+from launch.fitting import fit_public
 from launch.stage import stage
 from launch.stages.select import read_selection
-from launch.fitting import fit_public
 from lightning_modules.public_training import PublicTraining
 
 

@@ -67,9 +67,8 @@ def test_rdp_at_the_default_orders_is_at_most_dp_accountings(mechanisms: list[Me
 @settings(max_examples=40, deadline=None)
 @given(multiplier=st.floats(0.7, 10), rate=st.floats(1e-3, 0.999), order=st.sampled_from([1.1, 1.7, 2.3, 5.9, 10.9]))
 def test_rdp_is_the_divergence_it_claims_to_be(multiplier: float, rate: float, order: float) -> None:
-    def integrand(
-        x: float,
-    ) -> float:  # mu_0(x) (mu(x) / mu_0(x))^order, with mu the mixture (Mironov et al. 2019, §3.1)
+    def integrand(x: float) -> float:
+        # mu_0 (mu / mu_0)^order, with mu the mixture (Mironov et al. 2019, §3.1)
         log_ratio = np.logaddexp(np.log1p(-rate), np.log(rate) + (2 * x - 1) / (2 * multiplier**2))
         return math.exp(order * log_ratio - x * x / (2 * multiplier**2)) / (multiplier * math.sqrt(2 * math.pi))
 
