@@ -24,7 +24,8 @@ class Ledger:
     """What a run may spend and what it has been charged with; one process writes at a time.
 
     Whole mechanisms are charged, however many of their steps are run, so that neither a crash nor a resume changes
-    epsilon. Lines: open, reserve, start, progress, inherit, note. Holds no sensitive data and may be published.
+    epsilon. Lines: open, reserve, start, progress, inherit, note. Nothing in it is computed from images, but its times
+    tell how long private steps took, which depends on the sampled batches, so it is no part of the release.
     """
 
     def __init__(self, chain: Chain, *, writable: bool) -> None:

@@ -57,6 +57,6 @@ def sync_folder(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> UserError:
     """The message for a file that could not be written."""
     return UserError(
-        f"cannot write '{path}': {error.strerror or error}. Nothing finished so far is lost; free some space or mend the "
-        "permissions, then give the same command again."
+        f"cannot write '{path}': {error.strerror or error}. Nothing finished so far is lost; free some space or mend "
+        "the permissions, then give the same command again."
     )

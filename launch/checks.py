@@ -27,7 +27,7 @@ def check_experiment(config: Experiment) -> None:
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
     with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
         model = GENERATORS.build(config.generator, image=config.image, classes=len(sensitive.class_names))
-    check_network(model)
+    check_network(model.trainable)
 
 
 def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
@@ -36,7 +36,8 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
         return
     if config.query.semantics > categories:
         raise UserError(
-            f"query.semantics: got {config.query.semantics}; the public set '{config.public.name}' has {categories} categories."
+            f"query.semantics: got {config.query.semantics}; allowed is at most {categories}, the number of categories "
+            f"of '{config.public.name}'."
         )
     rows = rows if config.query.per_category else 1
     count = config.selection.semantics or config.query.semantics

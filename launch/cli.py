@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from pathlib import Path
 
 from configs.errors import UserError
+from configs.files import unwritable
+
+MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,9 +28,17 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         print(f"privimage: {stop}", file=sys.stderr)
         return 128 + stop.signal
+    except KeyboardInterrupt:
+        print("privimage: stopped at once; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        print(f"privimage: {unwritable(Path(error.filename or '?'), error)}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def typed(kind: type, tree: Tree, path: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in tree:
         if name not in fields:
-            raise unknown_key(path, str(name), list(fields))
+            raise unknown_key(path, str(name), list(fields), tree.get("name"))
     return kind(**{name: read_field(kind, field, tree, path) for name, field in fields.items()})
 
 
@@ -164,12 +164,23 @@ def registry_config(registry: Registry[Any], name: str, path: str) -> type:
         raise UserError(f"{path}.name: {error}") from error
 
 
-def unknown_key(path: str, name: str, known: list[str]) -> UserError:
-    """The message for a key that nothing reads."""
+def unknown_key(path: str, name: str, known: list[str], component: str | None = None) -> UserError:
+    """The message for a key that nothing reads, with the key that was probably meant."""
     near = get_close_matches(name, known, n=1)
+    others = [
+        other
+        for registry in Registry.all.values()
+        if component in registry.names()
+        for other in registry.names()
+        if name in {field.name for field in dataclasses.fields(registry.config(other))}
+    ]
     elsewhere = [full for full, _ in walk(Experiment()) if full.split(".")[-1] == name]
-    guess = f"{path}{near[0]}" if near else (elsewhere[0] if elsewhere else None)
-    hint = f" Did you mean {guess}?" if guess else ""
+    if near:
+        hint = f" Did you mean {path}{near[0]}?"
+    elif others:
+        hint = f" '{component}' has no such key; {path}name={others[0]} has."
+    else:
+        hint = f" Did you mean {elsewhere[0]}?" if elsewhere else ""
     return UserError(f"{path}{name}: unknown key.{hint} Allowed here: {', '.join(known)}.")
 
 

@@ -76,7 +76,9 @@ class Context:
     def forget_key(self) -> None:
         """Destroy the run key: no private stage is left that needs it."""
         self.__dict__.pop("run_key", None)
-        RunKey.destroy(self.directory.key)
+        if self.directory.key.exists():
+            RunKey.destroy(self.directory.key)
+            self.ledger.note("run key destroyed")
 
     @cached_property
     def device(self) -> torch.device:

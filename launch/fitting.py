@@ -92,7 +92,7 @@ def bar(context: Context, nominal: Nominal) -> Any:
 def surroundings(context: Context, stage: str) -> dict[str, Any]:
     """Where a stage's fit runs and writes to."""
     return {
-        "folder": context.folder(stage) / "checkpoints",
+        "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
         "accelerator": context.device.type,
         "minutes": context.config.launch.checkpoint_minutes,
         "logger": MetricsLog(context.metrics_folder(stage)),

@@ -12,6 +12,7 @@ from accounting.plan import BudgetPlan
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
+from launch import interrupts
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context
@@ -33,6 +34,7 @@ def run(config: Experiment, console: Console) -> RunDirectory:
         context = Context(config, budget, directory, ledger, console)
         announce(context)
         for step in stages:
+            interrupts.check()
             perform(step, context)
             if charged_stages_done(context, stages):
                 context.forget_key()
@@ -44,8 +46,8 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan,
     heads = [marker["ledger_head"] for step in stages if (marker := directory.marker(step.name)) is not None]
     if heads and not directory.ledger.is_file():
         raise UserError(
-            f"'{directory.ledger}' is gone, but stages of this run are done. Without it nobody can say what was spent: restore "
-            "it from a copy, or start again under another run.name."
+            f"'{directory.ledger}' is gone, but stages of this run are done. Without it nobody can say what was spent: "
+            "restore it from a copy, or start again under another run.name."
         )
     ledger = Ledger.open(
         directory.ledger,

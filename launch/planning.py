@@ -27,8 +27,8 @@ def plan(config: Experiment) -> BudgetPlan:
         warnings.warn(warning, stacklevel=2)
     if config.finetune.batch_size > n:
         raise UserError(
-            f"finetune.batch_size: got {config.finetune.batch_size}; the sampling rate is batch size / n and at most 1, so "
-            f"allowed is at most n = {n}, the declared number of sensitive training records."
+            f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
+            "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
         )
     return plan_budget(
         n=n,

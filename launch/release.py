@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
     "The public images and the networks trained on them hold no sensitive record.",
     "Every sensitive record appears once; a person with m records is protected at m ε (group privacy), not at ε.",
-    "The noise is computed in floating point (float64 normals, rounded to float32 in DP-SGD, to integers in the query).",
+    "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to integers in the query.",
     "The run key was drawn by the operating system, was known to nobody and has been destroyed.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
@@ -141,6 +142,11 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def rounded_up(epsilon: float) -> str:
+    """A budget to four decimals, never below what was spent."""
+    return f"{math.ceil(epsilon * 1e4) / 1e4:.4f}"
+
+
 def software() -> dict[str, str]:
     """Versions of what the guarantee and the results depend on."""
     return {name: version(name) for name in ("privimage", "torch", "opacus", "lightning", "numpy")}
@@ -152,12 +158,15 @@ def readable_statement(statement: dict[str, Any]) -> str:
     if "notice" in statement:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [
-        f"The synthetic images and the model weights in this folder are **(ε = {statement['epsilon']:.4f}, "
-        f"δ = {statement['delta']:.3g})** differentially private with respect to the {statement['records']} sensitive records.",
+        f"The synthetic images and the model weights in this folder are **(ε = {rounded_up(statement['epsilon'])}, "
+        f"δ = {statement['delta']:.3g})** differentially private with respect to the {statement['records']} sensitive "
+        "records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
         f"- Composition: {statement['accountant'].upper()} accountant. "
-        + ", ".join(f"{name.upper()}: ε = {value:.4f}" for name, value in statement["epsilon_by_accountant"].items())
+        + ", ".join(
+            f"{name.upper()}: ε = {rounded_up(value)}" for name, value in statement["epsilon_by_accountant"].items()
+        )
         + ".",
         f"- Ledger: `ledger.jsonl` of the run ends in {statement['ledger_head'][:16]}…",
         "",

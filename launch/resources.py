@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from pathlib import Path
@@ -18,10 +19,8 @@ class Meter:
     """
 
     def __enter__(self) -> Meter:
-        try:  # 5 resets the peak of the resident set, see proc(5)
+        with contextlib.suppress(OSError):  # 5 resets the peak of the resident set, see proc(5)
             Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            pass
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         self.start = time.monotonic()
@@ -37,10 +36,8 @@ class Meter:
 
 def peak_resident() -> int:
     """Peak resident memory of this process in bytes."""
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -12,6 +12,7 @@ from configs.errors import UserError
 from configs.files import atomic_json, atomic_text
 from configs.schema import Experiment
 from launch.config import differences, load, to_yaml
+from launch.resources import Meter
 
 
 class RunDirectory:
@@ -43,6 +44,24 @@ class RunDirectory:
     def mark(self, name: str, record: dict[str, Any]) -> None:
         """Put a stage on record as finished."""
         atomic_json(self.stage(name) / "done.json", record)
+
+    def cost(self, name: str) -> dict[str, float]:
+        """What the attempts at a stage took together: seconds, peak_bytes, gpu_peak_bytes. NOT private."""
+        path = self.internal / "costs" / f"{name}.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError):
+            return {"seconds": 0.0, "peak_bytes": 0, "gpu_peak_bytes": 0}
+
+    def add_cost(self, name: str, meter: Meter) -> None:
+        """Add one attempt at a stage to what it took."""
+        before = self.cost(name)
+        total = {
+            "seconds": round(before["seconds"] + meter.seconds, 2),
+            "peak_bytes": max(before["peak_bytes"], meter.peak_bytes),
+            "gpu_peak_bytes": max(before["gpu_peak_bytes"], meter.gpu_peak_bytes),
+        }
+        atomic_json(self.internal / "costs" / f"{name}.json", total)
 
     def claim(self, config: Experiment) -> None:
         """Take the folder for a configuration: a new one is made, an old one must have been made by the same.
@@ -82,7 +101,8 @@ class Lock:
             owner = self.file.read().strip() or "unknown"
             self.file.close()
             raise UserError(
-                f"'{path}' is in use by another process (process id {owner}). Wait for it, stop it, or choose another run.name."
+                f"'{path}' is in use by another process (process id {owner}). Wait for it, stop it, or choose another "
+                "run.name."
             ) from error
         self.file.truncate(0)
         self.file.write(str(os.getpid()))

@@ -86,16 +86,12 @@ def perform(step: Stage, context: Context) -> None:
     if done is not None and done["fingerprint"] == mark:
         context.console.stage(step.name, f"{done['line']} (done before)")
         return
-    with Meter() as meter:
-        line = step.work(context)
-    record = {
-        "fingerprint": mark,
-        "line": line,
-        "seconds": round(meter.seconds, 2),
-        "peak_bytes": meter.peak_bytes,
-        "gpu_peak_bytes": meter.gpu_peak_bytes,
-        "ledger_head": context.ledger.head,
-    }
-    context.directory.mark(step.name, record)
+    meter = Meter()
+    try:
+        with meter:
+            line = step.work(context)
+    finally:  # an attempt that was interrupted costs as well
+        context.directory.add_cost(step.name, meter)
+    context.directory.mark(step.name, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
     timed = not step.reads_sensitive or context.sensitive_source.public_benchmark
     context.console.stage(step.name, f"{line}, {meter.seconds:.0f} s" if timed else line)

@@ -11,8 +11,8 @@ from launch.commands.experiment import add_experiment, read
 from launch.config import to_yaml
 
 DESCRIPTION = """\
-Prints the configuration of an experiment after its method, preset and overrides are merged and checked. Save it, change a
-few lines, and give its path in place of the experiment's name.
+Prints the configuration of an experiment after its method, preset and overrides are merged and checked. Save it, change
+a few lines, and give its path in place of the experiment's name.
 """
 
 

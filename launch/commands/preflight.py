@@ -13,8 +13,8 @@ from launch.console import table
 from launch.preflight import Estimate
 
 DESCRIPTION = """\
-Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed, and
-the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image.
+Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
+and the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image.
 """
 
 

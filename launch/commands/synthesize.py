@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
+from datamodules.progress import track
 from launch.release import draw, load_model, write_images
 from launch.run_directory import find_run
 
@@ -54,7 +54,7 @@ def command(options: argparse.Namespace) -> None:
         names,
         seed=seed,
         batch_size=options.batch_size,
-        progress=lambda parts: tqdm(parts, desc="synthesize", unit="batch", leave=False, disable=quiet),
+        progress=lambda parts: track(parts, "synthesize", total=len(parts), unit="batch", show=not quiet),
     )
     private = json.loads((directory.release / "model.json").read_text())["private"]
     write_images(output, images, private=private)

@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from configs.files import atomic_json
 from datamodules.image_set import ImageSet
+from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import balanced_sample, public_only_set
-from evaluation.fid import fid
+from evaluation.fid import FID, fid
 from evaluation.frechet import frechet_distance
 from evaluation.report import ScoreRow
 from launch.context import Context
@@ -30,23 +30,20 @@ def evaluate(context: Context) -> str:
     classifier = context.trained_classifier()
     test = context.sensitive_test
     reference = classifier.features(torch.from_numpy(np.array(test.images))).numpy()
+    sets = training_sets(context)
+    inception = inception_distance(context, next(iter(sets.values())), test)
     rows: list[ScoreRow] = []
-    reason = ""
-    for name, images in tqdm(
-        training_sets(context).items(), desc="evaluate", unit="set", leave=False, disable=not context.console.progress
-    ):
+    for name, images in track(sets.items(), "evaluate", total=len(sets), unit="set", show=context.console.progress):
         features = classifier.features(torch.from_numpy(np.array(images.images))).numpy()
-        distance, reason = inception_distance(context, images, test)
         row = ScoreRow(
             name=name,
             accuracies=accuracies(context, images, test),
             frechet=frechet_distance(features, reference),
-            fid=distance,
+            fid=None if rows else inception.value,  # of this run alone: Inception is slow
         )
         rows.append(row)
-    atomic_json(
-        context.directory.internal / "scores.json", {"scores": [asdict(row) for row in rows], "fid_reason": reason}
-    )
+    scores = {"scores": [asdict(row) for row in rows], "fid_reason": inception.reason}
+    atomic_json(context.directory.internal / "scores.json", scores)
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[0].accuracies.items())
@@ -54,7 +51,7 @@ def evaluate(context: Context) -> str:
 
 
 def training_sets(context: Context) -> dict[str, ImageSet]:
-    """The synthetic images, and beside them what takes less private access, in equal numbers."""
+    """The synthetic images first, then what takes less private access, in equal numbers."""
     synthetic = read_images(context.directory.release / "synthetic.npz")
     sets: dict[str, ImageSet | None] = {
         "synthetic images (this run)": synthetic,
@@ -73,8 +70,7 @@ def accuracies(context: Context, images: ImageSet, test: ImageSet) -> dict[str, 
     )
 
 
-def inception_distance(context: Context, images: ImageSet, test: ImageSet) -> tuple[float | None, str]:
-    """FID, or the reason why there is none."""
+def inception_distance(context: Context, images: ImageSet, test: ImageSet) -> FID:
+    """FID of a set, or the reason why there is none."""
     settings = context.config.evaluate
-    result = fid(images, test, weights=settings.inception_weights, download=settings.download, device=context.device)
-    return result.value, result.reason
+    return fid(images, test, weights=settings.inception_weights, download=settings.download, device=context.device)

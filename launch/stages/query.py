@@ -27,8 +27,8 @@ def query(context: Context) -> str:
     )
     if access.published():
         raise UserError(
-            f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore the "
-            "file from a copy, or start again under another run.name."
+            f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore "
+            "the file from a copy, or start again under another run.name."
         )
     histogram = noisy_semantic_histogram(
         context.trained_classifier(),

@@ -56,7 +56,7 @@ def report(context: Context) -> str:
 
 
 def selection_similarity(context: Context) -> tuple[float, str]:
-    """SDS of the selection to the sensitive set (Eq. 5), from the noisy histogram, and the embedding it was taken in."""
+    """SDS of the selection to the sensitive set (Eq. 5), from the noisy histogram, and the embedding it is taken in."""
     names = context.public_source.class_names
     sensitive = noisy_frequencies(read_histogram(context).sum(axis=0))
     selected = selected_frequencies(context)
@@ -127,15 +127,6 @@ def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> 
 
 
 def costs(context: Context) -> list[StageCost]:
-    """What each finished stage took."""
-    markers = [(name, context.directory.marker(name)) for name in context.config.stages]
-    return [
-        StageCost(
-            name=name,
-            seconds=marker["seconds"],
-            peak_bytes=marker["peak_bytes"],
-            gpu_peak_bytes=marker["gpu_peak_bytes"],
-        )
-        for name, marker in markers
-        if marker is not None
-    ]
+    """What each stage before this one took."""
+    before = context.config.stages[: context.config.stages.index("report")]
+    return [StageCost(name=name, **context.directory.cost(name)) for name in before]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tqdm import tqdm
-
+from datamodules.progress import track
 from launch.context import Context, load_weights
 from launch.release import draw, write_release
 from launch.stage import stage
@@ -22,8 +21,8 @@ def synthesize(context: Context) -> str:
         context.class_names,
         seed=context.config.run.seed,
         batch_size=settings.batch_size,
-        progress=lambda parts: tqdm(
-            parts, desc="synthesize", unit="batch", leave=False, disable=not context.console.progress
+        progress=lambda parts: track(
+            parts, "synthesize", total=len(parts), unit="batch", show=context.console.progress
         ),
     )
     write_release(context.directory, context.config, context.ledger, model, images)
