@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from accounting.run_key import sync_directory
 from configs.errors import UserError
+from configs.files import sync_folder
 
 GENESIS = "0" * 64  # what the first line names as the line before it
 
@@ -60,7 +60,7 @@ class Chain:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-            sync_directory(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise UserError(f"{path}: the ledger cannot be created ({error.strerror})") from error
         return cls(path, [], 0)

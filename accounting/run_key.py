@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from accounting.secret import Secret
 from configs.errors import UserError
+from configs.files import sync_folder
 
 SIZE = 32  # bytes
 
@@ -77,18 +77,7 @@ class RunKey(Secret):
         finally:
             os.close(descriptor)
         path.unlink()
-        sync_directory(path.parent)
-
-
-def sync_directory(folder: Path) -> None:
-    """Make the creation, renaming or removal of a file in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # Some network file systems refuse to sync a folder; the files in them are synced on their own.
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def _parse(digits: str) -> bytes:
@@ -109,7 +98,7 @@ def _create(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
 
 
 def _load(path: Path) -> bytes | None:

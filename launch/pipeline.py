@@ -85,14 +85,14 @@ def announce(context: Context) -> None:
 
 
 def summary(directory: RunDirectory) -> dict[str, Any]:
-    """What a finished run came to, free of anything sensitive: its guarantee and where its results are."""
-    statement = json.loads((directory.release / "privacy.json").read_text())
-    return {
+    """What a run came to, free of anything sensitive: where its results are and, once released, its guarantee."""
+    result: dict[str, Any] = {
         "run": str(directory.path),
-        "epsilon": statement["epsilon"],
-        "delta": statement["delta"],
-        "accountant": statement["accountant"],
-        "private": statement["private"],
         "release": str(directory.release),
         "report": str(directory.internal / "report.html"),
     }
+    path = directory.release / "privacy.json"
+    if path.is_file():
+        statement = json.loads(path.read_text())
+        result |= {key: statement[key] for key in ("epsilon", "delta", "accountant", "private")}
+    return result

@@ -29,6 +29,7 @@ def command(options: argparse.Namespace) -> None:
     install()
     config = read(options)
     from launch.pipeline import run, summary  # imports Lightning
+    from launch.release import rounded_up
 
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
@@ -36,6 +37,8 @@ def command(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    console.line(f"  guarantee   ε = {result['epsilon']:.4f}, δ = {result['delta']:.3g}")
-    console.line(f"  publish     {result['release']}")
+    if "epsilon" in result:
+        secret = "" if result["private"] else " if the key were secret: NOT PRIVATE"
+        console.line(f"  guarantee   ε = {rounded_up(result['epsilon'])}, δ = {result['delta']:.3g}{secret}")
+        console.line(f"  publish     {result['release']}" if result["private"] else "  publish     nothing of this run")
     console.line(f"  look at     {result['report']} (not private)")

@@ -1,0 +1,73 @@
+"""The documents say what is there: named tests exist, keys and commands are accepted, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import launch.components  # noqa: F401  (registers every component)
+from launch.commands import parser
+from launch.config import load, parse_overrides, walk
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def named_tests(text: str) -> list[tuple[str, str | None]]:
+    """(file, test) of every `file.py::test` in a document; `::test` alone belongs to the file named before it."""
+    found: list[tuple[str, str | None]] = []
+    file = ""
+    for name in re.findall(r"`([^`\s]*\.py(?:::\w+)?|::\w+)`", text):
+        path, _, test = name.partition("::")
+        file = path or file
+        if "test_" in file:
+            found.append((file, test or None))
+    return found
+
+
+def test_every_test_that_the_privacy_page_names_exists() -> None:
+    names = named_tests((ROOT / "docs" / "privacy.md").read_text())
+    assert len(names) > 25
+    for file, test in names:
+        pattern = file.replace("…/", "**/")
+        matches = [path for path in (ROOT / "tests").glob(pattern)]
+        assert matches, f"docs/privacy.md names {file}, which is not there"
+        assert test is None or any(f"def {test}(" in path.read_text() for path in matches), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each `privimage …` line in a document's code blocks; `\\` continues a line."""
+    blocks = "\n".join(re.findall(r"```(?:\w*)\n(.*?)```", text, flags=re.DOTALL)).replace("\\\n", " ")
+    lines = [line.split("#")[0].split(">")[0] for line in blocks.splitlines()]
+    return [line.split()[1:] for line in lines if line.startswith("privimage ")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_are_accepted(document: Path) -> None:
+    for words in commands(document.read_text()):
+        options = parser().parse_args(words)
+        if getattr(options, "overrides", None) and not options.experiment.endswith(".yaml"):
+            load(options.experiment, options.overrides)
+        elif getattr(options, "overrides", None):
+            parse_overrides(options.overrides)
+
+
+def test_keys_named_in_the_documents_exist() -> None:
+    known = {path for path, _ in walk(load("demo"))} | {path for path, _ in walk(load("demo", ["sensitive.name=folder"]))}
+    known |= {path for path, _ in walk(load("demo", ["public.name=folder"]))}
+    sections = {path.split(".")[0] for path in known if "." in path}
+    for document in DOCUMENTS:
+        for name in re.findall(r"`([a-z_]+\.[a-zA-Z_.]+)`", document.read_text()):
+            if name.split(".")[0] in sections and "/" not in name and not name.endswith((".py", ".npz", ".png")):
+                assert name in known or any(path.startswith(name + ".") for path in known) or "preset" in name, (
+                    f"{document.name} names the key {name}"
+                )
