@@ -1,4 +1,6 @@
 """Imports every package that registers components, so that names in a configuration can be found."""
 
-import lightning_modules.classifier
-import lightning_modules.diffusion  # noqa: F401
+import datamodules.sources  # noqa: F401
+import evaluation.classifiers  # noqa: F401
+import lightning_modules  # noqa: F401
+import lightning_modules.dp_sgd  # noqa: F401

@@ -10,7 +10,7 @@ import launch.components  # noqa: F401  (registers every component)
 from configs.registry import Registry
 from launch.config import PRESETS, preset_names
 
-KINDS = {
+COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",
     "generator": "generators (generator.name)",
     "network": "generator networks (generator.network.name)",
@@ -18,10 +18,10 @@ KINDS = {
     "classifier": "semantic classifiers (classifier.network.name)",
     "score": "classifiers for accuracy (evaluate.classifiers)",
 }
-FOLDERS = {
-    "experiments": "experiments (privimage run NAME)",
-    "methods": "methods (method=NAME)",
-    "networks": "network presets (generator.network.preset=NAME)",
+PRESET_KINDS = {
+    "experiments": ("experiments", "experiments (privimage run NAME)"),
+    "methods": ("methods", "methods (method=NAME)"),
+    "network_presets": ("networks", "network presets (generator.network.preset=NAME)"),
 }
 
 
@@ -34,23 +34,29 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Print the names with one line of explanation each."""
-    presets = {
-        title: {name: first_comment(kind, name) for name in preset_names(kind)} for kind, title in FOLDERS.items()
-    }
-    parts = {
-        title: {name: registry.summary(name) for name in registry.names()}
-        for kind, title in KINDS.items()
-        if (registry := Registry.all.get(kind))
-    }
+    lists = everything()
     if options.json:
-        keys = dict(zip([*presets, *parts], [*FOLDERS, *(f"{kind}s" for kind in KINDS)], strict=True))
-        print(json.dumps({keys[title]: entries for title, entries in {**presets, **parts}.items()}, indent=2))
+        print(json.dumps({key: entries for key, (_, entries) in lists.items()}, indent=2))
         return
-    for title, entries in {**presets, **parts}.items():
+    for title, entries in lists.values():
         print(title)
         for name, text in entries.items():
             print(f"  {name:<16} {text}")
         print()
+
+
+def everything() -> dict[str, tuple[str, dict[str, str]]]:
+    """For each kind of thing: a title, and its names with one line of explanation each."""
+    presets = {
+        kind: (title, {name: first_comment(folder, name) for name in preset_names(folder)})
+        for kind, (folder, title) in PRESET_KINDS.items()
+    }
+    parts = {
+        f"{kind}s": (title, {name: registry.summary(name) for name in registry.names()})
+        for kind, title in COMPONENT_KINDS.items()
+        for registry in [Registry.all[kind]]
+    }
+    return presets | parts
 
 
 def first_comment(kind: str, name: str) -> str:
