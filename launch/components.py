@@ -2,5 +2,4 @@
 
 import datamodules.sources  # noqa: F401
 import evaluation.classifiers  # noqa: F401
-import lightning_modules  # noqa: F401
 import lightning_modules.dp_sgd  # noqa: F401
