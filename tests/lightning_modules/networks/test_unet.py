@@ -53,7 +53,7 @@ def inputs(batch: int, seed: int, channels: int = 1, resolution: int = 8) -> tup
         ("unet_1.80m", 32, 3, 1, 1.80),
         ("unet_2.00m", 64, 3, 1, 2.00),
         ("unet_80m", 32, 3, 10, 80),
-        ("unet_0.4m_8x8", 8, 1, 10, 0.4),
+        ("unet_0.2m_8x8", 8, 1, 10, 0.19),
     ],
 )
 def test_presets_have_the_published_sizes(

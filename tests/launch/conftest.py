@@ -1,0 +1,43 @@
+"""Finished runs that many tests look at; who changes one takes a copy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.config import load
+from launch.planning import plan
+from tests.launch.runs import FIXED, TINY, finish, run_words
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calibrated() -> None:
+    """Every process forked later finds the tiny run's noise multiplier worked out already."""
+    plan(load("demo", TINY))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a secret key; its console output lies beside it."""
+    path = tmp_path_factory.mktemp("finished") / "whole"
+    code, text = finish(run_words(path), path.with_name("output"))
+    assert code == 0, text
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a fixed key, never interrupted."""
+    path = tmp_path_factory.mktemp("reference") / "fixed"
+    code, text = finish(run_words(path, FIXED), path.with_name("output"))
+    assert code == 0, text
+    return path
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copies a run into the test's own folder."""
+    return lambda run: Path(shutil.copytree(run, tmp_path / run.name))

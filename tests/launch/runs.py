@@ -1,0 +1,186 @@
+"""A whole run that takes a second, and ways to stop one at any point, for tests of the pipeline."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+import launch.pipeline  # noqa: F401  (imported before any fork)
+from accounting.ledger import Ledger
+from launch import interrupts
+from launch.cli import main
+
+KEY = "5a" * 32
+FIXED = f"privacy.insecure_key={KEY}"
+TINY = """
+launch.threads=1 launch.accelerator=cpu launch.checkpoint_minutes=0
+public.images_per_category=6 public.test_images_per_category=1
+classifier.steps=4 classifier.batch_size=16 classifier.network.width=4 classifier.network.blocks=[1]
+query.semantics=1
+generator.network.base_channels=4 generator.network.multipliers=[1] generator.network.blocks_per_level=1
+generator.network.attention_resolutions=[] generator.network.embedding_multiplier=1
+generator.multiplicity=1 generator.sampler.steps=2
+pretrain.steps=4 pretrain.batch_size=8
+finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20
+synthesize.count=60 synthesize.batch_size=20
+evaluate.classifiers=[lr]
+""".split()
+RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
+MACHINE = {"launch.threads=1", "launch.accelerator=cpu", "launch.checkpoint_minutes=0"}
+
+
+def run_words(path: Path, *overrides: str) -> list[str]:
+    """The command that makes the tiny run `path`."""
+    return ["run", "demo", f"run.root={path.parent}", f"run.name={path.name}", *TINY, *overrides]
+
+
+def privimage(*words: str) -> int:
+    """A command in this process, which gets its signal handlers and threads back."""
+    handlers = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    threads = torch.get_num_threads()
+    try:
+        return main([*words])
+    except SystemExit as stop:  # argparse
+        return int(stop.code or 0)
+    finally:
+        torch.set_num_threads(threads)
+        interrupts._State.installed = False
+        interrupts.clear()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+class Child:
+    """A command in a forked process, with its output in a file. before: what to do in the process first."""
+
+    def __init__(self, words: list[str], output: Path, before: Callable[[], None] = lambda: None) -> None:
+        self.output = output
+        self.pid = os.fork()
+        if self.pid == 0:
+            _work(words, output, before)
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """The exit code; minus the signal that killed it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def wait_stopped(self) -> None:
+        """Wait until the process has stopped itself by SIGSTOP."""
+        assert os.WIFSTOPPED(os.waitpid(self.pid, os.WUNTRACED)[1])
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+
+def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
+    code = 70
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        torch.set_num_threads(1)
+        torch.cuda.is_available = lambda: False  # a process forked from one that has used a GPU cannot use it
+        before()
+        code = main(words)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def finish(words: list[str], output: Path, before: Callable[[], None] = lambda: None) -> tuple[int, str]:
+    """Exit code and output of a command in a forked process."""
+    child = Child(words, output, before)
+    return child.wait(), child.text
+
+
+def durable(event: str, arguments: Any) -> str | None:
+    """The path that an audit event is about to put in place (or the ledger it is about to append to), or None."""
+    if event == "os.rename":
+        return os.fspath(arguments[1])
+    if event == "open" and str(arguments[0]).endswith("ledger.jsonl") and arguments[2] & os.O_APPEND:
+        return os.fspath(arguments[0])
+    return None
+
+
+def at(
+    pattern: str, act: Callable[[], None], *, count: int = 1, after: bool = False, outcome: str = "*"
+) -> Callable[[], None]:
+    """For `before`: act once when the `count`-th durable write to a path like `pattern` is due, or (`after`) is done."""
+    seen = {"matches": 0, "acted": False}
+
+    def hook(event: str, arguments: Any) -> None:
+        if seen["acted"]:
+            return
+        due = seen["matches"] >= count
+        path = durable(event, arguments)
+        if path is not None and fnmatch.fnmatch(path, pattern):
+            seen["matches"] += 1
+            due = due or (seen["matches"] >= count and not after)
+        if due:
+            seen["acted"] = True
+            act()
+
+    return lambda: sys.addaudithook(hook)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill_disk() -> None:
+    """From now on no file can grow beyond 512 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+
+def released(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a release: weights, synthetic images and their labels, the picture's bytes."""
+    arrays = {name: value.numpy() for name, value in load_file(path / "release" / "model.safetensors").items()}
+    with np.load(path / "release" / "synthetic.npz") as data:
+        arrays |= {name: data[name] for name in data.files}
+    return arrays | {"samples.png": np.frombuffer((path / "release" / "samples.png").read_bytes(), np.uint8)}
+
+
+def same_release(path: Path, other: Path) -> bool:
+    """Whether two releases agree to the last bit."""
+    one, two = released(path), released(other)
+    return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def charges(path: Path) -> list[str]:
+    """The names of the mechanisms that a verified ledger was charged with."""
+    return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
+
+
+def generations(path: Path, mechanism: str) -> list[int]:
+    """The generations in which a mechanism was started."""
+    entries = Ledger.read(path / "ledger.jsonl").entries
+    return [
+        entry["generation"]
+        for entry in entries
+        if entry["kind"] == "start" and entries[entry["charge"]]["mechanism"]["name"] == mechanism
+    ]
+
+
+def errors(text: str) -> list[str]:
+    """The messages of an output that are no warnings; an assertion that there is no traceback."""
+    assert "Traceback" not in text, text
+    lines = [line for line in text.splitlines() if line.startswith("privimage: ")]
+    return [line.removeprefix("privimage: ") for line in lines if not line.startswith("privimage: warning")]

@@ -1,0 +1,99 @@
+"""What is found wrong before any image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from configs.errors import UserError
+from launch.checks import check_experiment
+from launch.config import load
+from lightning_modules.registries import NETWORKS
+
+
+def test_the_demo_has_nothing_wrong() -> None:
+    check_experiment(load("demo"))
+
+
+@pytest.mark.parametrize("semantics", [12, 130])
+def test_more_semantics_than_categories(semantics: int) -> None:
+    allowed = load("demo", [f"query.semantics={semantics}", "selection.semantics=12"])
+    if semantics <= 129:
+        check_experiment(allowed)
+    else:
+        with pytest.raises(UserError, match=r"query\.semantics: got 130; allowed is at most 129"):
+            check_experiment(allowed)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["run.name=a/b"], r"run\.name: got 'a/b'; allowed is a plain folder name"),
+        (["run.name=.."], r"run\.name: got '\.\.'"),
+        (["run.name="], r"run\.name"),
+        (["evaluate.classifiers=[lr,svm]"], r"evaluate\.classifiers: there is no 'svm' \(there are: cnn, lr, mlp\)"),
+        (["selection.semantics=13"], r"selection\.semantics: 13 .* are 130, but 'glyphs' has 129.* at most 12"),
+        (["query.per_category=false", "selection.semantics=130"], r"selection\.semantics"),
+        (["generator.network.base_channels=5"], r"network\.base_channels"),
+        (["generator.network.multipliers=[1,1,1,1,1]"], r"network\.multipliers"),
+        (["generator.sampler.sigma_min=90"], r"sampler\.sigma_min"),
+        (["classifier.network.blocks=[]"], r"network\.blocks"),
+        (["public.name=folder", "public.root=nowhere"], r"^public\.root: no folder at 'nowhere'"),
+        (["sensitive.name=mnist", "sensitive.root=nowhere"], r"^sensitive\.root: no folder at 'nowhere'"),
+        (["public.fill_smallest=1.2"], r"^public\.fill_smallest"),
+        (["evaluate.word_vectors=nowhere.txt"], r"^evaluate\.word_vectors: no file at 'nowhere\.txt'"),
+        (["evaluate.inception_weights=nowhere.pth"], r"^evaluate\.inception_weights: no file at 'nowhere\.pth'"),
+        (["public.name=digits"], "the same images as sensitive"),
+    ],
+)
+def test_what_could_only_fail_later_is_refused(overrides: list[str], message: str) -> None:
+    name = [part.split("=")[1] for part in overrides if part.startswith(("public.name=", "sensitive.name="))]
+    base = ["public.name=glyphs"] if name else []
+    with pytest.raises(UserError, match=message):
+        check_experiment(load("demo" if not name else str(_bare(name)), [*base, *overrides]))
+
+
+def _bare(_: list[str]) -> Path:
+    """The demo without the glyphs' own key, so that another public source may be named."""
+    return Path(__file__).with_name("bare.yaml")
+
+
+@dataclass
+class MixedConfig:
+    name: str = "mixed"
+
+
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A network whose layers mix records, registered for a moment."""
+    monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS._entries))
+    NETWORKS.register(MixedConfig)(lambda config, **shape: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)))
+    yield
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_network_that_mixes_records_is_refused() -> None:
+    with pytest.raises(UserError, match=r"generator\.network: the layer '1' \(BatchNorm2d\) cannot be trained with DP"):
+        check_experiment(load("demo", ["generator.network.name=mixed"]))
+
+
+def test_public_images_that_are_the_sensitive_ones_are_refused(tmp_path: Path) -> None:
+    for root in ("mine/deep", "other"):
+        for category in "ab":
+            (tmp_path / root / category).mkdir(parents=True)
+    words = ["sensitive.name=folder", "public.name=folder", f"sensitive.root={tmp_path / 'mine'}", "image.channels=1"]
+    for root in ("mine", "mine/deep", "mine/../mine"):
+        with pytest.raises(UserError, match="^public: the same images as sensitive"):
+            check_experiment(load("demo", [*words, f"public.root={tmp_path / root}"]))
+    check_experiment(load("demo", [*words, f"public.root={tmp_path / 'other'}", "query.semantics=1"]))
+
+
+def test_images_are_not_opened(tmp_path: Path) -> None:
+    for category in "ab":
+        (tmp_path / category).mkdir()
+        (tmp_path / category / "1.png").write_text("no image")
+    check_experiment(load("demo", ["sensitive.name=folder", f"sensitive.root={tmp_path}"]))
