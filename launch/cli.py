@@ -14,12 +14,12 @@ MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Exit code 0: done; 2: something the user can mend; 128 + n: stopped by signal n."""
-    from launch.commands import parser  # heavy imports come after the interpreter is sure that it is wanted
+    from launch.commands import parse  # heavy imports come after the interpreter is sure that it is wanted
     from launch.console import plain_warnings
     from launch.interrupts import Interrupted
 
     plain_warnings()
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         return int(options.command(options) or 0)
     except UserError as error:

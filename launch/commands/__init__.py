@@ -16,6 +16,17 @@ fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) cove
 """
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options of a command line; overrides may stand before and after options such as `-q`."""
+    root = parser()
+    options, rest = root.parse_known_args(arguments)
+    if rest and hasattr(options, "overrides") and not any(word.startswith("-") for word in rest):
+        options.overrides += rest
+    elif rest:
+        root.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser of every command."""
     root = argparse.ArgumentParser(
