@@ -38,6 +38,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 lock: $(INSTALLED)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock

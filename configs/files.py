@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from configs.errors import UserError
 
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0o644) -> None:
+def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, mode: int = 0o644) -> None:
     """Write a file beside `path`, flush it to the disk, then put it in place of `path`.
 
     write: is given the open binary file. Raises UserError where the disk is full or may not be written; whatever stood
@@ -38,7 +38,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], None], *, mode: int = 0
 
 def atomic_text(path: Path, text: str) -> None:
     """Write a text file durably and as a whole."""
-    atomic_write(path, lambda file: file.write(text.encode()) and None)
+    atomic_write(path, lambda file: file.write(text.encode()))
 
 
 def atomic_json(path: Path, value: Any) -> None:

@@ -24,9 +24,9 @@ def check_experiment(config: Experiment) -> None:
     for name in config.evaluate.classifiers:
         if name not in SCORERS.names():
             raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
-    check_apart(config)
     sensitive = sensitive_source(config)
     public = public_source(config)
+    check_apart(config)
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
     with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
         model = GENERATORS.build(config.generator, image=config.image, classes=len(sensitive.class_names))
@@ -37,12 +37,12 @@ def check_apart(config: Experiment) -> None:
     """The public images must not be the sensitive ones: nothing protects a record that public training saw."""
     if config.public.name != config.sensitive.name:
         return
-    roots = [getattr(source, "root", None) for source in (config.public, config.sensitive)]
-    places = [root and Path(root).resolve() for root in roots]
-    if places[0] == places[1] or (all(places) and (places[0] in places[1].parents or places[1] in places[0].parents)):
+    roots = [Path(getattr(source, "root", "")).resolve() for source in (config.public, config.sensitive)]
+    if roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0]):
+        where = getattr(config.public, "root", config.public.name)
         raise UserError(
-            f"public: the same images as sensitive ('{roots[0] or config.public.name}'). Public training protects "
-            "nobody: give another public set, without any sensitive record in it."
+            f"public: the same images as sensitive ('{where}'). Public training protects nobody: give another public "
+            "set, without any sensitive record in it."
         )
 
 

@@ -136,7 +136,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
     data = save(weights)
-    atomic_write(path, lambda file: file.write(data) and None)
+    atomic_write(path, lambda file: file.write(data))
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

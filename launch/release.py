@@ -106,7 +106,7 @@ def write_samples(path: Path, images: ImageSet, *, private: bool) -> None:
     picture = sample_grid(images, per_class=10, title=None if private else "NOT PRIVATE (fixed key)")
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    atomic_write(path, lambda file: file.write(buffer.getvalue()) and None)
+    atomic_write(path, lambda file: file.write(buffer.getvalue()))
 
 
 def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:

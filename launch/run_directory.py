@@ -45,7 +45,7 @@ class RunDirectory:
         """Put a stage on record as finished."""
         atomic_json(self.stage(name) / "done.json", record)
 
-    def cost(self, name: str) -> dict[str, float]:
+    def cost(self, name: str) -> dict[str, Any]:
         """What the attempts at a stage took together: seconds, peak_bytes, gpu_peak_bytes. NOT private."""
         path = self.internal / "costs" / f"{name}.json"
         try:

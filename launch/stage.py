@@ -67,10 +67,10 @@ def fingerprint(step: Stage, context: Context) -> str:
 
     The contents of the sensitive images are no part of it: a hash of them would be a statistic of them.
     """
-    parts: dict[str, Any] = {"format": FORMAT, "stage": step.name, "image": dataclasses.asdict(context.config.image)}
+    config = dataclasses.asdict(context.config)
+    parts: dict[str, Any] = {"format": FORMAT, "stage": step.name, "image": config["image"]}
     for key in step.keys:
-        value = getattr(context.config, key)
-        parts[key] = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        parts[key] = config[key]
     if step.charged:
         parts["plan"] = context.plan.to_dict()
     parts["seed"] = context.config.run.seed

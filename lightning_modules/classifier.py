@@ -29,7 +29,7 @@ class SemanticClassifier(lightning.LightningModule):
 
     def __init__(self, network: Any, training: Classifier, image: Image, classes: int) -> None:
         super().__init__()
-        self.network = CLASSIFIERS.build(network, channels=image.channels, classes=classes)
+        self.network: Any = CLASSIFIERS.build(network, channels=image.channels, classes=classes)
         self.learning_rate = training.learning_rate
         self.weight_decay = training.weight_decay
         self.steps = training.steps
