@@ -130,12 +130,12 @@ def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:
     return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write a network's weights as safetensors, durably and as a whole."""
+def save_weights(network: nn.Module, path: Path, notice: str | None = None) -> None:
+    """Write a network's weights as safetensors, durably and as a whole; `notice` goes into the file's metadata."""
     weights: dict[str, Tensor] = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
-    data = save(weights)
+    data = save(weights, metadata={"notice": notice} if notice else None)
     atomic_write(path, lambda file: file.write(data))
 
 

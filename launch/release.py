@@ -24,6 +24,7 @@ from launch.context import load_weights, save_weights
 from launch.run_directory import RunDirectory
 from lightning_modules.registries import GENERATORS
 
+SECRET_KEY = "The run key was drawn by the operating system, was known to nobody and has been destroyed."
 NOT_PRIVATE = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
 NEIGHBOURS = "add or remove one record; a record is one image together with its label"
 ASSUMPTIONS = (
@@ -31,7 +32,6 @@ ASSUMPTIONS = (
     "The public images and the networks trained on them hold no sensitive record.",
     "Every sensitive record appears once; a person with m records is protected at m ε (group privacy), not at ε.",
     "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to integers in the query.",
-    "The run key was drawn by the operating system, was known to nobody and has been destroyed.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
 
@@ -59,32 +59,33 @@ def write_release(
     """Fill `release/`; the privacy statement comes last, so that nothing stands there without one."""
     statement = privacy_statement(config, ledger)
     folder = directory.release
-    save_weights(model.trainable, folder / "model.safetensors")
+    notice = statement.get("notice")
+    save_weights(model.trainable, folder / "model.safetensors", notice)
     atomic_json(
         folder / "model.json",
         {
             "generator": dataclasses.asdict(config.generator),
             "image": dataclasses.asdict(config.image),
             "class_names": list(images.class_names),
-            "private": statement["private"],
+            **({"notice": notice} if notice else {}),
         },
     )
-    write_images(folder / "synthetic.npz", images, private=statement["private"])
-    write_samples(folder / "samples.png", images, private=statement["private"])
+    write_images(folder / "synthetic.npz", images, notice)
+    write_samples(folder / "samples.png", images, notice)
     atomic_text(folder / "PRIVACY.md", readable_statement(statement))
     atomic_json(folder / "privacy.json", statement)
     return statement
 
 
-def write_images(path: Path, images: ImageSet, *, private: bool) -> None:
-    """Write `images` uint8 [N, H, W, C], `labels` int64 [N] and `class_names` as an .npz file."""
+def write_images(path: Path, images: ImageSet, notice: str | None) -> None:
+    """Write `images` uint8 [N, H, W, C], `labels` int64 [N], `class_names` and, if given, `notice` as an .npz file."""
     arrays: dict[str, Any] = {
         "images": np.ascontiguousarray(images.images.transpose(0, 2, 3, 1)),
         "labels": images.labels,
         "class_names": np.asarray(images.class_names),
     }
-    if not private:
-        arrays["notice"] = np.asarray(NOT_PRIVATE)
+    if notice:
+        arrays["notice"] = np.asarray(notice)
     atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
 
 
@@ -101,9 +102,9 @@ def read_images(path: Path) -> ImageSet:
         raise UserError(f"cannot read the synthetic images '{path}': {error}. Has the run finished?") from error
 
 
-def write_samples(path: Path, images: ImageSet, *, private: bool) -> None:
-    """Write a grid of samples, a row per category."""
-    picture = sample_grid(images, per_class=10, title=None if private else "NOT PRIVATE (fixed key)")
+def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
+    """Write a grid of samples, a row per category, under the first words of the notice."""
+    picture = sample_grid(images, per_class=10, title=notice.split(":")[0] if notice else None)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     atomic_write(path, lambda file: file.write(buffer.getvalue()))
@@ -136,7 +137,7 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
         "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
-        "assumptions": list(ASSUMPTIONS),
+        "assumptions": [*ASSUMPTIONS, *([] if insecure else [SECRET_KEY])],
         "ledger_head": ledger.head,
         "software": software(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ def command(options: argparse.Namespace) -> None:
     """Read the release, write the files."""
     if options.folder.exists() and any(options.folder.iterdir()):
         raise UserError(f"'{options.folder}' is not empty. Give a new folder.")
-    images = read_images(options.images or find_run(options.run, options.root).release / "synthetic.npz")
+    release = find_run(options.run, options.root).release
+    images = read_images(options.images or release / "synthetic.npz")
     try:
         FORMATS[options.format](images, options.folder)
+        shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error
     report = {"folder": str(options.folder), "count": len(images), "format": options.format}

@@ -56,7 +56,7 @@ def command(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         progress=lambda parts: track(parts, "synthesize", total=len(parts), unit="batch", show=not quiet),
     )
-    private = json.loads((directory.release / "model.json").read_text())["private"]
-    write_images(output, images, private=private)
+    notice = json.loads((directory.release / "model.json").read_text()).get("notice")
+    write_images(output, images, notice)
     report = {"path": str(output), "count": len(images), "seed": seed}
     print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {output} (seed {seed})")

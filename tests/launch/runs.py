@@ -27,17 +27,17 @@ TINY = """
 launch.threads=1 launch.accelerator=cpu launch.checkpoint_minutes=0
 public.images_per_category=6 public.test_images_per_category=1
 classifier.steps=4 classifier.batch_size=16 classifier.network.width=4 classifier.network.blocks=[1]
-query.semantics=1
+privacy.epsilon=10 privacy.delta=1e-4
+query.semantics=1 query.noise_multiplier=5
 generator.network.base_channels=4 generator.network.multipliers=[1] generator.network.blocks_per_level=1
 generator.network.attention_resolutions=[] generator.network.embedding_multiplier=1
-generator.multiplicity=1 generator.sampler.steps=2
+generator.multiplicity=1 generator.guidance=0 generator.sampler.steps=2
 pretrain.steps=4 pretrain.batch_size=8
-finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20
+finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20 finetune.learning_rate=2e-3
 synthesize.count=60 synthesize.batch_size=20
 evaluate.classifiers=[lr]
 """.split()
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
-MACHINE = {"launch.threads=1", "launch.accelerator=cpu", "launch.checkpoint_minutes=0"}
 
 
 def run_words(path: Path, *overrides: str) -> list[str]:
@@ -120,9 +120,7 @@ def durable(event: str, arguments: Any) -> str | None:
     return None
 
 
-def at(
-    pattern: str, act: Callable[[], None], *, count: int = 1, after: bool = False, outcome: str = "*"
-) -> Callable[[], None]:
+def at(pattern: str, act: Callable[[], None], *, count: int = 1, after: bool = False) -> Callable[[], None]:
     """For `before`: act once when the `count`-th durable write to a path like `pattern` is due, or (`after`) is done."""
     seen = {"matches": 0, "acted": False}
 

@@ -318,7 +318,7 @@ def test_another_configuration_is_refused_with_what_differs(finished: Path, copi
     path = copied(finished)
     code, text = finish(run_words(path, "finetune.learning_rate=0.5"), tmp_path / "output")
     assert code == 2 and len(errors(text)) == 1
-    assert "finetune.learning_rate: 0.001 there, 0.5 here" in text and "run.name=whole-2" in text
+    assert "finetune.learning_rate: 0.002 there, 0.5 here" in text and "run.name=whole-2" in text
     assert (path / "ledger.jsonl").read_bytes() == (finished / "ledger.jsonl").read_bytes()
 
 

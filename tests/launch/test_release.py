@@ -1,0 +1,204 @@
+"""What is published: its form, its statement, and its mark where it is not private."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from accounting.composition import epsilon
+from accounting.ledger import Ledger
+from accounting.run_key import RunKey
+from configs.errors import UserError
+from datamodules.image_set import ImageSet
+from launch.config import load
+from launch.context import new_generator
+from launch.planning import plan
+from launch.release import (
+    draw,
+    label_plan,
+    load_model,
+    privacy_statement,
+    read_images,
+    readable_statement,
+    rounded_up,
+    write_images,
+    write_release,
+)
+from launch.run_directory import RunDirectory
+from tests.launch.runs import FIXED, RELEASE, TINY
+
+NAMES = tuple("0123456789")
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    rng = np.random.default_rng(0)
+    labels = np.arange(30, dtype=np.int64) % 10
+    return ImageSet(rng.integers(0, 256, (30, 3, 8, 6), dtype=np.uint8), labels, NAMES)
+
+
+def charged(folder: Path, *overrides: str) -> tuple:
+    """A configuration and a ledger that all of its plan is charged to."""
+    config = load("demo", [*TINY, *overrides])
+    budget = plan(config)
+    insecure = config.privacy.insecure_key
+    terms = {"epsilon": budget.epsilon, "delta": budget.delta, "n": budget.n, "accountant": budget.accountant}
+    ledger = Ledger.open(folder / "ledger.jsonl", **terms, insecure=insecure is not None)
+    key = RunKey.create_or_load(folder / "key", insecure)
+    for mechanism in budget.mechanisms:
+        ledger.reserve(mechanism, stage=mechanism.name, fingerprint="f", run_key=key)
+    return config, ledger
+
+
+# --- images
+
+
+def test_images_are_stored_as_others_read_them(tmp_path: Path, images: ImageSet) -> None:
+    write_images(tmp_path / "set.npz", images, private=True)
+    with np.load(tmp_path / "set.npz", allow_pickle=False) as data:
+        assert set(data.files) == {"images", "labels", "class_names"}
+        assert data["images"].dtype == np.uint8 and data["images"].shape == (30, 8, 6, 3)
+        assert np.array_equal(data["images"][7, 2, 5], images.images[7, :, 2, 5])
+        assert data["labels"].dtype == np.int64 and np.array_equal(data["labels"], images.labels)
+        assert data["class_names"].tolist() == list(NAMES)
+
+
+def test_images_come_back(tmp_path: Path, images: ImageSet) -> None:
+    write_images(tmp_path / "set.npz", images, private=False)
+    again = read_images(tmp_path / "set.npz")
+    assert np.array_equal(again.images, images.images) and np.array_equal(again.labels, images.labels)
+    assert again.class_names == NAMES
+
+
+@pytest.mark.parametrize("kept", [0, 3, 200])
+def test_damaged_images_are_one_message(tmp_path: Path, images: ImageSet, kept: int) -> None:
+    path = tmp_path / "set.npz"
+    write_images(path, images, private=True)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match="cannot read the synthetic images"):
+        read_images(path)
+
+
+def test_objects_are_not_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=np.array([{"an": "object"}]), labels=np.zeros(1, np.int64), class_names=["a"])
+    with pytest.raises(UserError, match="cannot read the synthetic images"):
+        read_images(tmp_path / "set.npz")
+
+
+@given(st.integers(1, 500), st.integers(1, 40))
+def test_labels_are_uniform_whatever_the_sensitive_set_holds(count: int, classes: int) -> None:
+    counts = np.bincount(label_plan(count, classes).numpy(), minlength=classes)
+    assert counts.sum() == count and counts.max() - counts.min() <= 1
+
+
+def test_images_are_a_function_of_model_and_seed() -> None:
+    config = load("demo", TINY)
+    model = new_generator(config, 10)
+    first, again, other = (
+        draw(model, 25, NAMES, seed=seed, batch_size=10, progress=lambda parts: parts).images for seed in (1, 1, 2)
+    )
+    assert first.shape == (25, 1, 8, 8) and np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+# --- the statement
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_budget_is_never_stated_below_what_was_spent(value: float) -> None:
+    assert value <= float(rounded_up(value)) <= value + 1.001e-4 + 1e-12 * value
+
+
+def test_the_statement_says_what_the_guarantee_rests_on(tmp_path: Path) -> None:
+    config, ledger = charged(tmp_path)
+    told = privacy_statement(config, ledger)
+    assert told["epsilon"] == epsilon(ledger.mechanisms(), 1e-4) <= 10
+    assert (told["delta"], told["accountant"], told["records"], told["private"]) == (1e-4, "rdp", 1437, True)
+    assert told["neighbouring_relation"].startswith("add or remove one record")
+    assert [row["name"] for row in told["mechanisms"]] == ["semantic query", "dp-sgd"]
+    assert {"noise_multiplier", "sensitivity", "sampling_rate", "steps"} <= told["mechanisms"][1].keys()
+    assert told["ledger_head"] == ledger.head and "notice" not in told
+    assert {"privimage", "torch", "opacus"} <= told["software"].keys()
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_the_readable_statement_holds_the_same(tmp_path: Path) -> None:
+    config, ledger = charged(tmp_path)
+    told = privacy_statement(config, ledger)
+    text = readable_statement(told)
+    stated = float(text.split("(ε = ")[1].split(",")[0])
+    assert told["epsilon"] <= stated < told["epsilon"] + 1.1e-4
+    for part in ("δ = 0.0001", "add or remove one record", "RDP", "1437", "semantic query", "dp-sgd", told["ledger_head"][:16]):
+        assert part in text
+    assert all(line in text for line in told["assumptions"])
+    assert "NOT PRIVATE" not in text
+
+
+def test_what_is_spent_counts_and_not_what_was_meant(tmp_path: Path) -> None:
+    config, ledger = charged(tmp_path)
+    more = load("demo", [*TINY, "privacy.epsilon=20"])
+    assert privacy_statement(more, ledger)["epsilon"] == privacy_statement(config, ledger)["epsilon"]
+
+
+# --- the whole release
+
+
+def test_a_release_holds_the_documented_files_and_a_model_that_loads(tmp_path: Path, images: ImageSet) -> None:
+    config, ledger = charged(tmp_path)
+    directory = RunDirectory(tmp_path)
+    model = new_generator(config, 10)
+    write_release(directory, config, ledger, model, images)
+    assert {entry.name for entry in directory.release.iterdir()} == RELEASE
+    assert Pillow.open(directory.release / "samples.png").size[0] > 50
+
+
+def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> None:
+    config, ledger = charged(tmp_path / "other")
+    directory = RunDirectory(tmp_path / "run")
+    directory.claim(config)
+    model = new_generator(config, 10)
+    with torch.no_grad():
+        for parameter in model.trainable.parameters():
+            parameter.add_(0.1)
+    write_release(directory, config, ledger, model, images)
+    again, names = load_model(directory)
+    assert names == NAMES
+    labels = torch.arange(10)
+    samples = [one.sample(labels, torch.Generator().manual_seed(3)) for one in (model, again)]
+    assert torch.equal(*samples)
+
+
+def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no released model yet"):
+        load_model(RunDirectory(tmp_path))
+
+
+def test_a_fixed_key_marks_every_output(tmp_path: Path, images: ImageSet) -> None:
+    config, ledger = charged(tmp_path, FIXED)
+    directory = RunDirectory(tmp_path)
+    write_release(directory, config, ledger, new_generator(config, 10), images)
+    plain = tmp_path / "plain"
+    write_release(RunDirectory(plain), *charged(plain), new_generator(config, 10), images)
+    for name in ("PRIVACY.md", "privacy.json"):
+        assert "NOT PRIVATE" in (directory.release / name).read_text()
+        assert "NOT PRIVATE" not in (plain / "release" / name).read_text()
+    for release, private in ((directory.release, False), (plain / "release", True)):
+        assert json.loads((release / "model.json").read_text())["private"] is private
+        assert json.loads((release / "privacy.json").read_text())["private"] is private
+        with zipfile.ZipFile(release / "synthetic.npz") as file:
+            assert ("notice.npy" in file.namelist()) is not private
+    marked, unmarked = (Pillow.open(release / "samples.png") for release in (directory.release, plain / "release"))
+    assert marked.size[1] > unmarked.size[1]  # a line of text above the images
+
+
+def test_a_statement_of_infinite_precision_is_not_needed() -> None:
+    assert rounded_up(9.99990001) == "10.0000" and rounded_up(0.1) == "0.1000"
+    assert math.isclose(float(rounded_up(3.14159265)), 3.1416)
