@@ -27,7 +27,7 @@ TINY = """
 launch.threads=1 launch.accelerator=cpu launch.checkpoint_minutes=0
 public.images_per_category=6 public.test_images_per_category=1
 classifier.steps=4 classifier.batch_size=16 classifier.network.width=4 classifier.network.blocks=[1]
-privacy.epsilon=10 privacy.delta=1e-4
+privacy.epsilon=10 privacy.delta=5e-5
 query.semantics=1 query.noise_multiplier=5
 generator.network.base_channels=4 generator.network.multipliers=[1] generator.network.blocks_per_level=1
 generator.network.attention_resolutions=[] generator.network.embedding_multiplier=1
@@ -100,9 +100,11 @@ def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
 
 
 def finish(words: list[str], output: Path, before: Callable[[], None] = lambda: None) -> tuple[int, str]:

@@ -145,6 +145,7 @@ BAD = {
     "privacy.epsilon": ["'privacy.epsilon' is no override", "section.key=value"],
     "=1": ["'=1' is no override"],
     "privacy.epsilon=[1": ["privacy.epsilon: cannot read the value '[1'"],
+    "synthesize.count=1": ["synthesize.count: got 1", "a whole number >= 2"],
     "run.seed=99999999999999999999": ["run.seed: got 99999999999999999999", "a whole number >= 0"],
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_the_guarantee_is_what_its_mechanisms_compose_to(finished: Path) -> None
     mechanisms = [mechanism_from_dict(values) for values in told["mechanisms"]]
     assert [mechanism.name for mechanism in mechanisms] == ["semantic query", "dp-sgd"]
     assert told["epsilon"] == pytest.approx(rdp_epsilon(mechanisms, told["delta"]), rel=1e-12)
-    assert 9.9 <= told["epsilon"] <= 10 and told["delta"] == 1e-4 and told["private"] is True
+    assert 9.9 <= told["epsilon"] <= 10 and told["delta"] == 5e-5 and told["private"] is True
     assert told["epsilon_by_accountant"]["prv"] < told["epsilon"]
     ledger = Ledger.read(finished / "ledger.jsonl")
     assert ledger.epsilon() == told["epsilon"] and ledger.mechanisms() == mechanisms
@@ -104,7 +105,7 @@ def test_a_fixed_key_marks_everything_that_is_released(reference: Path) -> None:
     assert told["private"] is False and "NOT PRIVATE" in told["notice"]
     assert "NOT PRIVATE" in (reference / "release" / "PRIVACY.md").read_text()
     assert "NOT PRIVATE" in str(released(reference)["notice"])
-    assert json.loads((reference / "release" / "model.json").read_text())["private"] is False
+    assert "NOT PRIVATE" in (reference / "release" / "model.json").read_text()
     assert "NOT PRIVATE" in (reference / "internal" / "report.html").read_text()
     assert "NOT PRIVATE" in reference.with_name("output").read_text()
 
@@ -393,7 +394,7 @@ def folder_words(path: Path, *overrides: str) -> list[str]:
         f"sensitive.root={data / 'train'}",
         f"sensitive.test_root={data / 'test'}",
         "image.channels=3",
-        "privacy.delta=null",
+        "privacy.delta=1e-3",
         "finetune.batch_size=20",
         *overrides,
     )
@@ -413,7 +414,7 @@ def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_own_images_end_to_end(folder_run: Path) -> None:
     arrays, told = released(folder_run), statement(folder_run)
     assert arrays["images"].shape == (60, 8, 8, 3) and list(arrays["class_names"]) == ["bars", "discs"]
-    assert told["records"] == 80 and told["delta"] == pytest.approx(1 / (80 * np.log(80)))
+    assert told["records"] == 80 and told["delta"] == 1e-3
     assert 9.9 <= told["epsilon"] <= 10
     scores = json.loads((folder_run / "internal" / "scores.json").read_text())["scores"]
     assert 0 <= scores[0]["accuracies"]["lr"] <= 1
@@ -476,6 +477,17 @@ def test_a_corrupt_image_stops_the_run_before_anything_is_charged_and_loses_noth
     file.write_bytes(whole)
     code, text = finish(folder_words(path), tmp_path / "output")
     assert code == 0 and "classifier" in [line.split()[0] for line in text.splitlines() if "(done before)" in line]
+
+
+def test_a_single_test_image_is_too_few_until_there_are_more(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    draw_shapes(tmp_path / "data" / "train", seed=1, count=20)
+    draw_shapes(tmp_path / "data" / "test", seed=2, count=1)
+    shutil.move(tmp_path / "data" / "test" / "bars", tmp_path / "bars")
+    code, text = finish(folder_words(path), tmp_path / "output")
+    assert code == 2 and len(errors(text)) == 1 and errors(text)[0].startswith("sensitive: ")
+    shutil.move(tmp_path / "bars", tmp_path / "data" / "test" / "bars")
+    assert finish(folder_words(path), tmp_path / "output")[0] == 0
 
 
 def test_unconditional_queries_work_as_well(tmp_path: Path) -> None:

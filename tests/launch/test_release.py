@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
+from safetensors import safe_open
 
 from accounting.composition import epsilon
 from accounting.ledger import Ledger
@@ -63,7 +64,7 @@ def charged(folder: Path, *overrides: str) -> tuple:
 
 
 def test_images_are_stored_as_others_read_them(tmp_path: Path, images: ImageSet) -> None:
-    write_images(tmp_path / "set.npz", images, private=True)
+    write_images(tmp_path / "set.npz", images, None)
     with np.load(tmp_path / "set.npz", allow_pickle=False) as data:
         assert set(data.files) == {"images", "labels", "class_names"}
         assert data["images"].dtype == np.uint8 and data["images"].shape == (30, 8, 6, 3)
@@ -73,7 +74,7 @@ def test_images_are_stored_as_others_read_them(tmp_path: Path, images: ImageSet)
 
 
 def test_images_come_back(tmp_path: Path, images: ImageSet) -> None:
-    write_images(tmp_path / "set.npz", images, private=False)
+    write_images(tmp_path / "set.npz", images, "a notice")
     again = read_images(tmp_path / "set.npz")
     assert np.array_equal(again.images, images.images) and np.array_equal(again.labels, images.labels)
     assert again.class_names == NAMES
@@ -82,7 +83,7 @@ def test_images_come_back(tmp_path: Path, images: ImageSet) -> None:
 @pytest.mark.parametrize("kept", [0, 3, 200])
 def test_damaged_images_are_one_message(tmp_path: Path, images: ImageSet, kept: int) -> None:
     path = tmp_path / "set.npz"
-    write_images(path, images, private=True)
+    write_images(path, images, None)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UserError, match="cannot read the synthetic images"):
         read_images(path)
@@ -120,8 +121,8 @@ def test_a_budget_is_never_stated_below_what_was_spent(value: float) -> None:
 def test_the_statement_says_what_the_guarantee_rests_on(tmp_path: Path) -> None:
     config, ledger = charged(tmp_path)
     told = privacy_statement(config, ledger)
-    assert told["epsilon"] == epsilon(ledger.mechanisms(), 1e-4) <= 10
-    assert (told["delta"], told["accountant"], told["records"], told["private"]) == (1e-4, "rdp", 1437, True)
+    assert told["epsilon"] == epsilon(ledger.mechanisms(), 5e-5) <= 10
+    assert (told["delta"], told["accountant"], told["records"], told["private"]) == (5e-5, "rdp", 1437, True)
     assert told["neighbouring_relation"].startswith("add or remove one record")
     assert [row["name"] for row in told["mechanisms"]] == ["semantic query", "dp-sgd"]
     assert {"noise_multiplier", "sensitivity", "sampling_rate", "steps"} <= told["mechanisms"][1].keys()
@@ -136,10 +137,16 @@ def test_the_readable_statement_holds_the_same(tmp_path: Path) -> None:
     text = readable_statement(told)
     stated = float(text.split("(ε = ")[1].split(",")[0])
     assert told["epsilon"] <= stated < told["epsilon"] + 1.1e-4
-    for part in ("δ = 0.0001", "add or remove one record", "RDP", "1437", "semantic query", "dp-sgd", told["ledger_head"][:16]):
+    for part in ("δ = 5e-05", "add or remove one record", "RDP", "1437", "semantic query", "dp-sgd", told["ledger_head"][:16]):
         assert part in text
     assert all(line in text for line in told["assumptions"])
-    assert "NOT PRIVATE" not in text
+    assert "NOT PRIVATE" not in text and "has been destroyed" in text
+
+
+def test_a_statement_of_a_fixed_key_claims_no_secret(tmp_path: Path) -> None:
+    told = privacy_statement(*charged(tmp_path, FIXED))
+    assert "NOT PRIVATE" in told["notice"]
+    assert not any("drawn by the operating system" in text for text in told["assumptions"])
 
 
 def test_what_is_spent_counts_and_not_what_was_meant(tmp_path: Path) -> None:
@@ -187,11 +194,13 @@ def test_a_fixed_key_marks_every_output(tmp_path: Path, images: ImageSet) -> Non
     write_release(directory, config, ledger, new_generator(config, 10), images)
     plain = tmp_path / "plain"
     write_release(RunDirectory(plain), *charged(plain), new_generator(config, 10), images)
-    for name in ("PRIVACY.md", "privacy.json"):
+    for name in ("PRIVACY.md", "privacy.json", "model.json"):
         assert "NOT PRIVATE" in (directory.release / name).read_text()
         assert "NOT PRIVATE" not in (plain / "release" / name).read_text()
     for release, private in ((directory.release, False), (plain / "release", True)):
-        assert json.loads((release / "model.json").read_text())["private"] is private
+        assert ("notice" in json.loads((release / "model.json").read_text())) is not private
+        with safe_open(release / "model.safetensors", "np") as file:
+            assert ("NOT PRIVATE" in (file.metadata() or {}).get("notice", "")) is not private
         assert json.loads((release / "privacy.json").read_text())["private"] is private
         with zipfile.ZipFile(release / "synthetic.npz") as file:
             assert ("notice.npy" in file.namelist()) is not private

@@ -78,7 +78,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("query.per_category=false", after("query")),
         ("query.noise_multiplier=6", after("query")),
         ("privacy.epsilon=9", after("query")),
-        ("privacy.delta=9e-5", after("query")),
+        ("privacy.delta=4e-5", after("query")),
         ("privacy.insecure_key=" + "1f" * 32, after("query")),
         ("finetune.steps=5", after("query")),  # the plan of the query's epsilon is the whole run's
         ("selection.semantics=2", after("select")),
@@ -107,7 +107,7 @@ def test_fingerprints_of_two_stages_differ(base: dict[str, str]) -> None:
 
 def test_a_fingerprint_says_nothing_of_the_sensitive_images(tmp_path: Path) -> None:
     """The content of a file may change, and it need not even be an image."""
-    words = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}", "finetune.batch_size=5", "privacy.delta=null"]
+    words = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}", "finetune.batch_size=5", "privacy.delta=1e-3"]
     found = []
     for content in ("one", "another"):
         for number in range(30):
@@ -177,7 +177,7 @@ def test_times_of_private_images_are_not_shown(
     for number in range(50):
         (tmp_path / "data" / "a" / f"{number}.png").touch()
     words = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}", f"sensitive.public_benchmark={benchmark}"]
-    here = context(tmp_path, *words, "finetune.batch_size=5", "privacy.delta=null")
+    here = context(tmp_path, *words, "finetune.batch_size=5", "privacy.delta=1e-3")
     here.console = Console()
     perform(Work("plough", reads_sensitive=sensitive).stage, here)
     line = capsys.readouterr().err.strip()

@@ -1,0 +1,63 @@
+"""`privimage config` and what all commands on an experiment share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from launch.config import load, preset_names, walk
+from tests.launch.runs import privimage
+
+
+@pytest.mark.parametrize("experiment", preset_names("experiments"))
+def test_what_is_printed_is_the_experiment(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert privimage("config", experiment, "finetune.steps=7") == 0
+    saved = tmp_path / "mine.yaml"
+    saved.write_text(capsys.readouterr().out)
+    assert load(str(saved)) == load(experiment, ["finetune.steps=7"])
+
+
+def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("config", "demo", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == dataclasses.asdict(load("demo"))
+
+
+def test_overrides_may_stand_on_both_sides_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("config", "demo", "finetune.steps=7", "--json", "run.name=a") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["finetune"]["steps"], told["run"]["name"]) == (7, "a")
+
+
+@pytest.mark.parametrize("command", ["run", "preflight", "config"])
+def test_help_teaches_every_key(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage(command, "demo", "--help", "privacy.epsilon=3") == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: privimage {command}") and "key=value" in text
+    for path, value in walk(load("demo", ["privacy.epsilon=3"])):
+        assert f"  {path}={'null' if value is None else value}\n" in text
+    assert "privacy.epsilon=3.0\n      a number > 0; privacy budget of the whole run" in text
+    assert "[sensitive.name: digits, folder, glyphs, mnist]" in text
+
+
+def test_help_without_an_experiment_names_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("run", "--help") == 0
+    assert "a preset (demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "preflight", "config"])
+def test_without_an_experiment_they_are_named(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage(command) == 2
+    assert capsys.readouterr().err.startswith("privimage: which experiment? There are: demo")
+
+
+@pytest.mark.parametrize("command", ["run", "preflight", "config"])
+@pytest.mark.parametrize("words", [["demo", "privacy.epsilom=1"], ["demmo"], ["demo", "privacy.epsilon=0"]])
+def test_a_mistake_is_one_line(command: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage(command, *words) == 2
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.startswith("privimage: ") and output.err.count("\n") == 1

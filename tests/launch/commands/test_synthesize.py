@@ -1,0 +1,71 @@
+"""`privimage synthesize`: more images from a finished run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from launch.release import read_images
+from tests.launch.runs import privimage
+
+Copy = Callable[[Path], Path]
+
+
+def test_images_are_drawn_at_no_cost(finished: Path, copied: Copy, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copied(finished)
+    assert privimage("synthesize", str(path), "--count", "25", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["count"] == 25 and Path(told["path"]).parent == path / "release"
+    images = read_images(Path(told["path"]))
+    assert len(images) == 25 and np.bincount(images.labels).max() == 3
+    assert (path / "ledger.jsonl").read_bytes() == (finished / "ledger.jsonl").read_bytes()
+
+
+def test_the_run_s_own_seed_draws_the_run_s_own_images(finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "set.npz"
+    words = ["--count", "60", "--seed", "0", "--batch-size", "20", "--output", str(output), "-q"]
+    assert privimage("synthesize", str(finished), *words) == 0
+    own = read_images(finished / "release" / "synthetic.npz")
+    assert np.array_equal(read_images(output).images, own.images)
+
+
+def test_a_fixed_key_marks_later_draws_too(reference: Path, tmp_path: Path) -> None:
+    assert privimage("synthesize", str(reference), "--count", "10", "--output", str(tmp_path / "set.npz"), "-q") == 0
+    with np.load(tmp_path / "set.npz") as data:
+        assert "NOT PRIVATE" in str(data["notice"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--count", "0"],
+        ["--count", "5", "--batch-size", "0"],
+        ["--count", "5", "--seed", "1" + "0" * 30],
+        ["--count", "5", "--seed", "-1"],
+    ],
+)
+def test_impossible_numbers_are_refused(finished: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("synthesize", str(finished), *words) == 2
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.startswith("privimage: --") and output.err.count("\n") == 1
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from launch.config import load
+    from launch.run_directory import RunDirectory
+
+    RunDirectory(tmp_path / "run").claim(load("demo"))
+    assert privimage("synthesize", str(tmp_path / "run"), "--count", "5") == 2
+    assert "has no released model yet" in capsys.readouterr().err
+
+
+def test_damaged_weights_are_one_message(finished: Path, copied: Copy, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copied(finished)
+    weights = path / "release" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    assert privimage("synthesize", str(path), "--count", "5") == 2
+    assert "cannot read the weights" in capsys.readouterr().err

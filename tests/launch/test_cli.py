@@ -1,0 +1,104 @@
+"""Exit codes: what the shell is told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.errors import UserError
+from launch import commands, interrupts
+from launch.cli import main
+from tests.launch.runs import errors, finish, privimage
+
+
+def ends_with(monkeypatch: pytest.MonkeyPatch, ending: BaseException | int | None) -> None:
+    """Let `privimage list` come to an end of this kind."""
+
+    def command(options: object) -> int | None:
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    monkeypatch.setattr(commands.listing, "command", command)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "message"),
+    [
+        (None, 0, ""),
+        (3, 3, ""),
+        (UserError("the disk is purple"), 2, "privimage: the disk is purple\n"),
+        (
+            interrupts.Interrupted(15),
+            143,
+            "privimage: stopped by SIGTERM; the same command goes on from here\n",
+        ),
+        (
+            KeyboardInterrupt(),
+            130,
+            "privimage: stopped at once; the same command goes on from the last checkpoint\n",
+        ),
+    ],
+)
+def test_every_ending_has_its_code_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending, code: int, message: str
+) -> None:
+    ends_with(monkeypatch, ending)
+    assert main(["list"]) == code
+    assert capsys.readouterr() == ("", message)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_that_does_not_take_it_is_the_user_s_to_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    ends_with(monkeypatch, OSError(number, os.strerror(number), "some/file"))
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err.startswith(f"privimage: cannot write 'some/file': {os.strerror(number)}.")
+
+
+def test_a_bug_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends_with(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        main(["list"])
+
+
+def test_a_reader_who_has_gone_is_no_error(tmp_path: Path) -> None:
+    """As in `privimage config demo | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+
+    def nobody_reads() -> None:
+        sys.stdout = os.fdopen(write, "w")
+
+    code, text = finish(["config", "demo"], tmp_path / "output", nobody_reads)
+    os.close(write)
+    assert code == 141 and text == ""
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["nothing"], ["run", "demo", "--nothing"], ["ledger"], ["synthesize", "demo"], ["list", "run.name=a"]]
+)
+def test_a_wrong_command_line_is_shown_the_right_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage(*words) == 2
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.startswith("usage: privimage") and "privimage: error: " in output.err.replace(
+        "privimage synthesize: error: ", "privimage: error: "
+    ).replace("privimage ledger: error: ", "privimage: error: ")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("--help") == 0
+    text = capsys.readouterr().out
+    for command in ("run", "preflight", "config", "list", "ledger", "synthesize", "export"):
+        assert re.search(rf"^ +{command}( |$)", text, flags=re.MULTILINE)
+    assert "privimage run demo" in text
+
+
+def test_messages_of_a_child_can_be_told_from_warnings() -> None:
+    assert errors("privimage: warning: a\nprivimage: b\n  classifier\n") == ["b"]

@@ -1,0 +1,68 @@
+"""What a run will take, measured on public images alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from launch import preflight
+from launch.config import load
+from launch.planning import plan
+from launch.preflight import ROUNDS, estimates, extrapolate
+from tests.launch.runs import TINY, privimage
+
+NETWORK_STAGES = ["classifier", "query", "pretrain", "finetune", "synthesize"]
+
+
+@pytest.fixture(scope="module")
+def unreadable(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A sensitive set of files that hold no image: who opens one fails."""
+    root = tmp_path_factory.mktemp("sensitive")
+    for number in range(300):
+        file = root / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("no image")
+    return [*TINY, "sensitive.name=folder", f"sensitive.root={root}", "privacy.delta=1e-4"]
+
+
+@pytest.mark.parametrize("stages", [NETWORK_STAGES, ["classifier"]])
+def test_every_stage_with_a_network_is_measured_and_no_sensitive_image_is_read(unreadable: list[str], stages) -> None:
+    every = ["classifier", "query", "select", "pretrain", "finetune", "synthesize"] if len(stages) > 1 else stages
+    config = load("demo", [*unreadable, f"stages=[{','.join(every)}]"])
+    found = estimates(config, plan(config), torch.device("cpu"))
+    assert [estimate.stage for estimate in found] == stages
+    assert all(estimate.seconds > 0 and estimate.peak_bytes > 0 and estimate.basis for estimate in found)
+
+
+def test_an_estimate_is_the_median_round_times_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first round warms up and does not count."""
+    clock = itertools.accumulate([0, 50, 0, 1, 0, 9, 0, 2])
+    monkeypatch.setattr(preflight.time, "perf_counter", lambda: next(clock))
+    done: list[int] = []
+    estimate = extrapolate("stage", lambda: done.append(1), 10.5, "some batches")
+    assert len(done) == 1 + ROUNDS
+    assert (estimate.stage, estimate.seconds, estimate.basis) == ("stage", 2 * 11, "some batches")
+
+
+def test_the_plan_that_is_printed_is_the_plan(unreadable: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("preflight", "demo", *unreadable, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    budget = plan(load("demo", unreadable))
+    assert [row["noise_multiplier"] for row in told["mechanisms"]] == [m.noise_multiplier for m in budget.mechanisms]
+    assert told["n"] == budget.n and told["delta"] == budget.delta == 1e-4
+    assert told["composed"] == {name: budget.composed(name) for name in ("rdp", "prv")}
+    assert told["remaining"] == budget.remaining >= 0
+    assert [row["stage"] for row in told["estimates"]] == NETWORK_STAGES
+    assert told["total_seconds"] == pytest.approx(sum(row["seconds"] for row in told["estimates"]))
+
+
+def test_nothing_is_written(unreadable: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("preflight", "demo", *unreadable, f"run.root={tmp_path}", "--no-measure") == 0
+    text = capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    for part in ("semantic query", "dp-sgd", "noise multiplier", "ε alone", "RDP ε =", "PRV ε =", "left: "):
+        assert part in text
