@@ -45,9 +45,7 @@ class Ledger:
         terms = dict(zip(_TERMS, (float(epsilon), float(delta), int(n), accountant, bool(insecure)), strict=True))
         chain = Chain.read(path, repair=True) if path.exists() else Chain.create(path)
         if not chain.entries:
-            # A new ledger beside an old key must not meet the old noise again, unless repeating it is the point.
-            nonce = "insecure" if insecure else os.urandom(16).hex()
-            chain.append("open", format=1, nonce=nonce, **terms)
+            chain.append("open", format=1, **terms)
         ledger = cls(chain, writable=True)
         differ = [f"{k} {ledger.terms[k]} (now {terms[k]})" for k in _TERMS if ledger.terms[k] != terms[k]]
         if differ:
@@ -109,13 +107,15 @@ class Ledger:
             charge = self._append("reserve", **wanted)["index"]
         started = sum(e["kind"] == "start" and e["charge"] == charge for e in self._chain.entries)
         generation = 0 if run_key.insecure else started + 1
-        self._append("start", charge=charge, generation=generation)
+        # The count alone would repeat itself in a ledger restored from a copy, beside the same key: so would the noise.
+        salt = "insecure" if run_key.insecure else os.urandom(16).hex()
+        self._append("start", charge=charge, generation=generation, salt=salt)
         return PrivateAccess(
             LEDGER_ONLY,
             mechanism=mechanism,
             generation=generation,
             run_key=run_key,
-            stream=json.dumps([self._chain.entries[0]["nonce"], stage, fingerprint]),
+            stream=json.dumps([salt, stage, fingerprint]),
             charge=_Charge(self, charge),
         )
 
@@ -224,10 +224,10 @@ def _charged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> int:
 
 # What a line of each kind must hold; KeyError and the like where it does not.
 _REQUIRED = {
-    "open": lambda entries, entry: [entry[k] for k in (*_TERMS, "nonce")],
+    "open": lambda entries, entry: [entry[k] for k in _TERMS],
     "reserve": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["stage"], entry["fingerprint"]),
     "inherit": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["source"]),
-    "start": lambda entries, entry: (_charged(entries, entry), entry["generation"]),
+    "start": lambda entries, entry: (_charged(entries, entry), entry["generation"], entry["salt"]),
     "progress": lambda entries, entry: (_charged(entries, entry), int(entry["step"])),
     "note": lambda entries, entry: entry["text"],
 }

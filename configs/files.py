@@ -46,6 +46,15 @@ def atomic_json(path: Path, value: Any) -> None:
     atomic_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path, advice: str) -> Any:
+    """What `atomic_json` wrote. Raises UserError with `advice`, a sentence, where the file is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
+        raise UserError(f"cannot read '{path}': {reason}. {advice}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make the creation, renaming or removal of a file in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

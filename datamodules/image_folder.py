@@ -21,7 +21,7 @@ def existing(path: str, key_name: str) -> Path:
         problem = f"no folder at '{path}'" if path else "not given"
         raise UserError(
             f"{key_name}: {problem}. Give a folder with one sub-folder per category (see docs/your-data.md), or use "
-            "name=digits to try the embedded data."
+            "sensitive.name=digits to try the embedded data."
         )
     return Path(path)
 

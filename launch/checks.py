@@ -10,9 +10,11 @@ import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from configs.schema import Experiment
 from evaluation.scoring import SCORERS
+from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
 from lightning_modules.dp_sgd.validation import check_network
-from lightning_modules.registries import GENERATORS
+
+LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
 
 def check_experiment(config: Experiment) -> None:
@@ -21,6 +23,8 @@ def check_experiment(config: Experiment) -> None:
         raise UserError(
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
+    if not config.evaluate.classifiers:
+        raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
     for name in config.evaluate.classifiers:
         if name not in SCORERS.names():
             raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
@@ -28,8 +32,14 @@ def check_experiment(config: Experiment) -> None:
     public = public_source(config)
     check_apart(config)
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
+    if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
+        raise UserError(
+            f"synthesize.count: got {config.synthesize.count}; allowed is at least {LEAST_IMAGES} for each of the "
+            f"{len(sensitive.class_names)} categories, or there is nothing to score."
+        )
     with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
-        model = GENERATORS.build(config.generator, image=config.image, classes=len(sensitive.class_names))
+        new_classifier(config, len(public.class_names))
+        model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
 
 

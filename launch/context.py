@@ -19,7 +19,7 @@ from configs.schema import Experiment
 from datamodules.image_set import ImageSet
 from datamodules.sources import Source
 from launch.console import Console
-from launch.data import public_source, read, sensitive_source
+from launch.data import naming, public_source, read, sensitive_source
 from launch.run_directory import RunDirectory
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import GENERATORS
@@ -76,8 +76,8 @@ class Context:
     def forget_key(self) -> None:
         """Destroy the run key: no private stage is left that needs it."""
         self.__dict__.pop("run_key", None)
-        if self.directory.key.exists():
-            RunKey.destroy(self.directory.key)
+        RunKey.destroy(self.directory.key)
+        if self.config.privacy.insecure_key is None and self.ledger.entries[-1]["kind"] != "note":
             self.ledger.note("run key destroyed")
 
     @cached_property
@@ -121,13 +121,15 @@ def pick_device(config: Experiment) -> torch.device:
 def new_generator(config: Experiment, classes: int) -> Any:
     """A generator with the initial weights that the run's seed gives."""
     torch.manual_seed(config.run.seed)
-    return GENERATORS.build(config.generator, image=config.image, classes=classes)
+    with naming("generator"):
+        return GENERATORS.build(config.generator, image=config.image, classes=classes)
 
 
 def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:
     """A semantic classifier with the initial weights that the run's seed gives."""
     torch.manual_seed(config.run.seed)
-    return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)
+    with naming("classifier"):
+        return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)
 
 
 def save_weights(network: nn.Module, path: Path, notice: str | None = None) -> None:
@@ -145,5 +147,5 @@ def load_weights(network: nn.Module, path: Path) -> None:
         network.load_state_dict(load_file(path))
     except Exception as error:  # safetensors raises its own errors, torch a RuntimeError, the system an OSError
         raise UserError(
-            f"cannot read the weights '{path}': {error}. Remove the stage's folder to make them again."
+            f"cannot read the weights '{path}': {error}. Remove this file alone and give the command again."
         ) from error

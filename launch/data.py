@@ -13,7 +13,7 @@ from datamodules.sources import SOURCES, Source
 
 @contextmanager
 def naming(section: str) -> Iterator[None]:
-    """Put the section's name before a source's message, which begins with the key within the section."""
+    """Put the section's name before a component's message, which begins with the key within the section."""
     try:
         yield
     except UserError as error:

@@ -30,7 +30,7 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     with directory.lock():
         directory.claim(config)
         atomic_json(directory.plan, budget.to_dict())
-        ledger = open_ledger(directory, config, budget, stages)
+        ledger = open_ledger(directory, config, budget)
         context = Context(config, budget, directory, ledger, console)
         announce(context)
         for step in stages:
@@ -41,12 +41,12 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     return directory
 
 
-def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan, stages: list[Stage]) -> Ledger:
-    """The run's ledger, checked against what the finished stages know of it."""
-    heads = [marker["ledger_head"] for step in stages if (marker := directory.marker(step.name)) is not None]
+def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan) -> Ledger:
+    """The run's ledger, checked against what the artefacts of the run know of it."""
+    heads = directory.known_heads()
     if heads and not directory.ledger.is_file():
         raise UserError(
-            f"'{directory.ledger}' is gone, but stages of this run are done. Without it nobody can say what was spent: "
+            f"'{directory.ledger}' is gone, but parts of this run are done. Without it nobody can say what was spent: "
             "restore it from a copy, or start again under another run.name."
         )
     ledger = Ledger.open(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import math
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ import torch
 
 from accounting.ledger import Ledger
 from configs.errors import UserError
-from configs.files import atomic_json, atomic_text, atomic_write
-from configs.schema import Experiment
+from configs.files import atomic_json, atomic_text, atomic_write, read_json
+from configs.schema import Experiment, Image
 from datamodules.image_set import ImageSet
 from evaluation.figures import sample_grid
-from launch.config import load
+from launch.config import typed
 from launch.context import load_weights, save_weights
 from launch.run_directory import RunDirectory
 from lightning_modules.registries import GENERATORS
 
+RELEASED = ("synthetic.npz", "samples.png", "model.safetensors", "model.json", "privacy.json", "PRIVACY.md")
 SECRET_KEY = "The run key was drawn by the operating system, was known to nobody and has been destroyed."
 NOT_PRIVATE = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
 NEIGHBOURS = "add or remove one record; a record is one image together with its label"
@@ -98,8 +99,11 @@ def read_images(path: Path) -> ImageSet:
                 labels=data["labels"],
                 class_names=tuple(map(str, data["class_names"])),
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"cannot read the synthetic images '{path}': {error}. Has the run finished?") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"cannot read the synthetic images '{path}': the file is missing or damaged. Give the run's command "
+            "again: it is made anew, free of charge."
+        ) from error
 
 
 def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
@@ -113,14 +117,18 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
 def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
     """The released model of a run and its category names. Raises UserError for an unfinished run."""
     path = directory.release / "model.json"
-    if not path.is_file():
-        raise UserError(f"'{directory.path}' has no released model yet ('{path}' is missing). Finish the run first.")
-    description = json.loads(path.read_text())
-    config = load(str(directory.config))
-    names = tuple(description["class_names"])
-    model = GENERATORS.build(config.generator, image=config.image, classes=len(names))
+    description = read_json(path, "There is no released model before the run is finished: give its command again.")
+    name = description["generator"]["name"]
+    generator = typed(GENERATORS.config(name), description["generator"], "generator.")
+    image, names = Image(**description["image"]), tuple(description["class_names"])
+    model = GENERATORS.build(generator, image=image, classes=len(names))
     load_weights(model.trainable, directory.release / "model.safetensors")
     return model, names
+
+
+def released_notice(directory: RunDirectory) -> str | None:
+    """Why the outputs of a run are not private, or None where they are."""
+    return read_json(directory.release / "privacy.json", "Finish the run first: give its command again.").get("notice")
 
 
 def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
-from configs.files import atomic_json, atomic_text
+from configs.files import atomic_json, atomic_text, read_json
 from configs.schema import Experiment
 from launch.config import differences, load, to_yaml
 from launch.resources import Meter
@@ -36,10 +36,23 @@ class RunDirectory:
         path = self.stage(name) / "done.json"
         if not path.is_file():
             return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError as error:
-            raise UserError(f"{path}: damaged. Remove the file to do the stage '{name}' again.") from error
+        advice = f"Remove the file, and only it, to have the stage '{name}' checked again."
+        record = read_json(path, advice)
+        if not isinstance(record, dict) or not {"fingerprint", "line", "ledger_head"} <= record.keys():
+            raise UserError(f"'{path}' is not what a finished stage leaves. {advice}")
+        return record
+
+    def known_heads(self) -> list[str]:
+        """Ledger heads that finished stages, the query's answer and the release were made under.
+
+        The ledger must hold them all, or something was published that it does not know of.
+        """
+        names = sorted(path.parent.name for path in self.path.glob("stages/*/done.json"))
+        markers = [marker for name in names if (marker := self.marker(name)) is not None]
+        advice = "Restore it from a copy, or start again under another run.name."
+        others = [self.stage("query") / "histogram.json", self.release / "privacy.json"]
+        records = [*markers, *(read_json(path, advice) for path in others if path.is_file())]
+        return [record["ledger_head"] for record in records]
 
     def mark(self, name: str, record: dict[str, Any]) -> None:
         """Put a stage on record as finished."""
@@ -73,8 +86,12 @@ class RunDirectory:
                 raise UserError(
                     f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
                 )
+            for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
+                folder.mkdir(mode=0o700)
             atomic_text(self.config, to_yaml(config))
             return
+        for leftover in self.path.glob("**/.*.tmp"):  # a write that a crash cut short
+            leftover.unlink(missing_ok=True)
         changed = differences(load(str(self.config)), config)
         if changed:
             raise UserError(
@@ -92,7 +109,12 @@ class Lock:
     """An advisory lock on a run, given back by the system when the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(
+                f"'{path}' cannot be a run's folder: a file is in its way. Choose another run.root."
+            ) from error
         self.file = open(path / ".lock", "a+")  # noqa: SIM115 (held as long as the run)
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)

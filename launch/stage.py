@@ -22,13 +22,15 @@ class Stage:
     """One step of a run.
 
     needs: stages whose artefacts it reads. keys: sections of the configuration that its result depends on.
-    reads_sensitive: whether it touches the sensitive images. charged: whether it spends privacy budget.
+    makes: files in the run's folder without which it is not done. reads_sensitive: whether it touches the sensitive
+    images. charged: whether it spends privacy budget.
     """
 
     name: str
     work: Callable[[Context], str]
     needs: tuple[str, ...]
     keys: tuple[str, ...]
+    makes: tuple[str, ...]
     reads_sensitive: bool
     charged: bool
 
@@ -37,13 +39,18 @@ STAGES: dict[str, Stage] = {}
 
 
 def stage(
-    *, needs: tuple[str, ...] = (), keys: tuple[str, ...] = (), reads_sensitive: bool = False, charged: bool = False
+    *,
+    needs: tuple[str, ...] = (),
+    keys: tuple[str, ...] = (),
+    makes: tuple[str, ...],
+    reads_sensitive: bool = False,
+    charged: bool = False,
 ) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
     """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
 
     def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
         name = work.__name__
-        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged)
+        STAGES[name] = Stage(name, work, needs, keys, makes, reads_sensitive, charged)
         return work
 
     return register
@@ -55,6 +62,8 @@ def order(config: Experiment) -> list[Stage]:
     for name in config.stages:
         if name not in STAGES:
             raise UserError(f"stages: there is no stage '{name}' (there are: {', '.join(STAGES)}).")
+        if name in [done.name for done in chosen]:
+            raise UserError(f"stages: '{name}' is named twice.")
         missing = [need for need in STAGES[name].needs if need not in [done.name for done in chosen]]
         if missing:
             raise UserError(f"stages: '{name}' needs {', '.join(missing)} before it.")
@@ -83,7 +92,8 @@ def perform(step: Stage, context: Context) -> None:
     mark = fingerprint(step, context)
     context.fingerprints[step.name] = mark
     done = context.directory.marker(step.name)
-    if done is not None and done["fingerprint"] == mark:
+    whole = all((context.directory.path / made).exists() for made in step.makes)
+    if done is not None and done["fingerprint"] == mark and whole:
         context.console.stage(step.name, f"{done['line']} (done before)")
         return
     meter = Meter()

@@ -103,7 +103,7 @@ class Folder:
         if unreadable and self.config.corrupt == "refuse":
             raise UserError(
                 f"{key_name}: files that cannot be read as images: {named(unreadable)}. Mend or remove them, or leave "
-                "them out with corrupt=skip."
+                "them out with corrupt=skip, under another run.name if the run has begun."
             )
         if not readable.any():
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from configs.errors import UserError
 from configs.files import unwritable
 from datamodules.image_set import ImageSet
-from launch.release import read_images
+from launch.release import read_images, released_notice
 from launch.run_directory import find_run
 
 
@@ -46,14 +47,23 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Read the release, write the files."""
-    if options.folder.exists() and any(options.folder.iterdir()):
-        raise UserError(f"'{options.folder}' is not empty. Give a new folder.")
-    release = find_run(options.run, options.root).release
+    if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
+        raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
+    directory = find_run(options.run, options.root)
+    release, notice = directory.release, released_notice(directory)
     images = read_images(options.images or release / "synthetic.npz")
     try:
         FORMATS[options.format](images, options.folder)
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error
-    report = {"folder": str(options.folder), "count": len(images), "format": options.format}
+    report = {
+        "folder": str(options.folder),
+        "count": len(images),
+        "format": options.format,
+        "private": notice is None,
+    }
+    if notice:
+        (options.folder / "NOT_PRIVATE.txt").write_text(notice + "\n")
+        warnings.warn(notice, stacklevel=2)
     print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {options.folder}")

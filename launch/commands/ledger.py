@@ -10,11 +10,11 @@ from typing import Any
 from accounting.composition import alone
 from accounting.ledger import Ledger
 from launch.console import table
-from launch.run_directory import find_run
+from launch.run_directory import RunDirectory, find_run
 
 DESCRIPTION = """\
-Checks every line of a run's ledger against the hash of the one before and against what finished stages and checkpoints
-know of it, then prints the charged mechanisms and the composed epsilon.
+Checks every line of a run's ledger against the hash of the one before, and the whole against what finished stages, the
+query's answer and the release know of it, then prints the charged mechanisms and the composed epsilon.
 """
 
 
@@ -29,14 +29,11 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Verify, compose, print."""
-    path = Path(options.run)
-    if not path.is_file():
-        directory = find_run(options.run, options.root)
-        path = directory.ledger
-    ledger = Ledger.read(path)
-    if path.parent.joinpath("stages").is_dir():
-        for marker in path.parent.glob("stages/*/done.json"):
-            ledger.require(json.loads(marker.read_text())["ledger_head"])
+    given = Path(options.run)
+    directory = RunDirectory(given.parent) if given.is_file() else find_run(options.run, options.root)
+    ledger = Ledger.read(given if given.is_file() else directory.ledger)
+    for head in directory.known_heads():
+        ledger.require(head)
     report = {
         "epsilon": ledger.epsilon(),
         "delta": ledger.terms["delta"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from datamodules.progress import track
-from launch.release import draw, load_model, write_images
+from launch.release import draw, load_model, released_notice, write_images
 from launch.run_directory import find_run
 
 DESCRIPTION = """\
@@ -42,6 +43,8 @@ def command(options: argparse.Namespace) -> None:
     """Load the released model, sample, write."""
     if options.count < 1 or options.batch_size < 1:
         raise UserError("--count and --batch-size must be 1 or more.")
+    if options.seed is not None and not 0 <= options.seed < 2**63:
+        raise UserError("--seed must be in 0 … 2^63 - 1.")
     directory = find_run(options.run, options.root)
     model, names = load_model(directory)
     seed = options.seed if options.seed is not None else secrets.randbits(32)
@@ -56,7 +59,9 @@ def command(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         progress=lambda parts: track(parts, "synthesize", total=len(parts), unit="batch", show=not quiet),
     )
-    notice = json.loads((directory.release / "model.json").read_text()).get("notice")
+    notice = released_notice(directory)
     write_images(output, images, notice)
-    report = {"path": str(output), "count": len(images), "seed": seed}
+    report = {"path": str(output), "count": len(images), "seed": seed, "private": notice is None}
     print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {output} (seed {seed})")
+    if notice:
+        warnings.warn(notice, stacklevel=2)

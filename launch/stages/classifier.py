@@ -12,7 +12,7 @@ from launch.fitting import fit_public
 from launch.stage import stage
 
 
-@stage(keys=("public", "classifier"))
+@stage(keys=("public", "classifier"), makes=("stages/classifier/classifier.safetensors",))
 def classifier(context: Context) -> str:
     """Train the semantic classifier on the public categories (PrivImage §3.2). Touches no sensitive data."""
     settings = context.config.classifier

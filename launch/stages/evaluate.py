@@ -21,7 +21,12 @@ from launch.stage import stage
 from launch.stages.select import read_selection
 
 
-@stage(needs=("synthesize", "select"), keys=("evaluate", "sensitive"), reads_sensitive=True)
+@stage(
+    needs=("synthesize", "select"),
+    keys=("evaluate", "sensitive"),
+    reads_sensitive=True,
+    makes=("internal/scores.json",),
+)
 def evaluate(context: Context) -> str:
     """Classification accuracy and Fréchet distances against the sensitive test set (PrivImage §4.3).
 

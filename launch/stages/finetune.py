@@ -10,7 +10,13 @@ from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 
-@stage(needs=("pretrain",), keys=("sensitive", "finetune", "generator", "privacy"), reads_sensitive=True, charged=True)
+@stage(
+    needs=("pretrain",),
+    keys=("sensitive", "finetune", "generator", "privacy"),
+    reads_sensitive=True,
+    charged=True,
+    makes=("stages/finetune/model.safetensors",),
+)
 def finetune(context: Context) -> str:
     """DP-SGD on the sensitive images (PrivImage Algorithm 1). SENSITIVE: charged as `dp-sgd`."""
     settings = context.config.finetune

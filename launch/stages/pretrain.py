@@ -9,7 +9,7 @@ from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
 
 
-@stage(needs=("select",), keys=("generator", "pretrain"))
+@stage(needs=("select",), keys=("generator", "pretrain"), makes=("stages/pretrain/model.safetensors",))
 def pretrain(context: Context) -> str:
     """Train the generator on the selection (PrivImage §3.4). Touches no sensitive data."""
     settings, seed = context.config.pretrain, context.config.run.seed

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import numpy as np
 
 from accounting.plan import SEMANTIC_QUERY
 from configs.errors import UserError
-from configs.files import atomic_json
+from configs.files import atomic_json, read_json
 from launch.context import Context
 from launch.stage import stage
 from semantics.query import noisy_semantic_histogram
 
 
-@stage(needs=("classifier",), keys=("sensitive", "query", "privacy"), reads_sensitive=True, charged=True)
+@stage(
+    needs=("classifier",),
+    keys=("sensitive", "query", "privacy"),
+    reads_sensitive=True,
+    charged=True,
+    makes=("stages/query/histogram.json",),
+)
 def query(context: Context) -> str:
     """Noisy semantic histogram of the sensitive set (PrivImage §3.3). SENSITIVE: charged as `semantic query`."""
     path = context.folder("query") / "histogram.json"
     mechanism = context.plan.mechanism(SEMANTIC_QUERY)
     line = f"noise multiplier {mechanism.noise_multiplier:g}, {context.config.query.semantics} semantics an image"
-    if path.is_file():  # written as a whole before it was charged in full, so it may be used and never drawn again
+    if path.is_file():  # answered before the process ended: it is used, and never asked again
+        answer = read_answer(context)
+        context.ledger.require(answer["ledger_head"])  # it carries its charge with it
+        if answer["fingerprint"] != context.fingerprints["query"]:
+            raise UserError(f"'{path}' answers another query. Start again under another run.name.")
         return line
     access = context.ledger.reserve(
         mechanism, stage="query", fingerprint=context.fingerprints["query"], run_key=context.run_key
@@ -37,11 +47,22 @@ def query(context: Context) -> str:
         semantics_per_image=context.config.query.semantics,
         per_category=context.config.query.per_category,
     )
-    atomic_json(path, {"histogram": histogram.tolist(), "ledger_head": access.ledger_head})
+    answer = {
+        "histogram": histogram.tolist(),
+        "fingerprint": context.fingerprints["query"],
+        "ledger_head": access.ledger_head,
+    }
+    atomic_json(path, answer)
     access.progress(1)
     return line
 
 
+def read_answer(context: Context) -> dict[str, Any]:
+    """The query's answer and what it was made under."""
+    advice = "Its budget is spent: restore the file from a copy, or start again under another run.name."
+    return read_json(context.folder("query") / "histogram.json", advice)
+
+
 def read_histogram(context: Context) -> np.ndarray:
     """The released histogram, int64 [rows, public categories]; private by the query's noise."""
-    return np.asarray(json.loads((context.folder("query") / "histogram.json").read_text())["histogram"], dtype=np.int64)
+    return np.asarray(read_answer(context)["histogram"], dtype=np.int64)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 
+from configs.files import read_json
 from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScoreRow, StageCost, write_report
 from launch.context import Context
@@ -17,12 +17,14 @@ from launch.stage import stage
 from launch.stages.query import read_histogram
 from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_distribution_similarity
 
+AGAIN = "Remove the file and give the same command again: it is made anew."
 
-@stage(needs=("evaluate",), keys=("evaluate",), reads_sensitive=True)
+
+@stage(needs=("evaluate",), keys=("evaluate",), reads_sensitive=True, makes=("internal/report.html",))
 def report(context: Context) -> str:
     """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
     config, plan, ledger = context.config, context.plan, context.ledger
-    scores = json.loads((context.directory.internal / "scores.json").read_text())
+    scores = read_json(context.directory.internal / "scores.json", AGAIN)
     similarity, embedding = selection_similarity(context)
     data = ReportData(
         run_name=config.run.name,
@@ -44,7 +46,7 @@ def report(context: Context) -> str:
         fid_reason=scores["fid_reason"],
         similarity=similarity,
         similarity_embedding=embedding,
-        selection=json.loads((context.folder("select") / "selection.json").read_text()),
+        selection=read_json(context.folder("select") / "selection.json", AGAIN),
         public=context.public,
         charts=charts(context),
         stages=costs(context),
@@ -76,7 +78,7 @@ def selection_similarity(context: Context) -> tuple[float, str]:
 
 def selected_frequencies(context: Context) -> np.ndarray:
     """How many images of each public category were selected, [public categories]."""
-    summary = json.loads((context.folder("select") / "selection.json").read_text())
+    summary = read_json(context.folder("select") / "selection.json", AGAIN)
     chosen = [entry["label"] for entries in summary.values() for entry in entries]
     counts = np.bincount(context.public.labels, minlength=len(context.public.class_names)).astype(float)
     kept = np.zeros_like(counts)

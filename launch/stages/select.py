@@ -10,7 +10,7 @@ from launch.stages.query import read_histogram
 from semantics.selection import select_categories, selected_images, selection_summary
 
 
-@stage(needs=("query",), keys=("selection", "public"))
+@stage(needs=("query",), keys=("selection", "public"), makes=("stages/select/images", "stages/select/selection.json"))
 def select(context: Context) -> str:
     """Keep k₂ public categories per sensitive category (PrivImage §3.3); post-processing of the query."""
     histogram = read_histogram(context)

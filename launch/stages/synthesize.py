@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datamodules.progress import track
 from launch.context import Context, load_weights
-from launch.release import draw, write_release
+from launch.release import RELEASED, draw, write_release
 from launch.stage import stage
 
 
-@stage(needs=("finetune",), keys=("synthesize", "generator"))
+@stage(
+    needs=("finetune",),
+    keys=("synthesize", "generator"),
+    makes=tuple(f"release/{name}" for name in RELEASED),
+)
 def synthesize(context: Context) -> str:
     """Draw the synthetic images from the fine-tuned model; post-processing, free of charge."""
     settings = context.config.synthesize

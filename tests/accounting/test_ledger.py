@@ -223,8 +223,9 @@ def test_progress_of_an_unknown_mechanism_is_a_bug(path: Path) -> None:
         {"kind": "reserve", "mechanism": {"kind": "laplace"}, "stage": "s", "fingerprint": "f"},
         {"kind": "reserve", "mechanism": QUERY.to_dict(), "stage": "s"},
         {"kind": "progress", "charge": 7, "step": 1},
-        {"kind": "start", "charge": 0, "generation": 1},
-        {"kind": "start", "charge": -1, "generation": 1},
+        {"kind": "start", "charge": 0, "generation": 1, "salt": "s"},
+        {"kind": "start", "charge": -1, "generation": 1, "salt": "s"},
+        {"kind": "start", "charge": 1, "generation": 1},
         {"kind": "open"},
     ],
 )
@@ -238,7 +239,7 @@ def test_lines_that_mean_nothing_are_refused_by_number(path: Path, line: dict) -
 
 def test_a_published_ledger_holds_public_constants_alone(path: Path, key: RunKey) -> None:
     _train(Ledger.open(path, **TERMS), key).progress(4)
-    allowed = {"index", "time", "kind", "previous", "hash", "format", "nonce", "epsilon", "delta", "n", "accountant"}
+    allowed = {"index", "time", "kind", "previous", "hash", "format", "salt", "epsilon", "delta", "n", "accountant"}
     allowed |= {"insecure", "stage", "fingerprint", "mechanism", "charge", "generation", "name", "step"}
     for line in path.read_text().splitlines():
         assert set(json.loads(line)) <= allowed

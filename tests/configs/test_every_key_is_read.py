@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import launch.components  # noqa: F401  (registers every component)
+import launch.components
 import launch.stages  # noqa: F401  (registers the stages)
 from configs.registry import Registry
 from configs.schema import Experiment
@@ -45,8 +45,13 @@ class Reader:
 
     def __init__(self, kind: type, module: str, tree: ast.Module) -> None:
         self.tree = tree
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == kind.__module__]
-        known = module == kind.__module__ or any(kind.__name__ in {a.name for a in node.names} for node in imports)
+        imported = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == kind.__module__
+            for alias in node.names
+        }
+        known = module == kind.__module__ or kind.__name__ in imported
         self.type_name = kind.__name__ if known else None
         self.sections = {SECTIONS[kind]} if kind in SECTIONS else set()
         if kind is Experiment and module.startswith("launch."):

@@ -16,9 +16,11 @@ LIMITS = st.fixed_dictionaries(
 
 
 def metadata(**limits):
-    return dataclasses.make_dataclass("Keys", [("one", float, key(0.0, "a key", **limits))]).__dataclass_fields__[
-        "one"
-    ].metadata
+    return (
+        dataclasses.make_dataclass("Keys", [("one", float, key(0.0, "a key", **limits))])
+        .__dataclass_fields__["one"]
+        .metadata
+    )
 
 
 @given(LIMITS, st.floats(-6, 6) | st.integers(-6, 6))

@@ -78,5 +78,5 @@ def test_the_mode_is_as_asked(tmp_path):
 
 def test_a_place_that_cannot_be_is_one_message(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UserError, match="cannot write '.*one.txt': "):
+    with pytest.raises(UserError, match=r"cannot write '.*one\.txt': "):
         atomic_text(tmp_path / "file" / "one.txt", "text")

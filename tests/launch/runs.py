@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import resource
+import shlex
 import signal
 import sys
 import traceback
@@ -23,7 +25,7 @@ from launch.cli import main
 
 KEY = "5a" * 32
 FIXED = f"privacy.insecure_key={KEY}"
-TINY = """
+TINY = shlex.split("""
 launch.threads=1 launch.accelerator=cpu launch.checkpoint_minutes=0
 public.images_per_category=6 public.test_images_per_category=1
 classifier.steps=4 classifier.batch_size=16 classifier.network.width=4 classifier.network.blocks=[1]
@@ -36,7 +38,7 @@ pretrain.steps=4 pretrain.batch_size=8
 finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20 finetune.learning_rate=2e-3
 synthesize.count=60 synthesize.batch_size=20
 evaluate.classifiers=[lr]
-""".split()
+""")
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
 
 
@@ -92,7 +94,7 @@ def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         torch.set_num_threads(1)
         torch.cuda.is_available = lambda: False  # a process forked from one that has used a GPU cannot use it
         before()
@@ -123,7 +125,10 @@ def durable(event: str, arguments: Any) -> str | None:
 
 
 def at(pattern: str, act: Callable[[], None], *, count: int = 1, after: bool = False) -> Callable[[], None]:
-    """For `before`: act once when the `count`-th durable write to a path like `pattern` is due, or (`after`) is done."""
+    """What a Child does `before`: act once, when the `count`-th durable write to a path like `pattern` is due.
+
+    after: act when it is done instead.
+    """
     seen = {"matches": 0, "acted": False}
 
     def hook(event: str, arguments: Any) -> None:
@@ -148,6 +153,17 @@ def die() -> None:
 def fill_disk() -> None:
     """From now on no file can grow beyond 512 bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+
+def killed_at(path: Path, pattern: str, *overrides: str) -> None:
+    """Start a run that is killed right after its first durable write to a path like `pattern`."""
+    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, after=True))
+    assert child.wait() == -signal.SIGKILL, child.text
+
+
+def statement(path: Path) -> dict[str, Any]:
+    """The privacy statement of a finished run."""
+    return json.loads((path / "release" / "privacy.json").read_text())
 
 
 def released(path: Path) -> dict[str, np.ndarray]:

@@ -75,7 +75,7 @@ def test_public_images_that_are_the_sensitive_ones_are_refused(tmp_path: Path) -
             (tmp_path / root / category).mkdir(parents=True)
     words = ["sensitive.name=folder", "public.name=folder", f"sensitive.root={tmp_path / 'mine'}", "image.channels=1"]
     for root in ("mine", "mine/deep", "mine/../mine"):
-        with pytest.raises(UserError, match="^public: the same images as sensitive"):
+        with pytest.raises(UserError, match=r"^public: the same images as sensitive"):
             check_experiment(load("demo", [*words, f"public.root={tmp_path / root}"]))
     check_experiment(load("demo", [*words, f"public.root={tmp_path / 'other'}", "query.semantics=1"]))
 

@@ -36,7 +36,10 @@ def test_warnings_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 CELLS = st.text("abcé0123456789", min_size=1, max_size=6)
 
 
-@given(st.integers(1, 4).flatmap(lambda columns: st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=1)))
+TABLES = st.integers(1, 4).flatmap(lambda wide: st.lists(st.lists(CELLS, min_size=wide, max_size=wide), min_size=1))
+
+
+@given(TABLES)
 def test_columns_line_up(rows: list[list[str]]) -> None:
     heading, rule, *lines = table(rows).split("\n")
     assert len(lines) == len(rows) - 1

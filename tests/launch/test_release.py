@@ -137,7 +137,15 @@ def test_the_readable_statement_holds_the_same(tmp_path: Path) -> None:
     text = readable_statement(told)
     stated = float(text.split("(ε = ")[1].split(",")[0])
     assert told["epsilon"] <= stated < told["epsilon"] + 1.1e-4
-    for part in ("δ = 5e-05", "add or remove one record", "RDP", "1437", "semantic query", "dp-sgd", told["ledger_head"][:16]):
+    for part in (
+        "δ = 5e-05",
+        "add or remove one record",
+        "RDP",
+        "1437",
+        "semantic query",
+        "dp-sgd",
+        told["ledger_head"][:16],
+    ):
         assert part in text
     assert all(line in text for line in told["assumptions"])
     assert "NOT PRIVATE" not in text and "has been destroyed" in text

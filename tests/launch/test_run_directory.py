@@ -45,7 +45,7 @@ def test_a_free_name_is_the_first_that_is_free(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="is no run: it holds files but no config.yaml"):
+    with pytest.raises(UserError, match=r"is no run: it holds files but no config\.yaml"):
         RunDirectory(tmp_path).claim(DEMO)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -91,7 +91,7 @@ def test_a_lock_is_given_back_at_the_end_of_the_block(tmp_path: Path) -> None:
 
 def test_a_place_where_no_folder_can_be_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write '.*file/demo'"):
+    with pytest.raises(UserError, match=r"cannot write '.*file/demo'"):
         RunDirectory(tmp_path / "file" / "demo").lock()
 
 

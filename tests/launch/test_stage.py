@@ -107,7 +107,12 @@ def test_fingerprints_of_two_stages_differ(base: dict[str, str]) -> None:
 
 def test_a_fingerprint_says_nothing_of_the_sensitive_images(tmp_path: Path) -> None:
     """The content of a file may change, and it need not even be an image."""
-    words = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}", "finetune.batch_size=5", "privacy.delta=1e-3"]
+    words = [
+        "sensitive.name=folder",
+        f"sensitive.root={tmp_path / 'data'}",
+        "finetune.batch_size=5",
+        "privacy.delta=1e-3",
+    ]
     found = []
     for content in ("one", "another"):
         for number in range(30):

@@ -13,9 +13,7 @@ from tests.launch.runs import privimage
 
 
 @pytest.mark.parametrize("experiment", preset_names("experiments"))
-def test_what_is_printed_is_the_experiment(
-    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_printed_is_the_experiment(experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("config", experiment, "finetune.steps=7") == 0
     saved = tmp_path / "mine.yaml"
     saved.write_text(capsys.readouterr().out)

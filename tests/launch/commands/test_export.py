@@ -16,9 +16,7 @@ from launch.release import read_images, write_images
 from tests.launch.runs import privimage
 
 
-def test_an_image_folder_holds_the_release(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_image_folder_holds_the_release(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "export"
     words = ["whole", str(folder), "--format", "imagefolder", "--root", str(finished.parent), "--json"]
     assert privimage("export", *words) == 0

@@ -62,9 +62,7 @@ def damage(path: Path, how: str) -> str:
     return "the ledger cannot be read"
 
 
-@pytest.mark.parametrize(
-    "how", ["tampered", "shortened", "shortened beside an unfinished stage", "marker", "removed"]
-)
+@pytest.mark.parametrize("how", ["tampered", "shortened", "shortened beside an unfinished stage", "marker", "removed"])
 def test_a_damaged_ledger_is_one_message(
     finished: Path, copied: Copy, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,7 @@ def test_a_person_sees_a_line_a_stage_and_the_guarantee(finished: Path) -> None:
     assert [line.split()[0] for line in lines[2:10]] == [
         "classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"
     ]  # fmt: skip
-    assert "whole: privimage_d on digits, public glyphs" == lines[0]
+    assert lines[0] == "whole: privimage_d on digits, public glyphs"
     told = json.loads((finished / "release" / "privacy.json").read_text())
     stated = next(line for line in lines if line.startswith("  guarantee"))
     assert told["epsilon"] <= float(stated.split("ε = ")[1].split(",")[0]) <= 10

@@ -1,0 +1,135 @@
+"""Whole runs that are killed or stopped at any point, and go on with the same command."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.launch.runs import (
+    FIXED,
+    RELEASE,
+    Child,
+    at,
+    charges,
+    die,
+    errors,
+    finish,
+    generations,
+    run_words,
+    same_release,
+    statement,
+)
+
+POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, and whether it was done
+    ("*/config.yaml", 1, False),
+    ("*/ledger.jsonl", 1, False),  # the line that opens it
+    ("*/classifier/checkpoints-*/step-00000002.ckpt", 1, False),
+    ("*/classifier/checkpoints-*/step-00000003.ckpt", 1, True),
+    ("*/classifier/done.json", 1, False),
+    ("*/ledger.jsonl", 1, True),  # the query is reserved, and not started
+    ("*/query/histogram.json", 1, False),
+    ("*/query/histogram.json", 1, True),
+    ("*/select/images", 1, False),
+    ("*/pretrain/checkpoints-*/step-00000003.ckpt", 1, False),
+    ("*/pretrain/model.safetensors", 1, False),
+    ("*/ledger.jsonl", 2, True),  # the fine-tuning is reserved and started
+    ("*/finetune/checkpoints-*/step-00000002.ckpt", 1, False),
+    ("*/finetune/checkpoints-*/step-00000002.ckpt", 1, True),  # durable, and not yet in the ledger
+    ("*/ledger.jsonl", 3, True),
+    ("*/finetune/model.safetensors", 1, False),
+    ("*/finetune/done.json", 1, True),
+    ("*/release/model.safetensors", 1, False),
+    ("*/release/synthetic.npz", 1, False),
+    ("*/release/privacy.json", 1, False),
+    ("*/internal/scores.json", 1, False),
+    ("*/internal/report.html", 1, False),
+]
+
+
+def killed_everywhere(path: Path, *overrides: str) -> None:
+    """Start a run again and again, each time killed at the next of POINTS, then let it finish."""
+    for pattern, count, after in POINTS:
+        child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
+        assert child.wait() == -signal.SIGKILL, (pattern, child.text)
+    code, text = finish(run_words(path, *overrides), path.with_name("output"))
+    assert code == 0, text
+
+
+def test_killed_at_every_stage_a_run_ends_with_the_same_bits(tmp_path: Path, reference: Path) -> None:
+    path = tmp_path / "fixed"
+    killed_everywhere(path, FIXED)
+    assert same_release(path, reference)
+    assert statement(path)["epsilon"] == statement(reference)["epsilon"]
+    assert charges(path) == ["semantic query", "dp-sgd"]
+    assert {entry.name for entry in (path / "release").iterdir()} == RELEASE
+
+
+def test_killed_at_every_stage_a_run_ends_with_the_same_epsilon(tmp_path: Path, finished: Path) -> None:
+    path = tmp_path / "whole"
+    killed_everywhere(path)
+    assert statement(path)["epsilon"] == statement(finished)["epsilon"]
+    assert charges(path) == ["semantic query", "dp-sgd"]
+    for mechanism in ("semantic query", "dp-sgd"):
+        started = generations(path, mechanism)
+        assert len(started) > 1 and sorted(set(started)) == started
+    assert not (path / "internal" / "key").exists()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_a_random_moment_a_run_ends_with_the_same_bits(tmp_path: Path, reference: Path, seed: int) -> None:
+    path = tmp_path / "fixed"
+    moments = random.Random(seed)
+    for _ in range(3):
+        child = Child(run_words(path, FIXED), tmp_path / "output")
+        time.sleep(moments.uniform(0, 0.7))
+        child.send(signal.SIGKILL)
+        child.wait()
+    code, text = finish(run_words(path, FIXED), tmp_path / "output")
+    assert code == 0, text
+    assert same_release(path, reference)
+    assert statement(path)["epsilon"] == statement(reference)["epsilon"]
+
+
+def test_a_new_process_goes_on_where_a_killed_one_was(tmp_path: Path, reference: Path) -> None:
+    """The real command in a process of its own, killed during fine-tuning."""
+    path = tmp_path / "fixed"
+    command = [sys.executable, "-m", "launch.cli", *run_words(path, FIXED)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(path.glob("stages/finetune/*/step-*.ckpt")):
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL and not (path / "release").exists()
+    assert finish(run_words(path, FIXED), tmp_path / "output")[0] == 0
+    assert same_release(path, reference)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_run_with_a_checkpoint(tmp_path: Path, reference: Path, number: signal.Signals) -> None:
+    path = tmp_path / "fixed"
+    before = at("*/finetune/*/step-00000002.ckpt", lambda: os.kill(os.getpid(), number))
+    words = run_words(path, FIXED, "launch.checkpoint_minutes=0")
+    code, text = finish(words, tmp_path / "output", before)
+    assert code == 128 + number
+    assert errors(text)[-1] == f"stopped by {number.name}; the same command goes on from here"
+    assert (path / "stages" / "pretrain" / "done.json").exists()
+    assert not (path / "stages" / "finetune" / "done.json").exists()
+    assert list(path.glob("stages/finetune/*/step-0000000[23].ckpt"))
+    assert finish(words, tmp_path / "output")[0] == 0
+    assert same_release(path, reference)
+
+
+def test_a_signal_between_checkpoints_makes_one(tmp_path: Path, reference: Path) -> None:
+    path = tmp_path / "fixed"
+    words = run_words(path, FIXED, "launch.checkpoint_minutes=60")  # none is due before the end
+    before = at("*/ledger.jsonl", lambda: os.kill(os.getpid(), signal.SIGTERM), count=5, after=True)
+    code, text = finish(words, tmp_path / "output", before)
+    assert code == 128 + signal.SIGTERM, text
+    assert finish(words, tmp_path / "output")[0] == 0
+    assert same_release(path, reference)
