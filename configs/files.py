@@ -19,7 +19,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, mode: int =
     at `path` before is still there then.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one writer a run; a leftover goes with the next write
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
@@ -28,12 +28,10 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, mode: int =
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise (unwritable(path, error) if isinstance(error, OSError) else error) from error
 
 
 def atomic_text(path: Path, text: str) -> None:

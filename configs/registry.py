@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         return (self._entry(name)[1].__doc__ or "").strip().split("\n")[0]
 
     def _entry(self, name: str) -> tuple[type, Callable[..., T]]:
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             near = get_close_matches(str(name), self._entries, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UserError(f"there is no {self.kind} named {name!r} (there are: {', '.join(self.names())}).{hint}")

@@ -12,7 +12,7 @@ from configs.fields import component, key, section
 class Run:
     name: str = key("", "name of the run's folder; the experiment's name unless given")
     root: str = key("runs", "folder that holds all runs")
-    seed: int = key(0, "seed of everything public (never of a private step)", at_least=0)
+    seed: int = key(0, "seed of everything public (never of a private step)", at_least=0, below=2**32)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Finetune:
 
 @dataclass
 class Synthesize:
-    count: int = key(5000, "synthetic images to release", at_least=1)
+    count: int = key(5000, "synthetic images to release", at_least=2)
     batch_size: int = key(500, "images sampled at once", at_least=1)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 
 import launch.components  # noqa: F401  (registers every component)
+from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
+from evaluation.fid import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
@@ -23,6 +25,7 @@ def check_experiment(config: Experiment) -> None:
         raise UserError(
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
+    check_files(config)
     if not config.evaluate.classifiers:
         raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
     for name in config.evaluate.classifiers:
@@ -41,6 +44,20 @@ def check_experiment(config: Experiment) -> None:
         new_classifier(config, len(public.class_names))
         model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
+
+
+def check_files(config: Experiment) -> None:
+    """The files and the key that are named must be usable before anything is spent."""
+    settings = config.evaluate
+    if config.privacy.insecure_key is not None:
+        RunKey.create_or_load("", config.privacy.insecure_key)  # checked, never written
+    if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
+        raise UserError(
+            f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key out "
+            "to compare the classifier's own embeddings."
+        )
+    if settings.inception_weights is not None:
+        checked_weights(settings.inception_weights)
 
 
 def check_apart(config: Experiment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     plain_warnings()
     options = parse(arguments)
     try:
-        return int(options.command(options) or 0)
+        code = int(options.command(options) or 0)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"privimage: {error}", file=sys.stderr)
         return 2
@@ -32,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("privimage: stopped at once; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: nor shall the last flush fail
         return 141
     except OSError as error:
         if error.errno not in MENDABLE:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ from configs.schema import Experiment
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
 Tree = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A plain value from the command line: as it was typed, for keys that are text, and as YAML reads it."""
+
+    text: str
+    value: Any
 
 
 def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
@@ -50,7 +60,8 @@ def parse_overrides(overrides: list[str]) -> Tree:
             if not isinstance(node, dict):
                 raise UserError(f"{path}: an earlier override gives '{parent}' a plain value, so it has no keys.")
         try:
-            node[last] = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index, call-overload]
+            read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index, call-overload]
+            node[last] = read if isinstance(read, (str, list, dict)) else Written(value, read)
         except (yaml.YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{path}: cannot read the value {value!r}. Quote it, or write it as YAML.") from error
     return tree
@@ -91,6 +102,11 @@ def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:
             merged[name] = value
             continue
         below = merged.get(name) or {}
+        if "registry" not in field.metadata and not dataclasses.is_dataclass(section_type(kind, field)):
+            merged[name] = value
+            continue
+        if not isinstance(below, dict):
+            raise UserError(f"{here}: got {below!r}; it is a group of keys.")
         if "registry" not in field.metadata:
             merged[name] = merge(below, value, section_type(kind, field), here + ".")
             continue
@@ -137,11 +153,16 @@ def read_field(kind: type, field: dataclasses.Field[Any], tree: Tree, path: str)
 
 def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -> Any:
     """A plain key, its type converted and checked by OmegaConf, its range by the key's own limits."""
-    node = OmegaConf.structured(kind)
     if field.name not in tree:
-        return OmegaConf.to_container(node)[field.name]  # type: ignore[index, call-overload]
+        return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    node = copy.deepcopy(structured(kind))
     value = tree[field.name]
+    plain_text = str in (section_type(kind, field), *typing.get_args(section_type(kind, field)))
+    if isinstance(value, Written):
+        value = value.text if plain_text and value.value is not None else value.value
     expected = " ".join(filter(None, [type_name(kind, field), allowed(field.metadata)]))
+    if plain_text and value is not None and not isinstance(value, (str, list)):
+        raise UserError(f"{here}: got {value!r}; allowed is {expected}. Put it in quotes.")
     try:
         if isinstance(value, float) and section_type(kind, field) in (int, typing.Optional[int]):
             if not value.is_integer():
@@ -154,6 +175,12 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     if not within(value, field.metadata):
         raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
     return value
+
+
+@cache
+def structured(kind: type) -> Any:
+    """OmegaConf's view of a configuration dataclass, with the types of its keys."""
+    return OmegaConf.structured(kind)
 
 
 def registry_config(registry: Registry[Any], name: str, path: str) -> type:

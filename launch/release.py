@@ -99,7 +99,7 @@ def read_images(path: Path) -> ImageSet:
                 labels=data["labels"],
                 class_names=tuple(map(str, data["class_names"])),
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"cannot read the synthetic images '{path}': the file is missing or damaged. Give the run's command "
             "again: it is made anew, free of charge."

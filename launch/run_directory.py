@@ -82,14 +82,13 @@ class RunDirectory:
         Raises UserError that says what differs, and offers a new name.
         """
         if not self.config.is_file():
-            if self.path.is_dir() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+            if self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
                 raise UserError(
                     f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
                 )
-            for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
-                folder.mkdir(mode=0o700)
             atomic_text(self.config, to_yaml(config))
-            return
+        for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
+            folder.mkdir(mode=0o700, exist_ok=True)
         for leftover in self.path.glob("**/.*.tmp"):  # a write that a crash cut short
             leftover.unlink(missing_ok=True)
         changed = differences(load(str(self.config)), config)
@@ -111,7 +110,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
             raise UserError(
                 f"'{path}' cannot be a run's folder: a file is in its way. Choose another run.root."
             ) from error

@@ -30,9 +30,9 @@ class Stage:
     work: Callable[[Context], str]
     needs: tuple[str, ...]
     keys: tuple[str, ...]
-    makes: tuple[str, ...]
     reads_sensitive: bool
     charged: bool
+    makes: tuple[str, ...] = ()
 
 
 STAGES: dict[str, Stage] = {}
@@ -42,7 +42,7 @@ def stage(
     *,
     needs: tuple[str, ...] = (),
     keys: tuple[str, ...] = (),
-    makes: tuple[str, ...],
+    makes: tuple[str, ...] = (),
     reads_sensitive: bool = False,
     charged: bool = False,
 ) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
@@ -50,7 +50,7 @@ def stage(
 
     def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
         name = work.__name__
-        STAGES[name] = Stage(name, work, needs, keys, makes, reads_sensitive, charged)
+        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged, makes)
         return work
 
     return register

@@ -13,9 +13,9 @@ from launch.planning import plan
 from tests.launch.runs import FIXED, TINY, finish, run_words
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module")
 def calibrated() -> None:
-    """Every process forked later finds the tiny run's noise multiplier worked out already."""
+    """Processes forked later inherit what the accountant has worked out for the tiny run."""
     plan(load("demo", TINY))
 
 

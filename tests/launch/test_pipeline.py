@@ -15,7 +15,9 @@ from PIL import Image as Pillow
 from accounting.composition import rdp_epsilon
 from accounting.ledger import Ledger
 from accounting.mechanisms import mechanism_from_dict
+from launch.config import load
 from launch.metrics_log import read_metrics
+from launch.planning import plan
 from launch.run_directory import RunDirectory
 from tests.launch.runs import (
     FIXED,
@@ -132,6 +134,7 @@ def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("folder") / "mine"
     draw_shapes(path.parent / "data" / "train", seed=1, count=40)
     draw_shapes(path.parent / "data" / "test", seed=2, count=10)
+    plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit what it works out
     code, text = finish(folder_words(path, FIXED), path.with_name("output"))
     assert code == 0, text
     return path
@@ -190,9 +193,9 @@ def test_the_release_does_not_hang_on_the_test_images(folder_run: Path, tmp_path
     assert (path / "internal" / "scores.json").read_text() != (folder_run / "internal" / "scores.json").read_text()
 
 
-def test_a_corrupt_image_stops_the_run_before_anything_is_charged_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_corrupt_image_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "mine"
-    draw_shapes(tmp_path / "data" / "train", seed=1, count=20)
+    draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
     draw_shapes(tmp_path / "data" / "test", seed=2, count=5)
     file = tmp_path / "data" / "train" / "bars" / "3.png"
     whole = file.read_bytes()
@@ -207,7 +210,7 @@ def test_a_corrupt_image_stops_the_run_before_anything_is_charged_and_loses_noth
 
 def test_a_single_test_image_is_too_few_until_there_are_more(tmp_path: Path) -> None:
     path = tmp_path / "mine"
-    draw_shapes(tmp_path / "data" / "train", seed=1, count=20)
+    draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
     draw_shapes(tmp_path / "data" / "test", seed=2, count=1)
     shutil.move(tmp_path / "data" / "test" / "bars", tmp_path / "bars")
     code, text = finish(folder_words(path), tmp_path / "output")

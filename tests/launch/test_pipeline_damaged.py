@@ -24,6 +24,8 @@ from tests.launch.runs import (
     statement,
 )
 
+pytestmark = pytest.mark.usefixtures("calibrated")
+
 Copy = Callable[[Path], Path]
 
 

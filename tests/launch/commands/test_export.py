@@ -20,7 +20,8 @@ def test_an_image_folder_holds_the_release(finished: Path, tmp_path: Path, capsy
     folder = tmp_path / "export"
     words = ["whole", str(folder), "--format", "imagefolder", "--root", str(finished.parent), "--json"]
     assert privimage("export", *words) == 0
-    assert json.loads(capsys.readouterr().out) == {"folder": str(folder), "count": 60, "format": "imagefolder"}
+    report = {"folder": str(folder), "count": 60, "format": "imagefolder", "private": True}
+    assert json.loads(capsys.readouterr().out) == report
     images = read_images(finished / "release" / "synthetic.npz")
     assert sorted(entry.name for entry in folder.iterdir()) == [*images.class_names, "PRIVACY.md"]
     assert (folder / "PRIVACY.md").read_bytes() == (finished / "release" / "PRIVACY.md").read_bytes()

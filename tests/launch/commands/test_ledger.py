@@ -57,7 +57,7 @@ def damage(path: Path, how: str) -> str:
         return "the ledger was shortened or replaced"
     if how == "marker":
         (path / "stages" / "query" / "done.json").write_text("{")
-        return "done.json: damaged"
+        return "it is damaged"
     ledger.unlink()
     return "the ledger cannot be read"
 
