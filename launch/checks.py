@@ -53,8 +53,8 @@ def check_files(config: Experiment) -> None:
         RunKey.create_or_load("", config.privacy.insecure_key)  # checked, never written
     if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
         raise UserError(
-            f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key out "
-            "to compare the classifier's own embeddings."
+            f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key "
+            "out to compare the classifier's own embeddings."
         )
     if settings.inception_weights is not None:
         checked_weights(settings.inception_weights)

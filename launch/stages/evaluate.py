@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
+from configs.errors import UserError
 from configs.files import atomic_json
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
@@ -19,6 +20,8 @@ from launch.context import Context
 from launch.release import read_images
 from launch.stage import stage
 from launch.stages.select import read_selection
+
+LEAST = 2  # test images; a covariance of fewer is none
 
 
 @stage(
@@ -34,6 +37,11 @@ def evaluate(context: Context) -> str:
     """
     classifier = context.trained_classifier()
     test = context.sensitive_test
+    if len(test) < LEAST:
+        raise UserError(
+            f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test folder "
+            "(sensitive.test_root) and give the same command again; the release is finished already."
+        )
     reference = classifier.features(torch.from_numpy(np.array(test.images))).numpy()
     sets = training_sets(context)
     inception = inception_distance(context, next(iter(sets.values())), test)
