@@ -67,7 +67,7 @@ def test_keys_named_in_the_documents_exist() -> None:
     sections = {path.split(".")[0] for path in known if "." in path}
     for document in DOCUMENTS:
         for name in re.findall(r"`([a-z_]+\.[a-zA-Z_.]+)`", document.read_text()):
-            if name.split(".")[0] in sections and "/" not in name and not name.endswith((".py", ".npz", ".png")):
+            if name.split(".")[0] in sections and "/" not in name and not name.endswith((".py", ".npz", ".png", ".json", ".yaml")):
                 assert name in known or any(path.startswith(name + ".") for path in known) or "preset" in name, (
                     f"{document.name} names the key {name}"
                 )

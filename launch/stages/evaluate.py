@@ -39,8 +39,8 @@ def evaluate(context: Context) -> str:
     test = context.sensitive_test
     if len(test) < LEAST:
         raise UserError(
-            f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test folder "
-            "(sensitive.test_root) and give the same command again; the release is finished already."
+            f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test "
+            "folder (sensitive.test_root) and give the same command again; the release is finished already."
         )
     reference = classifier.features(torch.from_numpy(np.array(test.images))).numpy()
     sets = training_sets(context)

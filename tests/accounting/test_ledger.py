@@ -145,6 +145,18 @@ def test_a_new_ledger_beside_an_old_key_draws_new_noise(tmp_path: Path, key: Run
     assert not np.array_equal(first.noise(0, 10), second.noise(0, 10))
 
 
+def test_a_ledger_restored_from_a_copy_draws_new_noise(path: Path, key: RunKey) -> None:
+    """The count of starts is the same again, the noise must not be."""
+    Ledger.open(path, **TERMS)
+    copy = path.read_bytes()
+    first = _train(Ledger.open(path, **TERMS), key)
+    path.write_bytes(copy)
+    second = _train(Ledger.open(path, **TERMS), key)
+    assert first.generation == second.generation
+    assert not np.array_equal(first.noise(0, 10), second.noise(0, 10))
+    assert not np.array_equal(first.sample(0, 10_000), second.sample(0, 10_000))
+
+
 @pytest.mark.parametrize("change", [{"epsilon": 9.0}, {"delta": 1e-6}, {"n": 49_999}, {"accountant": "prv"}])
 def test_the_terms_of_a_run_cannot_change(path: Path, change: dict) -> None:
     Ledger.open(path, **TERMS)

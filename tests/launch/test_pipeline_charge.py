@@ -1,0 +1,59 @@
+"""What was answered or released under a charge is of no use beside a ledger that does not have the charge."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.launch.runs import errors, finish, run_words
+
+pytestmark = pytest.mark.usefixtures("calibrated")
+
+
+def forget(path: Path, lines: int, *gone: str) -> None:
+    """Cut a run's ledger to its first lines and remove folders of the run."""
+    ledger = path / "ledger.jsonl"
+    ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:lines]))
+    for name in gone:
+        shutil.rmtree(path / name)
+
+
+def test_an_answer_without_its_charge_is_refused(
+    finished: Path, copied: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """The histogram is there, the stage is not marked, and the ledger is an older copy."""
+    path = copied(finished)
+    later = [f"stages/{name}" for name in ("select", "pretrain", "finetune", "synthesize", "evaluate", "report")]
+    forget(path, 1, *later, "release")
+    (path / "stages" / "query" / "done.json").unlink()
+
+    code, text = finish(run_words(path), tmp_path / "output")
+
+    assert code == 2
+    assert "shortened or replaced" in errors(text)[0]
+    assert not (path / "release").exists()
+
+
+def test_a_release_without_its_charges_is_refused(
+    finished: Path, copied: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = copied(finished)
+    forget(path, 4, *(f"stages/{name}" for name in ("finetune", "synthesize", "evaluate", "report")))
+    code, text = finish(run_words(path), tmp_path / "output")
+    assert code == 2
+    assert "shortened or replaced" in errors(text)[0]
+
+
+def test_a_release_that_was_removed_is_made_again_free_of_charge(
+    finished: Path, copied: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = copied(finished)
+    before = (path / "ledger.jsonl").read_text()
+    shutil.rmtree(path / "release")
+    code, text = finish(run_words(path), tmp_path / "output")
+    assert code == 0, text
+    assert (path / "release" / "privacy.json").is_file()
+    assert (path / "ledger.jsonl").read_text() == before
