@@ -11,6 +11,7 @@ import launch.components  # noqa: F401  (registers every component)
 from launch.commands import parser
 from launch.config import load, parse_overrides, walk
 
+FILES = (".py", ".npz", ".png", ".json", ".yaml")
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -67,7 +68,7 @@ def test_keys_named_in_the_documents_exist() -> None:
     sections = {path.split(".")[0] for path in known if "." in path}
     for document in DOCUMENTS:
         for name in re.findall(r"`([a-z_]+\.[a-zA-Z_.]+)`", document.read_text()):
-            if name.split(".")[0] in sections and "/" not in name and not name.endswith((".py", ".npz", ".png", ".json", ".yaml")):
+            if name.split(".")[0] in sections and not name.endswith(FILES):
                 assert name in known or any(path.startswith(name + ".") for path in known) or "preset" in name, (
                     f"{document.name} names the key {name}"
                 )

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,16 @@ def test_private_training_resumes_bit_for_bit_with_a_fixed_key(tmp_path: Path, c
     assert identical(resumed, private_fit(tmp_path / "whole"))
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """A forked process hangs where it asks for OpenMP's threads, which stay behind in its parent."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("fit", [public_fit, private_fit])
 def test_killed_outright_it_resumes_bit_for_bit(tmp_path: Path, fit: Callable[..., LightningModule]) -> None:
     folder = tmp_path / "killed"
