@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fnmatch
 import json
 import os
@@ -23,6 +24,7 @@ from accounting.ledger import Ledger
 from launch import interrupts
 from launch.cli import main
 
+HANGS = 300  # seconds after which a child that has not ended is taken to hang
 KEY = "5a" * 32
 FIXED = f"privacy.insecure_key={KEY}"
 TINY = shlex.split("""
@@ -95,6 +97,7 @@ def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        faulthandler.dump_traceback_later(HANGS, exit=True)  # rather a failure that says where than no end
         torch.set_num_threads(1)
         torch.cuda.is_available = lambda: False  # a process forked from one that has used a GPU cannot use it
         before()
