@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/privimage run demo
 
 test: $(INSTALLED) $(FFCV)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # the tests fork, and OpenMP's threads do not survive that
 
 # FFCV compiles against OpenCV and libjpeg-turbo. Where they cannot be had, its tests skip and say so.
 $(FFCV): $(INSTALLED) requirements-ffcv.lock tests/install_ffcv.sh
