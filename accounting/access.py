@@ -68,10 +68,14 @@ class PrivateAccess(Secret):
         uniforms = self._streams["poisson"].uniforms(self._checked(step), n)
         return np.flatnonzero(uniforms < self.mechanism.sampling_rate).astype(np.int64, copy=False)
 
-    def noise(self, step: int, count: int) -> np.ndarray:
-        """float64 [count] normals with std noise_multiplier * sensitivity, to be added once to the sum of `step`."""
-        scale = self.mechanism.noise_multiplier * self.mechanism.sensitivity
-        return scale * self._streams["noise"].normals(self._checked(step), count)
+    def noise(self, step: int, count: int, start: int = 0) -> np.ndarray:
+        """float64 [count] normals with std noise_multiplier * sensitivity, to be added once to the sum of `step`.
+
+        start: even, where in the sum they belong; parts that are drawn one by one are those of one draw.
+        """
+        values = self._streams["noise"].normals(self._checked(step), count, start)
+        values *= self.mechanism.noise_multiplier * self.mechanism.sensitivity
+        return values
 
     def seed(self, step: int, rank: int = 0) -> int:
         """63-bit seed of the loss's own draws (diffusion times, label dropout, latents), another for each rank."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
@@ -13,8 +13,10 @@ from accounting.mechanisms import Mechanism
 from accounting.run_key import RunKey
 from accounting.secret import Secret
 
-_STEPS = 2**64
+_STEPS = _BLOCKS = 2**64
 _TURN = 2.0**-53  # spacing of the 53-bit uniforms
+_CHUNK = 2**16  # normals made at once: few enough for a core's cache, enough that threads seldom ask for the GIL
+_ZEROS = bytes(8 * _CHUNK)  # what is encrypted: the stream itself is wanted
 
 
 class Keystream(Secret):
@@ -30,30 +32,57 @@ class Keystream(Secret):
 
     def bytes(self, step: int, count: int) -> bytes:
         """`count` bytes of `step`, 0 <= step < 2^64; ValueError outside."""
-        if not 0 <= step < _STEPS:
-            raise ValueError(f"step must be in [0, 2^64), got {step}")
-        start = int(step).to_bytes(8, "big") + bytes(8)
-        return Cipher(self._algorithm, CTR(start)).encryptor().update(bytes(count))
+        return self._encryptor(step, 0).update(bytes(count))
 
     def uniforms(self, step: int, count: int) -> np.ndarray:
         """float64 [count] in [0, 1), multiples of 2^-53."""
         words = np.frombuffer(self.bytes(step, 8 * count), dtype="<u8")
         return (words >> np.uint64(11)) * _TURN
 
-    def normals(self, step: int, count: int) -> np.ndarray:
-        """float64 [count] standard normals by Box and Muller (1958); none beyond 8.58, a chance of 1e-17 each."""
-        uniforms = self.uniforms(step, count + count % 2)
-        radius = np.sqrt(-2 * np.log1p(-uniforms[0::2]))  # 1 - u is in (0, 1], so there is no log of 0
-        angle = (2 * np.pi) * uniforms[1::2]
-        values = np.empty(len(uniforms))
-        values[0::2] = radius * np.cos(angle)
-        values[1::2] = radius * np.sin(angle)
+    def normals(self, step: int, count: int, start: int = 0) -> np.ndarray:
+        """float64 [count] standard normals by Box and Muller (1958); none beyond 8.58, a chance of 1e-17 each.
+
+        They are those from number `start` on of the step's normals, so that several threads can each make a part.
+        ValueError where start is odd, negative or beyond the step's 2^65.
+        """
+        if start % 2 or not 0 <= start <= 2 * _BLOCKS - count:
+            raise ValueError(f"normals begin at an even number in [0, 2^65 - count], got {start}")
+        values = np.empty(count + count % 2)
+        for first in range(0, len(values), _CHUNK):
+            self._fill(step, (start + first) // 2, values[first : first + _CHUNK])
         return values[:count]
 
     def seed(self, step: int, index: int = 0) -> int:
         """A 63-bit seed for another generator: the `index`-th 8 bytes of `step`."""
         word = self.bytes(step, 8 * (index + 1))[-8:]
         return int.from_bytes(word, "big") >> 1
+
+    def _fill(self, step: int, block: int, values: np.ndarray) -> None:
+        """Make `values` the normals of the blocks from `block` on; each block is two uniforms u and v, so a pair.
+
+        The cosine and sine of 2 pi v are made from t = tan(pi v), which NumPy computes several times as fast as them.
+        """
+        words = values.view("<u8")
+        self._encryptor(step, block).update_into(memoryview(_ZEROS)[: values.nbytes], values.view(np.uint8))
+        np.right_shift(words, 11, out=words)
+        signed = words.view("<i8")  # as 53 bits fit, and processors convert signed numbers faster
+        radius = signed[0::2] * -_TURN
+        np.log1p(radius, out=radius)  # 1 - u is in (0, 1], so there is no log of 0
+        np.multiply(radius, -2, out=radius)
+        np.sqrt(radius, out=radius)
+        tangent = signed[1::2] * (np.pi * _TURN)
+        np.tan(tangent, out=tangent)  # at most 1.7e16: the double below pi / 2 is that far from it
+        square = tangent * tangent
+        np.divide(radius, square + 1, out=radius)
+        np.subtract(1, square, out=square)
+        np.multiply(radius, square, out=values[0::2])
+        np.multiply(tangent, 2, out=tangent)
+        np.multiply(radius, tangent, out=values[1::2])
+
+    def _encryptor(self, step: int, block: int) -> CipherContext:
+        if not 0 <= step < _STEPS:
+            raise ValueError(f"step must be in [0, 2^64), got {step}")
+        return Cipher(self._algorithm, CTR(int(step).to_bytes(8, "big") + int(block).to_bytes(8, "big"))).encryptor()
 
 
 def derive(

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
+from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
 from lightning_modules.registries import Generator
 
 Batch = tuple[int, Tensor, Tensor]
@@ -49,6 +50,7 @@ class PrivateTraining(LightningModule):
         self.ema.n_averaged.fill_(1)  # the weights we start from are the first of the average
         self.engine = engine
         self.access = access
+        self.noise = NoiseAhead(access)
         self.expected_batch = expected_batch
         self.micro_batch = micro_batch
         self.learning_rate = learning_rate
@@ -68,11 +70,12 @@ class PrivateTraining(LightningModule):
         step, images, labels = batch
         if step != self.private_step:
             raise RuntimeError(f"the batch of step {step} came when step {self.private_step} was due")
+        parameters = trained_parameters(self.model)
+        self.noise.begin(step, sum(parameter.numel() for parameter in parameters), parameters[0])
         total, statistics = self.gradient_sum(step, images, labels)
         if self.trainer.world_size > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="sum")
-        noise = torch.from_numpy(self.access.noise(step, total.numel()))
-        self.descend((total + noise.to(total)) / self.expected_batch)
+        self.descend((total + self.noise.take(step, total)) / self.expected_batch)
         self.private_step = step + 1
         if self.logger is not None:  # its only way out is internal/, behind the publish barrier
             self.logger.log_metrics(statistics.metrics(), step=step)
@@ -106,6 +109,10 @@ class PrivateTraining(LightningModule):
         Their results were published once already; to compute them again would be to release more than was charged.
         """
         self.private_step = max(self.private_step, step)
+
+    def teardown(self, stage: str) -> None:
+        """Stop drawing noise. A fit that fails does not come here; its threads end when their step is drawn."""
+        self.noise.close()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the accounted steps, and what the ledger must at least contain when this is loaded."""

@@ -1,0 +1,89 @@
+"""The noise of private steps, drawn on other threads while gradients are computed."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from accounting.access import PrivacyError, PrivateAccess
+from accounting.secret import Secret
+
+THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_PIECE = 2**18  # values that a thread draws at a time; even, as `PrivateAccess.noise` asks
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Noise [count] of a step, complete when every piece is done."""
+
+    step: int
+    noise: Tensor
+    pieces: list[Future[None]]
+
+
+class NoiseAhead(Secret):
+    """`access.noise` of one step after the other, each begun before it is needed. Sees no data.
+
+    A step's noise is a function of the access's key and the step alone, so when it is drawn, and by which thread,
+    changes nothing. It is handed out once: steps ascend, and what was drawn for a step that is never taken is dropped.
+    Each step's threads begin with its drawing and end with it, so none outlives a fit by more than one step's noise,
+    however the fit ends, and none is there before the first step (tests fork). Two steps' noise is held at most.
+    """
+
+    def __init__(self, access: PrivateAccess, threads: int = THREADS) -> None:
+        self._access = access
+        self._threads = threads
+        self._drawing: _Drawing | None = None
+        self._taken = -1
+
+    def begin(self, step: int, count: int, like: Tensor) -> None:
+        """Begin the noise [count] of `step` for a sum with the type and device of `like`, unless it is begun."""
+        dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+        pinned = like.device.type == "cuda"  # so that the copy to the device need not wait for the processor
+        begun = self._drawing
+        if begun and (begun.step, len(begun.noise), begun.noise.dtype) == (step, count, dtype):
+            return
+        self.close()
+        noise = torch.empty(count, dtype=dtype, pin_memory=pinned)
+        values = noise.numpy()
+
+        def draw(start: int) -> None:
+            part = values[start : start + _PIECE]
+            part[:] = self._access.noise(step, len(part), start)  # rounded to `dtype` here, once
+
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="noise-ahead")
+        self._drawing = _Drawing(step, noise, [pool.submit(draw, start) for start in range(0, count, _PIECE)])
+        pool.shutdown(wait=False)  # takes no more work; its threads end when this is done
+
+    def take(self, step: int, total: Tensor) -> Tensor:
+        """The noise of `step` for the sum `total` [P], with its type and on its device; begins the next step's.
+
+        Equal bit for bit to `access.noise(step, P)` rounded to float32 (to float64 not at all). Waits for what is not
+        drawn yet. Raises what drawing raised, and PrivacyError for a step that is not above all that were taken.
+        """
+        if step <= self._taken:
+            raise PrivacyError(f"noise of step {step} is asked for again: on two sums it would betray their difference")
+        self._taken = step
+        self.begin(step, len(total), total)
+        drawing = self._drawing
+        assert drawing is not None
+        try:
+            for piece in drawing.pieces:
+                piece.result()
+        finally:
+            self.close()
+        if step + 1 < self._access.mechanism.steps:
+            self.begin(step + 1, len(total), total)
+        return drawing.noise.to(device=total.device, dtype=total.dtype, non_blocking=True)
+
+    def close(self) -> None:
+        """Drop what was begun; no thread draws any more when this returns."""
+        if self._drawing is not None:
+            for piece in self._drawing.pieces:
+                piece.cancel()
+            wait(self._drawing.pieces)
+            self._drawing = None
