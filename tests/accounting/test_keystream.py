@@ -6,11 +6,11 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from accounting.keystream import Keystream, derive
+from accounting.keystream import _CHUNK, Keystream, derive
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from accounting.run_key import RunKey
 
@@ -33,6 +33,75 @@ def test_draws_repeat_and_longer_ones_begin_with_shorter(step: int, short: int, 
     for draw in (STREAM.uniforms, STREAM.normals):
         assert np.array_equal(draw(step, short + more)[:short], draw(step, short))
         assert draw(step, short).dtype == np.float64 and draw(step, short).shape == (short,)
+
+
+def box_muller(uniforms: np.ndarray) -> np.ndarray:
+    """The formula as Box and Muller (1958) have it, in the widest floating point there is."""
+    u, v = uniforms.astype(np.longdouble).reshape(-1, 2).T
+    radius, angle = np.sqrt(-2 * np.log1p(-u)), 8 * np.arctan(np.longdouble(1)) * v
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()
+
+
+@given(key=KEYS, step=STEPS)
+def test_normals_are_those_of_the_written_out_formula(key: bytes, step: int) -> None:
+    stream = Keystream(key)
+    assert np.abs(stream.normals(step, 400) - box_muller(stream.uniforms(step, 400))).max() < 1e-14
+
+
+class Extreme(Keystream):
+    """Gives words of our choice in place of the cipher's."""
+
+    def __init__(self, words: list[int]) -> None:
+        super().__init__(bytes(32))
+        self.content = np.array(words, dtype="<u8").tobytes()
+
+    def _encryptor(self, step: int, block: int) -> "Extreme":
+        return self
+
+    def update(self, zeros: bytes) -> bytes:
+        return self.content
+
+    def update_into(self, zeros: bytes, out: np.ndarray) -> None:
+        out[:] = np.frombuffer(self.content, np.uint8)
+
+
+def test_extreme_uniforms_give_finite_normals() -> None:
+    ends = [0, 1, 2**62 - 1, 2**62, 2**63 - 1, 2**63, 2**63 + 2**11, 2**63 + 2**62, 2**64 - 2**11, 2**64 - 1]
+    stream = Extreme([word for pair in itertools.product(ends, ends) for word in pair])
+    normals = stream.normals(0, 2 * len(ends) ** 2)
+    assert np.isfinite(normals).all() and 8.57 < np.abs(normals).max() < 8.58
+    np.testing.assert_allclose(normals, box_muller(stream.uniforms(0, len(normals))).astype(float), rtol=0, atol=5e-15)
+
+
+@given(
+    step=STEPS,
+    start=st.integers(0, _CHUNK + 50).map(lambda half: 2 * half),
+    around=st.sampled_from([0, _CHUNK, 2 * _CHUNK]),
+    more=st.integers(-20, 20),
+)
+@settings(max_examples=50)
+def test_normals_can_be_made_from_any_even_number_on(step: int, start: int, around: int, more: int) -> None:
+    count = max(0, around + more)
+    whole = STREAM.normals(step, start + count)
+    assert np.array_equal(STREAM.normals(step, count, start), whole[start:])
+
+
+@given(step=STEPS, cuts=st.lists(st.integers(0, 150).map(lambda half: 2 * half), max_size=6), count=st.integers(0, 301))
+def test_parts_make_up_the_whole(step: int, cuts: list[int], count: int) -> None:
+    edges = [0, *sorted(cut for cut in cuts if cut <= count), count]
+    parts = [STREAM.normals(step, stop - start, start) for start, stop in itertools.pairwise(edges)]
+    assert np.array_equal(np.concatenate(parts), STREAM.normals(step, count))
+
+
+@pytest.mark.parametrize("start", [-2, -1, 1, 3, 2**65 - 2, 2**65, 2**70])
+def test_normals_from_an_odd_number_or_another_steps_blocks_are_refused(start: int) -> None:
+    with pytest.raises(ValueError, match="even"):
+        STREAM.normals(0, 3, start)
+
+
+def test_a_steps_last_normals_are_not_the_next_steps_first() -> None:
+    last = STREAM.normals(4, 4, 2**65 - 4)
+    assert not np.isin(last, STREAM.normals(5, 100)).any() and not np.isin(last, STREAM.normals(4, 100)).any()
 
 
 @pytest.mark.parametrize("step", [-1, 2**64])
