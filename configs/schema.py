@@ -79,6 +79,8 @@ class Finetune:
 class Synthesize:
     count: int = key(5000, "synthetic images to release", at_least=2)
     batch_size: int = key(500, "images sampled at once", at_least=1)
+    precision: str = key("fp32", "of the network while sampling; bf16 is autocast", choices=("fp32", "bf16"))
+    compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
 
 
 @dataclass

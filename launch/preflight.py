@@ -20,6 +20,7 @@ from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
 from launch.resources import Meter
 from lightning_modules.dp_sgd.engine import ENGINES
+from lightning_modules.inference import accelerated
 
 ROUNDS = 3  # measured batches a stage, after one to warm up
 
@@ -101,9 +102,9 @@ def measure_sampling(config: Experiment, classes: int, device: torch.device) -> 
     size = min(settings.batch_size, settings.count, 100)
     labels = torch.arange(size, device=device) % classes
     random = torch.Generator(device).manual_seed(0)
-    return extrapolate(
-        "synthesize", lambda: model.sample(labels, random), settings.count / size, f"{settings.count} images"
-    )
+    basis = f"{settings.count} images in {settings.precision}" + (", compiling not counted" if settings.compile else "")
+    with accelerated(model.trainable, precision=settings.precision, compile=settings.compile):
+        return extrapolate("synthesize", lambda: model.sample(labels, random), settings.count / size, basis)
 
 
 def batch(images: ImageSet, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

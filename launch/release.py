@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from accounting.ledger import Ledger
 from configs.errors import UserError
@@ -35,23 +34,6 @@ ASSUMPTIONS = (
     "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to integers in the query.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
-
-
-def label_plan(count: int, classes: int) -> torch.Tensor:
-    """Labels of the synthetic images, int64 [count]: uniform, since the class proportions are not public."""
-    return torch.arange(count) % classes
-
-
-@torch.inference_mode()
-def draw(
-    model: Any, count: int, class_names: tuple[str, ...], *, seed: int, batch_size: int, progress: Any
-) -> ImageSet:
-    """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost."""
-    device = next(model.trainable.parameters()).device
-    random = torch.Generator(device=device).manual_seed(seed)
-    labels = label_plan(count, len(class_names))
-    parts = [model.sample(part.to(device), random).cpu() for part in progress(labels.split(batch_size))]
-    return ImageSet(images=torch.cat(parts).numpy(), labels=labels.numpy(), class_names=class_names)
 
 
 def write_release(

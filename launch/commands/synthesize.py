@@ -14,8 +14,10 @@ import torch
 import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from datamodules.progress import track
-from launch.release import draw, load_model, released_notice, write_images
+from launch.config import load
+from launch.release import load_model, released_notice, write_images
 from launch.run_directory import find_run
+from launch.sampling import draw
 
 DESCRIPTION = """\
 Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing
@@ -33,6 +35,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--output", type=Path, help=".npz file to write (default: release/synthetic-COUNT-SEED.npz)")
     parser.add_argument("--seed", type=int, help="seed of the draw (default: a new one each time)")
     parser.add_argument("--batch-size", type=int, default=500, help="images sampled at once (default: 500)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="of the network (default: the run's)")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="compile the network first (default: as the run did)"
+    )
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
@@ -46,22 +52,37 @@ def command(options: argparse.Namespace) -> None:
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise UserError("--seed must be in 0 … 2^63 - 1.")
     directory = find_run(options.run, options.root)
+    settings = load(str(directory.config)).synthesize
+    precision = options.precision or settings.precision
+    compile = settings.compile if options.compile is None else options.compile
     model, names = load_model(directory)
     seed = options.seed if options.seed is not None else secrets.randbits(32)
     output = options.output or directory.release / f"synthetic-{options.count}-{seed}.npz"
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     quiet = options.quiet or options.json
-    images = draw(
+    drawn = draw(
         model,
         options.count,
         names,
         seed=seed,
         batch_size=options.batch_size,
+        precision=precision,
+        compile=compile,
         progress=lambda parts: track(parts, "synthesize", total=len(parts), unit="batch", show=not quiet),
     )
     notice = released_notice(directory)
-    write_images(output, images, notice)
-    report = {"path": str(output), "count": len(images), "seed": seed, "private": notice is None}
-    print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {output} (seed {seed})")
+    write_images(output, drawn.images, notice)
+    report = {
+        "path": str(output),
+        "count": options.count,
+        "seed": seed,
+        "private": notice is None,
+        "precision": precision,
+        "compile": compile,
+        "images_per_second": drawn.images_per_second,
+        "compile_seconds": drawn.compile_seconds,
+    }
+    line = f"{options.count} images at {drawn.speed} in {output} (seed {seed})"
+    print(json.dumps(report, indent=2) if options.json else line)
     if notice:
         warnings.warn(notice, stacklevel=2)

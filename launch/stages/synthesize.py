@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datamodules.progress import track
 from launch.context import Context, load_weights
-from launch.release import RELEASED, draw, write_release
+from launch.release import RELEASED, write_release
+from launch.sampling import draw
 from launch.stage import stage
 
 
@@ -19,15 +20,17 @@ def synthesize(context: Context) -> str:
     model = context.generator()
     load_weights(model.trainable, context.folder("finetune") / "model.safetensors")
     model.to(context.device).eval()
-    images = draw(
+    drawn = draw(
         model,
         settings.count,
         context.class_names,
         seed=context.config.run.seed,
         batch_size=settings.batch_size,
+        precision=settings.precision,
+        compile=settings.compile,
         progress=lambda parts: track(
             parts, "synthesize", total=len(parts), unit="batch", show=context.console.progress
         ),
     )
-    write_release(context.directory, context.config, context.ledger, model, images)
-    return f"{len(images)} images in {context.directory.release}"
+    write_release(context.directory, context.config, context.ledger, model, drawn.images)
+    return f"{settings.count} images at {drawn.speed} in {context.directory.release}"

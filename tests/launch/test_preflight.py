@@ -12,7 +12,8 @@ import torch
 from launch import preflight
 from launch.config import load
 from launch.planning import plan
-from launch.preflight import ROUNDS, estimates, extrapolate
+from launch.preflight import ROUNDS, estimates, extrapolate, measure_sampling
+from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
 
 NETWORK_STAGES = ["classifier", "query", "pretrain", "finetune", "synthesize"]
@@ -66,3 +67,20 @@ def test_nothing_is_written(unreadable: list[str], tmp_path: Path, capsys: pytes
     assert list(tmp_path.iterdir()) == []
     for part in ("semantic query", "dp-sgd", "noise multiplier", "ε alone", "RDP ε =", "PRV ε =", "left: "):
         assert part in text
+
+
+@pytest.mark.parametrize("words", [[], ["synthesize.precision=bf16"]])
+def test_sampling_is_measured_as_it_will_be_done(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the precision of the stage, with the network left as it was."""
+    seen: list[bool] = []
+    plain = UNet.forward
+
+    def forward(self: UNet, *inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return plain(self, *inputs)
+
+    monkeypatch.setattr(UNet, "forward", forward)
+    config = load("demo", [*TINY, *words])
+    estimate = measure_sampling(config, 10, torch.device("cpu"))
+    assert set(seen) == {bool(words)}
+    assert estimate.basis == f"60 images in {config.synthesize.precision}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,40 @@ def test_the_run_s_own_seed_draws_the_run_s_own_images(finished: Path, tmp_path:
     assert privimage("synthesize", str(finished), *words) == 0
     own = read_images(finished / "release" / "synthetic.npz")
     assert np.array_equal(read_images(output).images, own.images)
+
+
+def test_the_speed_is_told(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["synthesize", str(finished), "--count", "20", "--output", str(tmp_path / "set.npz")]
+    assert privimage(*words, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["images_per_second"] > 0 and told["compile_seconds"] == 0
+    assert privimage(*words, "-q") == 0
+    assert re.fullmatch(r"20 images at [\d.]+ images/s in .+set\.npz \(seed \d+\)\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "precision"), [([], "bf16"), (["--precision", "fp32"], "fp32"), (["--no-compile"], "bf16")]
+)
+def test_precision_is_the_run_s_unless_given(
+    finished: Path, copied: Copy, words: list[str], precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copied(finished)
+    config = path / "config.yaml"
+    config.write_text(config.read_text().replace("precision: fp32", "precision: bf16"))
+    assert privimage("synthesize", str(path), "--count", "5", "--json", *words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["precision"], told["compile"]) == (precision, False)
+
+
+def test_a_failing_compiler_is_one_message(finished: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("backend='inductor' raised:\nInvalidCxxCompiler: No working C++ compiler found.\nMore.")
+
+    monkeypatch.setattr("torch.compile", lambda forward, **_: fails)
+    assert privimage("synthesize", str(finished), "--count", "5", "--compile", "-q") == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("privimage: synthesize.compile: the network could not be compiled: InvalidCxxCompiler")
+    assert output.out == "" and output.err.count("\n") == 1 and "--no-compile" in output.err
 
 
 def test_a_fixed_key_marks_later_draws_too(reference: Path, tmp_path: Path) -> None:
