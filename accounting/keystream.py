@@ -63,7 +63,7 @@ class Keystream(Secret):
         The cosine and sine of 2 pi v are made from t = tan(pi v), which NumPy computes several times as fast as them.
         """
         words = values.view("<u8")
-        self._encryptor(step, block).update_into(memoryview(_ZEROS)[: values.nbytes], values.view(np.uint8))
+        self._encryptor(step, block).update_into(memoryview(_ZEROS)[: values.nbytes], values.view(np.uint8).data)
         np.right_shift(words, 11, out=words)
         signed = words.view("<i8")  # as 53 bits fit, and processors convert signed numbers faster
         radius = signed[0::2] * -_TURN
