@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Literal, Optional, Union
 
 from configs.fields import component, key, section
 
@@ -72,7 +72,17 @@ class Finetune:
     clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
     ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)
     engine: str = key("opacus", "how per-record gradients are clipped and summed", choices=("opacus",))
-    micro_batch: int = key(32, "records whose gradients are held at once; changes memory, never the result", at_least=1)
+    micro_batch: Union[int, Literal["auto"]] = key(
+        32,
+        "records whose gradients are held at once (auto: all that fit); changes memory, never the result",
+        at_least=1,
+    )
+    memory_gib: Optional[float] = key(
+        None,
+        "GiB for micro_batch=auto, beside the weights; 90 % of the free GPU memory or half of the free main memory "
+        "unless given",
+        above=0,
+    )
 
 
 @dataclass

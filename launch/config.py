@@ -164,7 +164,7 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     if plain_text and value is not None and not isinstance(value, (str, list)):
         raise UserError(f"{here}: got {value!r}; allowed is {expected}. Put it in quotes.")
     try:
-        if isinstance(value, float) and section_type(kind, field) in (int, typing.Optional[int]):
+        if isinstance(value, float) and int in alternatives(section_type(kind, field)):
             if not value.is_integer():
                 raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
             value = int(value)
@@ -219,12 +219,17 @@ def section_type(kind: type, field: dataclasses.Field[Any]) -> Any:
 def type_name(kind: type, field: dataclasses.Field[Any]) -> str:
     """The type of a key in words."""
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
-    annotation = section_type(kind, field)
-    options = [option for option in typing.get_args(annotation) if option is not type(None)]
-    optional = type(None) in typing.get_args(annotation)
-    plain = options[0] if optional else annotation
+    options = alternatives(section_type(kind, field))
+    names = [str(name) for option in options if typing.get_origin(option) is typing.Literal for name in option.__args__]
+    plain = next(option for option in options if typing.get_origin(option) is not typing.Literal)
     word = words.get(typing.get_origin(plain) or plain, getattr(plain, "__name__", str(plain)))
-    return f"{word} or null," if optional else word
+    word = " or ".join([*names, word])
+    return f"{word} or null," if type(None) in options else word
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that a union allows, as a tuple; any other type alone."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Union else (annotation,)
 
 
 def first_key(kind: type, field: dataclasses.Field[Any]) -> str:

@@ -18,6 +18,7 @@ from configs.schema import Experiment
 from datamodules.image_set import ImageSet
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
+from launch.micro_batch import choose
 from launch.resources import Meter
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.inference import accelerated
@@ -87,11 +88,12 @@ def measure_finetuning(config: Experiment, public: ImageSet, classes: int, devic
     settings = config.finetune
     model = new_generator(config, classes).to(device)
     engine = ENGINES[settings.engine](model, settings.clip_norm)
-    size = min(settings.micro_batch, settings.batch_size)
+    size = min(choose(config, model, engine, classes=classes, device=device), settings.batch_size)
     images, labels = batch(public, size, device)
     random = torch.Generator(device).manual_seed(0)
     rounds = settings.steps * settings.batch_size / size
     basis = f"{settings.steps} steps of {settings.batch_size} records on average, {size} at once"
+    basis += " (auto)" if settings.micro_batch == "auto" else ""
     return extrapolate("finetune", lambda: engine.clipped_sum(images, labels % classes, random), rounds, basis)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from accounting.plan import DP_SGD
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_private
+from launch.micro_batch import choose
 from launch.stage import stage
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
@@ -23,19 +24,32 @@ def finetune(context: Context) -> str:
     mechanism = context.plan.mechanism(DP_SGD)
     model = context.generator()
     load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
-    access = context.ledger.reserve(
-        mechanism, stage="finetune", fingerprint=context.fingerprints["finetune"], run_key=context.run_key
+    engine = ENGINES[settings.engine](model, settings.clip_norm)
+    fingerprint = context.fingerprints["finetune"]
+    micro_batch = choose(
+        context.config,
+        model,
+        engine,
+        classes=len(context.class_names),
+        device=context.device,
+        record=context.folder("finetune") / "micro_batch.json",
+        fingerprint=fingerprint,
     )
+    access = context.ledger.reserve(mechanism, stage="finetune", fingerprint=fingerprint, run_key=context.run_key)
     module = PrivateTraining(
         model,
-        ENGINES[settings.engine](model, settings.clip_norm),
+        engine,
         access,
         expected_batch=settings.batch_size,
-        micro_batch=settings.micro_batch,
+        micro_batch=micro_batch,
         learning_rate=settings.learning_rate,
         ema_decay=settings.ema_decay,
     )
     module = fit_private(context, module, access, stage="finetune")
     save_weights(module.averaged, context.folder("finetune") / "model.safetensors")
     spent = context.ledger.epsilon()
-    return f"{settings.steps} DP-SGD steps, noise multiplier {mechanism.noise_multiplier:.4f}, ε = {spent:.4f} spent"
+    together = f" ({micro_batch} records at once)" if settings.micro_batch == "auto" else ""
+    return (
+        f"{settings.steps} DP-SGD steps{together}, noise multiplier {mechanism.noise_multiplier:.4f}, "
+        f"ε = {spent:.4f} spent"
+    )

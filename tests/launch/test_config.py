@@ -90,6 +90,12 @@ def test_a_number_may_be_written_as_people_write_it() -> None:
     assert config.pretrain.steps == 100
 
 
+@pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("7", 7), ("7.0", 7), ("'auto'", "auto")])
+def test_a_number_or_a_word(text: str, value: object) -> None:
+    found = load("demo", [f"finetune.micro_batch={text}"]).finetune.micro_batch
+    assert found == value and type(found) is type(value)
+
+
 def test_null_takes_the_default_way_where_it_is_allowed() -> None:
     assert load("demo", ["privacy.delta=null"]).privacy.delta is None
 
@@ -113,6 +119,13 @@ BAD = {
     "finetune.steps=2.5": ["finetune.steps: got 2.5", "a whole number >= 1"],
     "finetune.steps=0": ["finetune.steps: got 0", "a whole number >= 1"],
     "finetune.steps=null": ["finetune.steps: got None", "a whole number >= 1"],
+    "finetune.micro_batch=0": ["finetune.micro_batch: got 0", "auto or a whole number >= 1"],
+    "finetune.micro_batch=atuo": ["finetune.micro_batch: got 'atuo'", "auto or a whole number >= 1"],
+    "finetune.micro_batch=2.5": ["finetune.micro_batch: got 2.5", "auto or a whole number >= 1"],
+    "finetune.micro_batch=true": ["finetune.micro_batch: got True", "auto or a whole number >= 1"],
+    "finetune.micro_batch=null": ["finetune.micro_batch: got None", "auto or a whole number >= 1"],
+    "finetune.micro_batch=[auto]": ["finetune.micro_batch: got ['auto']", "auto or a whole number >= 1"],
+    "finetune.memory_gib=0": ["finetune.memory_gib: got 0", "a number or null, > 0"],
     "query.semantics=true": ["query.semantics: got True", "a whole number"],
     "query.per_category=maybe": ["query.per_category: got 'maybe'", "true or false"],
     "privacy.epsilon=0": ["privacy.epsilon: got 0", "a number > 0"],

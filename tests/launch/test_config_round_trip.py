@@ -43,6 +43,8 @@ def value_for(kind: type, field: dataclasses.Field[Any]) -> st.SearchStrategy[An
     """Values that a key allows."""
     annotation = typing.get_type_hints(kind)[field.name]
     options = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Union else (annotation,)
+    words = [word for option in options if typing.get_origin(option) is typing.Literal for word in option.__args__]
+    options = [option for option in options if typing.get_origin(option) is not typing.Literal]
     if field.metadata["choices"]:
         return st.sampled_from(field.metadata["choices"])
     limits = field.metadata["limits"]
@@ -58,7 +60,10 @@ def value_for(kind: type, field: dataclasses.Field[Any]) -> st.SearchStrategy[An
         list[str]: st.lists(text, max_size=3),
         list[int]: st.lists(st.integers(-9, 9), max_size=3),
     }
-    return st.one_of([of_type[option] for option in options]).filter(lambda value: within(value, field.metadata))
+    named = [st.sampled_from(words)] if words else []
+    return st.one_of([*(of_type[option] for option in options), *named]).filter(
+        lambda value: within(value, field.metadata)
+    )
 
 
 @st.composite

@@ -1,0 +1,60 @@
+"""How many records DP-SGD takes at once: the number that is configured, or the largest that fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from configs.files import atomic_json, read_json
+from configs.schema import Experiment
+from launch.resources import free_memory
+from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.micro_batch import GIB, largest_micro_batch
+
+SHARE = {"cuda": 0.9, "cpu": 0.5}  # of what is free; others work on the machine as well, and its memory is fragmented
+BESIDE = 4  # times the weights: their average, Adam's two moments and the sum over earlier micro-batches
+LOST = "Remove the file, and only it: the micro-batch is then chosen anew."
+
+
+def choose(
+    config: Experiment,
+    model: Any,
+    engine: ClippedSum,
+    *,
+    classes: int,
+    device: torch.device,
+    record: Path | None = None,
+    fingerprint: str = "",
+) -> int:
+    """Records at once: `finetune.micro_batch`, or with `auto` the largest number up to the logical batch that fits.
+
+    record: where the choice is kept. A stage that goes on keeps its choice, since sums of other micro-batches are
+    rounded otherwise, unless there is not memory enough for it any more. Moves the model to the device. Touches no
+    sensitive data. UserError where not one record fits.
+    """
+    settings = config.finetune
+    if settings.micro_batch != "auto":
+        return settings.micro_batch
+    model.to(device)
+    free = free_memory(device)
+    given = settings.memory_gib * GIB if settings.memory_gib is not None else None
+    beside = BESIDE * sum(weight.nbytes for weight in trained_parameters(model))
+    stage = {"fingerprint": fingerprint, "device": device.type}
+    if record is not None and record.is_file():
+        kept = read_json(record, LOST)
+        if stage.items() <= kept.items() and kept["peak_bytes"] + beside <= (given or free):
+            return int(kept["size"])
+    found = largest_micro_batch(
+        engine,
+        shape=(config.image.channels, config.image.resolution, config.image.resolution),
+        classes=classes,
+        device=device,
+        memory=SHARE[device.type] * free if given is None else given,
+        largest=settings.batch_size,
+        beside=beside,
+    )
+    if record is not None:
+        atomic_json(record, {**stage, "size": found.size, "peak_bytes": found.peak_bytes})
+    return found.size
