@@ -10,6 +10,7 @@ import resource
 import shlex
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from tqdm import tqdm
 
 import launch.pipeline  # noqa: F401  (imported before any fork)
 from accounting.ledger import Ledger
@@ -97,7 +99,9 @@ def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        faulthandler.dump_traceback_later(HANGS, exit=True)  # rather a failure that says where than no end
+        faulthandler.register(signal.SIGALRM, file=2, chain=True)  # rather a failure that says where than no end
+        signal.alarm(HANGS)
+        tqdm.set_lock(threading.RLock())  # its own is shared by all processes, and one that is killed keeps it
         torch.set_num_threads(1)
         torch.cuda.is_available = lambda: False  # a process forked from one that has used a GPU cannot use it
         before()
