@@ -71,7 +71,12 @@ class Finetune:
     learning_rate: float = key(1e-3, "learning rate of Adam", above=0)
     clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
     ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)
-    engine: str = key("opacus", "how per-record gradients are clipped and summed", choices=("opacus",))
+    engine: str = key(
+        "fused",
+        "how per-record gradients are clipped and summed (fused: fast, Opacus' hooks for a network it does not know)",
+        choices=("fused", "opacus"),
+    )
+    precision: str = key("fp32", "bf16: autocast; norms and sums of gradients stay in fp32", choices=("fp32", "bf16"))
     micro_batch: Union[int, Literal["auto"]] = key(
         32,
         "records whose gradients are held at once (auto: all that fit); changes memory, never the result",

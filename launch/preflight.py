@@ -87,7 +87,7 @@ def measure_finetuning(config: Experiment, public: ImageSet, classes: int, devic
     """A micro-batch of DP-SGD."""
     settings = config.finetune
     model = new_generator(config, classes).to(device)
-    engine = ENGINES[settings.engine](model, settings.clip_norm)
+    engine = ENGINES[settings.engine](model, settings.clip_norm, settings.precision)
     size = min(choose(config, model, engine, classes=classes, device=device), settings.batch_size)
     images, labels = batch(public, size, device)
     random = torch.Generator(device).manual_seed(0)

@@ -24,7 +24,7 @@ def finetune(context: Context) -> str:
     mechanism = context.plan.mechanism(DP_SGD)
     model = context.generator()
     load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
-    engine = ENGINES[settings.engine](model, settings.clip_norm)
+    engine = ENGINES[settings.engine](model, settings.clip_norm, settings.precision)
     fingerprint = context.fingerprints["finetune"]
     micro_batch = choose(
         context.config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,13 +68,49 @@ class ClippedSum(Protocol):
         ...
 
 
-ENGINES: dict[str, Callable[[Generator, float], ClippedSum]] = {}
-"""Engines by name: `ENGINES[name](model, clip_norm)`."""
+ENGINES: dict[str, Callable[[Generator, float, str], ClippedSum]] = {}
+"""Engines by name: `ENGINES[name](model, clip_norm, precision)`, precision "fp32" or "bf16"."""
 
 
 def trained_parameters(model: Generator) -> list[nn.Parameter]:
     """The parameters that training changes, in the order of every flat gradient."""
     return [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
+
+
+def empty_sum(model: Generator) -> Tensor:
+    """The flat sum [P] over no records."""
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in trained_parameters(model)])
+    return torch.zeros_like(flat)
+
+
+def record_losses(model: Generator, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """The model's losses [B * K]; RuntimeError where it returns another number of them. SENSITIVE."""
+    losses = model.record_losses(images, labels, generator)
+    if losses.shape != (len(images) * model.multiplicity,):
+        raise RuntimeError(f"{tuple(losses.shape)} losses for {len(images)} records x {model.multiplicity} draws")
+    return losses
+
+
+def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast of the forward pass: "fp32" none, "bf16" of matrix products and convolutions."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatistics:
+    """Statistics of the records with norms and losses [B]; those whose norm is not finite are unusable."""
+    usable = torch.isfinite(norms)
+    return PrivateStatistics(
+        records=len(norms),
+        unusable=int((~usable).sum()),
+        clipped=int((norms[usable] > clip_norm).sum()),
+        losses=float(losses[usable].sum()),
+        norms=float(norms[usable].sum()),
+    )
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """The precision in which norms and sums of values of this type are taken."""
+    return dtype if dtype in (torch.float32, torch.float64) else torch.float32
 
 
 def clip_factors(norms: Tensor, clip_norm: float) -> Tensor:

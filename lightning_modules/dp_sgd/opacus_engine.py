@@ -10,7 +10,16 @@ import torch
 from opacus.grad_sample import GradSampleModule
 from torch import Tensor, nn
 
-from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, clip_factors, trained_parameters
+from lightning_modules.dp_sgd.engine import (
+    ENGINES,
+    PrivateStatistics,
+    at_least_float32,
+    clip_factors,
+    empty_sum,
+    precision_context,
+    record_losses,
+    statistics,
+)
 from lightning_modules.dp_sgd.validation import check_network
 from lightning_modules.registries import Generator
 
@@ -18,28 +27,26 @@ from lightning_modules.registries import Generator
 class OpacusEngine:
     """Clipped sums through `GradSampleModule`: B·K gradients of the whole network are held at once.
 
-    model: a Generator whose network passes `check_network` (UserError otherwise). clip_norm: C > 0.
+    model: a Generator whose network passes `check_network` (UserError otherwise). clip_norm: C > 0. precision: "fp32",
+    or "bf16" for autocast with float32 norms.
     """
 
-    def __init__(self, model: Generator, clip_norm: float) -> None:
+    def __init__(self, model: Generator, clip_norm: float, precision: str = "fp32") -> None:
         check_network(model.trainable)
         self.model = model
         self.clip_norm = clip_norm
+        self.precision = precision
 
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, PrivateStatistics]:
-        """See `ClippedSum.clipped_sum`. Norms are taken in the precision of the parameters."""
+        """See `ClippedSum.clipped_sum`. Norms and sums are taken in float32, or the parameters' type if wider."""
         records = len(images)
         if records == 0:
-            flat = torch.cat([parameter.detach().reshape(-1) for parameter in trained_parameters(self.model)])
-            return torch.zeros_like(flat), PrivateStatistics()
+            return empty_sum(self.model), PrivateStatistics()
         with per_record_gradients(self.model.trainable):
-            losses = self.model.record_losses(images, labels, generator)
-            if losses.shape != (records * self.model.multiplicity,):
-                raise RuntimeError(
-                    f"{tuple(losses.shape)} losses for {records} records x {self.model.multiplicity} draws"
-                )
+            with precision_context(self.precision, images.device):
+                losses = record_losses(self.model, images, labels, generator)
             losses.sum().backward()
             gradients = [
                 record_means(name, parameter, records, self.model.multiplicity)
@@ -57,14 +64,7 @@ class OpacusEngine:
         if not bool(usable.all()):  # 0 * nan is nan: a factor of zero would not be enough
             gradients = [gradient.masked_fill(~usable[:, None], 0.0) for gradient in gradients]
         total = torch.cat([factors @ gradient for gradient in gradients])
-        statistics = PrivateStatistics(
-            records=len(norms),
-            unusable=int((~usable).sum()),
-            clipped=int((norms[usable] > self.clip_norm).sum()),
-            losses=float(losses[usable].sum()),
-            norms=float(norms[usable].sum()),
-        )
-        return total, statistics
+        return total, statistics(norms, losses, self.clip_norm)
 
 
 def record_means(name: str, parameter: nn.Parameter, records: int, multiplicity: int) -> Tensor:
@@ -79,7 +79,7 @@ def record_means(name: str, parameter: nn.Parameter, records: int, multiplicity:
             f"the gradient of '{name}' has {gradients.shape[0]} rows for {records} x {multiplicity} draws"
         )
     parameter.grad_sample = None  # type: ignore[attr-defined]
-    means = gradients.reshape(records, multiplicity, -1)
+    means = gradients.reshape(records, multiplicity, -1).to(at_least_float32(gradients.dtype))
     return means[:, 0] if multiplicity == 1 else means.mean(dim=1)
 
 
@@ -92,6 +92,8 @@ def per_record_gradients(network: nn.Module) -> Iterator[None]:
     """
     was_training = network.training
     network.train()  # Opacus' hooks stay silent in evaluation mode
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    contiguous = [layer.register_forward_pre_hook(contiguous_inputs) for layer in convolutions]
     wrapper = GradSampleModule(network, batch_first=True, loss_reduction="sum", strict=True)
     try:
         with warnings.catch_warnings():
@@ -100,12 +102,19 @@ def per_record_gradients(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         wrapper.cleanup()
+        for hook in contiguous:
+            hook.remove()
         for layer in network.modules():
             for leftover in ("activations", "max_batch_len"):
                 layer.__dict__.pop(leftover, None)
         for parameter in network.parameters():
             parameter.grad = None
         network.train(was_training)
+
+
+def contiguous_inputs(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Inputs laid out as Opacus takes them to be: its gradient of a convolution is silently wrong for any other."""
+    return tuple(x.contiguous() for x in inputs)
 
 
 ENGINES["opacus"] = OpacusEngine

@@ -151,5 +151,14 @@ def test_sum_over_the_real_network_is_that_of_autograd(multiplicity: int) -> Non
     torch.testing.assert_close(summed(OpacusEngine(model, 0.05), images, labels), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_sum_is_right_whatever_the_memory_format() -> None:
+    """Opacus itself takes every convolution's input for contiguous."""
+    model = toy(multiplicity=3).double()
+    model.network.to(memory_format=torch.channels_last)
+    images, labels = records(4)
+    expected = autograd_sum(model, images, labels, torch.Generator().manual_seed(0), 0.5)
+    torch.testing.assert_close(summed(OpacusEngine(model, 0.5), images, labels), expected, rtol=1e-9, atol=1e-11)
+
+
 def test_engine_is_found_by_name() -> None:
     assert ENGINES["opacus"] is OpacusEngine

@@ -1,0 +1,1 @@
+"""The fused engine: per-record gradients taken inside the backward pass, layer by layer."""
