@@ -9,6 +9,7 @@ from launch.micro_batch import choose
 from launch.stage import stage
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.dp_sgd.validation import check_records_apart
 
 
 @stage(
@@ -25,6 +26,14 @@ def finetune(context: Context) -> str:
     model = context.generator()
     load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
     engine = ENGINES[settings.engine](model, settings.clip_norm, settings.precision)
+    image = context.config.image
+    check_records_apart(
+        model.to(context.device),
+        engine,
+        shape=(image.channels, image.resolution, image.resolution),
+        classes=len(context.class_names),
+        device=context.device,
+    )
     fingerprint = context.fingerprints["finetune"]
     micro_batch = choose(
         context.config,
