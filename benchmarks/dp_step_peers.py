@@ -1,0 +1,128 @@
+"""The ways to a clipped sum that `benchmarks.dp_step` compares, each over the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from opacus.grad_sample import GradSampleModuleFastGradientClipping
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+
+from lightning_modules.diffusion import Diffusion
+from lightning_modules.dp_sgd.engine import clip_factors, precision_context, trained_parameters
+from lightning_modules.dp_sgd.fused.engine import FusedEngine
+from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
+
+CLIP = 1.0
+
+Step = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+"""images uint8 [B, C, H, W], labels [B] and a generator to the flat clipped sum [P]."""
+
+
+def flat(gradients: list[Tensor | None], model: Diffusion) -> Tensor:
+    """Gradients of the trained parameters as one vector."""
+    parameters = trained_parameters(model)
+    pieces = zip(gradients, parameters, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pieces])
+
+
+def nonprivate(model: Diffusion, precision: str) -> Step:
+    """Forward and backward pass of the mean loss."""
+
+    def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        with precision_context(precision, images.device):
+            loss = model.record_losses(images, labels, generator).mean()
+        loss.backward()
+        gradients = [parameter.grad for parameter in trained_parameters(model)]
+        model.zero_grad(set_to_none=True)
+        return flat(gradients, model)
+
+    return step
+
+
+def nonprivate_channels_last(model: Diffusion, precision: str) -> Step:
+    """The same with weights channels-last."""
+    return nonprivate(model.to(memory_format=torch.channels_last), precision)  # type: ignore[call-overload]
+
+
+def opacus_hooks(model: Diffusion, precision: str) -> Step:
+    """Per-record gradients from Opacus' hooks, as this project's reference engine takes them."""
+    engine = OpacusEngine(model, CLIP, precision)
+    return lambda images, labels, generator: engine.clipped_sum(images, labels, generator)[0]
+
+
+def fused(model: Diffusion, precision: str) -> Step:
+    """This project's engine."""
+    engine = FusedEngine(model, CLIP, precision)
+    return lambda images, labels, generator: engine.clipped_sum(images, labels, generator)[0]
+
+
+def opacus_ghost(model: Diffusion, precision: str) -> Step:
+    """Opacus' ghost clipping: norms in a first backward pass, the weighted loss in a second.
+
+    It has no notion of K draws a record and clips every draw by itself, so with K > 1 it takes the same time as it
+    would if it could average, but its result is another one.
+    """
+    wrapped = GradSampleModuleFastGradientClipping(
+        model.network, batch_first=True, loss_reduction="sum", max_grad_norm=CLIP, use_ghost_clipping=True
+    )
+
+    def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        wrapped.train()
+        wrapped.enable_hooks()
+        with precision_context(precision, images.device):
+            losses = model.record_losses(images, labels, generator)
+        losses.sum().backward(retain_graph=True)
+        factors = wrapped.get_clipping_coef()
+        model.zero_grad(set_to_none=True)
+        wrapped.disable_hooks()
+        (factors.to(losses.device) * losses).sum().backward()
+        gradients = [parameter.grad for parameter in trained_parameters(model)]
+        model.zero_grad(set_to_none=True)
+        return flat(gradients, model)
+
+    return step
+
+
+def torch_func(model: Diffusion, precision: str) -> Step:
+    """`vmap(grad(...))` of a record's mean loss over its K draws."""
+    network = model.network
+    draws = model.multiplicity
+
+    def record_loss(weights: dict[str, Tensor], noisy: Tensor, sigma: Tensor, clean: Tensor, labels: Tensor) -> Tensor:
+        sigma_data = model.config.sigma_data
+        level = sigma[:, None, None, None]
+        total = (level**2 + sigma_data**2).sqrt()
+        output = functional_call(network, weights, (noisy / total, sigma.log() / 4, labels))
+        denoised = (sigma_data / total) ** 2 * noisy + level * sigma_data / total * output
+        weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+        return (weight * (denoised - clean).square().flatten(1).mean(1)).mean()
+
+    per_record = vmap(grad(record_loss), in_dims=(None, 0, 0, 0, 0), randomness="error")
+
+    def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        records = len(images)
+        dropped, sigma, noise = model.draw(records, draws, generator)
+        classes = torch.where(dropped, model.null_class, labels)[:, None].expand(-1, draws)
+        clean = (images.float() / 127.5 - 1)[:, None].expand(-1, draws, -1, -1, -1)
+        sigma, noise = sigma.view(records, draws), noise.view(clean.shape)
+        noisy = clean + sigma[:, :, None, None, None] * noise
+        weights = {name: p.detach() for name, p in network.named_parameters()}
+        with precision_context(precision, images.device):
+            gradients = per_record(weights, noisy, sigma, clean, classes)
+        norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
+        factors = clip_factors(norms, CLIP)
+        return torch.cat([factors @ g.flatten(1) for g in gradients.values()])
+
+    return step
+
+
+PEERS: dict[str, Callable[[Diffusion, str], Step]] = {
+    "nonprivate": nonprivate,
+    "nonprivate-nhwc": nonprivate_channels_last,
+    "fused": fused,
+    "opacus": opacus_hooks,
+    "opacus-ghost": opacus_ghost,
+    "torch.func": torch_func,
+}
