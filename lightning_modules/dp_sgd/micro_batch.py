@@ -13,7 +13,7 @@ from configs.errors import UserError
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.memory import peak_memory
 
-PROBES = (1, 2, 4)  # records; small, so that they are soon measured and fit where anything does
+PROBES = (1, 2, 4, 8, 16)  # records: soon measured, and enough to find the moment of the work that takes most
 MARGIN = 1.1  # for what kernels take while they run, and for lines that are none
 GIB = 2**30
 
@@ -71,8 +71,8 @@ def largest_fitting(measure: Measure, *, memory: float, largest: int, verify: bo
     """
     points: list[tuple[int, int]] = []
     for size in (probe for probe in PROBES if probe <= largest):
-        if points and MARGIN * points[-1][1] * size / points[-1][0] > memory:
-            break  # would hardly fit: leave it to the line
+        if points and MARGIN * (points[-1][1] + (size - points[-1][0]) * steepest(points)) > memory:
+            break  # would hardly fit, and a CPU may have no more
         need = measure(size)
         if need is None or MARGIN * need > memory:
             largest = size - 1
