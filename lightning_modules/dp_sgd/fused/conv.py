@@ -7,6 +7,7 @@ gradient of every record is then one batched matrix product [B, C_out, L] x [B, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,15 +17,18 @@ from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import (
-    GHOST,
     Factored,
     Whole,
     exact_float32,
     ghost_squares,
+    worth_factoring,
 )
-from lightning_modules.dp_sgd.fused.rule import autocast, trains, values
+from lightning_modules.dp_sgd.fused.rule import autocast, over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
+WORTH_A_CALL = 2e7
+"""Products a record from which oneDNN's own weight gradient of a record with several draws is faster on the CPU than
+the shifted form: its kernel has less to read, but a call costs about 0.1 ms."""
 NARROW = 64  # with fewer input values a patch, all taps together make one product, for which patches are copied
 
 
@@ -141,11 +145,12 @@ class Conv2dRule:
         self, layer: nn.Conv2d, tape: Tape, gradient: Tensor, x: Tensor, saved: tuple[Tensor, ...], needs_input: bool
     ) -> Tensor | None:
         if trains(layer.bias):
-            per_draw = gradient.flatten(2).sum(dim=2)
-            tape.add(layer.bias, Whole.of(per_draw.unflatten(0, (tape.records, -1)).sum(dim=1)))
+            tape.add(layer.bias, Whole.of(over_draws(tape, gradient.flatten(2).sum(dim=2))))
         if trains(layer.weight):
             tape.add(layer.weight, weight_gradient(layer, tape, x, gradient))
-        return convolution_backward(layer, gradient, x, input=True) if needs_input else None
+        if not needs_input:
+            return None
+        return convolution_backward(layer, cast(Tensor, values(layer.weight, x)), input=True)(gradient, x)
 
 
 def padding_of(layer: nn.Conv2d) -> tuple[int, int] | None:
@@ -155,14 +160,19 @@ def padding_of(layer: nn.Conv2d) -> tuple[int, int] | None:
     return cast("tuple[int, int]", layer.padding)
 
 
-def convolution_backward(layer: nn.Conv2d, gradient: Tensor, x: Tensor, *, input: bool) -> Tensor:
-    """The gradient of the input, or the ordinary one of the weight, summed over the leading dimension."""
-    padding = list(padding_of(layer) or (0, 0))
-    mask = [input, not input, False]
-    weight, stride, dilation = values(layer.weight, x), list(layer.stride), list(layer.dilation)
-    return torch.ops.aten.convolution_backward(
-        gradient, x, weight, None, stride, padding, dilation, False, [0, 0], layer.groups, mask
-    )[0 if input else 1]
+def convolution_backward(layer: nn.Conv2d, weight: Tensor, *, input: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """From output gradient and input to the gradient of the input, or to that of the weight, summed over the batch.
+
+    weight: its values count for the first, its shape and memory format for both.
+    """
+    padding, mask = list(padding_of(layer) or (0, 0)), [input, not input, False]
+    stride, dilation, groups = list(layer.stride), list(layer.dilation), layer.groups
+    backward, which = torch.ops.aten.convolution_backward.default, 0 if input else 1
+
+    def gradient_of(gradient: Tensor, x: Tensor) -> Tensor:
+        return backward(gradient, x, weight, None, stride, padding, dilation, False, [0, 0], groups, mask)[which]
+
+    return gradient_of
 
 
 def weight_gradient(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole | Factored:
@@ -176,10 +186,10 @@ def weight_gradient(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -
         return one_by_one(layer, tape, x, gradient)
     positions = tape.multiplicity * gradient[0, 0].numel()
     axis = FlatAxis.between(layer, padding, x, gradient, tape.multiplicity)
-    if tape.used_once(layer.weight) and positions * (inputs + outputs) < GHOST * layer.weight.numel():
+    if worth_factoring(positions, inputs, outputs, layer.weight.numel()) and tape.used_once(layer.weight):
         return factored(layer, axis, x, gradient)
-    if x.device.type == "cpu" and tape.multiplicity > 1:
-        return one_by_one(layer, tape, x, gradient)  # oneDNN's own kernel is faster once it has several images
+    if x.device.type == "cpu" and tape.multiplicity > 1 and positions * layer.weight.numel() > WORTH_A_CALL:
+        return one_by_one(layer, tape, x, gradient)
     return shifted(axis, x, gradient)
 
 
@@ -198,9 +208,10 @@ def shifted(axis: FlatAxis, x: Tensor, gradient: Tensor) -> Whole:
 
 def one_by_one(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
     """The framework's own weight gradient, record after record: for every kind of convolution."""
-    draws = tape.multiplicity
-    pairs = zip(x.split(draws), gradient.split(draws), strict=True)
-    return Whole.of(torch.stack([convolution_backward(layer, rows, images, input=False) for images, rows in pairs]))
+    like = x.new_empty(layer.weight.shape)  # contiguous, so that the gradients come in the parameter's order
+    pairs = zip(x.split(tape.multiplicity), gradient.split(tape.multiplicity), strict=True)
+    backward = convolution_backward(layer, like, input=False)
+    return Whole.of(torch.stack([backward(rows, images) for images, rows in pairs]))
 
 
 def factored(layer: nn.Conv2d, axis: FlatAxis, x: Tensor, gradient: Tensor) -> Factored:
@@ -218,6 +229,6 @@ def factored(layer: nn.Conv2d, axis: FlatAxis, x: Tensor, gradient: Tensor) -> F
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         images = x if usable is None else x.masked_fill(~usable[:, None, None, None], 0.0)
-        return convolution_backward(layer, scaled, images, input=False)
+        return convolution_backward(layer, images.new_empty(layer.weight.shape), input=False)(scaled, images)
 
     return Factored(squares, gradient, contract)

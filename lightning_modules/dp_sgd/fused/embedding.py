@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import (
-    GHOST,
     Factored,
     Whole,
     exact_float32,
     ghost_squares,
+    worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.tape import Tape
 
@@ -36,8 +36,8 @@ class EmbeddingRule:
         indices, outputs = x.reshape(tape.records, -1), gradient.reshape(tape.records, -1, width)
         if layer.padding_idx is not None:
             outputs = outputs.masked_fill((indices == layer.padding_idx)[:, :, None], 0.0)
-        ratio = indices.shape[1] * (width + layer.num_embeddings) / layer.weight.numel()
-        if tape.used_once(layer.weight) and ratio < GHOST:
+        factoring = worth_factoring(indices.shape[1], width, layer.num_embeddings, layer.weight.numel())
+        if factoring and tape.used_once(layer.weight):
             tape.add(layer.weight, embedding_factored(indices, outputs, layer.num_embeddings))
         else:
             table = outputs.new_zeros(tape.records * layer.num_embeddings, width)

@@ -99,16 +99,10 @@ class FusedEngine:
     def _clip_and_sum(self, tape: Tape, losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
         """Clip the gradients of all parameters together and add up the records."""
         parameters = [parameter for parameter in self.parameters.values() if parameter.requires_grad]
-        gradients = [tape.gradient(parameter) for parameter in parameters]
-        squares = [gradient.squared_norms() for gradient in gradients if gradient is not None]
-        norms = torch.stack(squares).sum(dim=0).sqrt() if squares else torch.zeros_like(losses)
+        norms = tape.squared_norms().sqrt()
         factors, usable = clip_factors(norms, self.clip_norm), torch.isfinite(norms)
         kept = None if bool(usable.all()) else usable
-        total = [
-            parameter.detach().reshape(-1) * 0 if gradient is None else gradient.weighted_sum(factors, kept)
-            for parameter, gradient in zip(parameters, gradients, strict=True)
-        ]
-        return torch.cat(total), statistics(norms, losses, self.clip_norm)
+        return tape.weighted_sum(parameters, factors, kept), statistics(norms, losses, self.clip_norm)
 
 
 def unknown_layers(network: nn.Module) -> list[str]:

@@ -21,6 +21,12 @@ GHOST = 1 / 6
 """Below this ratio a gradient is not held. With L positions a record (its draws counted) and a matrix of a x b values,
 L (a + b) / (a b) is what input and output gradient take over what the record's gradient takes, and also what the norm
 costs over what the weight gradient costs: there it is cheap, and saves five sixths of the memory."""
+LARGE = 2**16  # values a record below which holding them costs nothing worth saving
+
+
+def worth_factoring(positions: int, inputs: int, outputs: int, size: int) -> bool:
+    """Whether a gradient of `size` values, a sum of outer products at so many positions, had better not be held."""
+    return size >= LARGE and positions * (inputs + outputs) < GHOST * size
 
 
 class RecordGradient(Protocol):
@@ -52,8 +58,9 @@ class Whole:
 
     def squared_norms(self) -> Tensor:
         precision = at_least_float32(self.pieces.dtype)
-        norms = [torch.linalg.vector_norm(piece, dim=1, dtype=precision).square() for piece in self.pieces]
-        return torch.stack(norms).sum(dim=0)
+        taps, records, size = self.pieces.shape
+        norms = torch.linalg.vector_norm(self.pieces.reshape(taps * records, size), dim=1, dtype=precision)
+        return norms.view(taps, records).square().sum(dim=0)
 
     def weighted_sum(self, factors: Tensor, usable: Tensor | None) -> Tensor:
         pieces = self.pieces

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import (
-    GHOST,
     Factored,
     Whole,
     exact_float32,
     ghost_squares,
+    worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.rule import autocast, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
@@ -39,8 +39,8 @@ class LinearRule:
             tape.add(layer.bias, Whole.of(outputs.sum(dim=1)))
         if trains(layer.weight):
             positions, size = rows.shape[1], layer.weight.numel()
-            ratio = positions * (layer.in_features + layer.out_features) / size
-            if tape.used_once(layer.weight) and ratio < GHOST:
+            factoring = worth_factoring(positions, layer.in_features, layer.out_features, size)
+            if factoring and tape.used_once(layer.weight):
                 tape.add(layer.weight, linear_factored(rows, outputs))
             else:
                 tape.add(layer.weight, Whole.of(outputs.transpose(1, 2) @ rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import Whole
-from lightning_modules.dp_sgd.fused.rule import by_record, trains, values
+from lightning_modules.dp_sgd.fused.rule import over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
 
@@ -23,7 +24,7 @@ class GroupNormRule:
         return x.to(at_least_float32(x.dtype))
 
     def forward(self, layer: nn.GroupNorm, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        rows, channels, size = len(x), x.shape[1], x[0, 0].numel()
+        rows, channels, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
         weight, bias = values(layer.weight, x), values(layer.bias, x)
         output, mean, rstd = torch.native_group_norm(x, weight, bias, rows, channels, size, layer.num_groups, layer.eps)
         return output, (mean, rstd)
@@ -33,37 +34,37 @@ class GroupNormRule:
     ) -> Tensor | None:
         sums = gradient.flatten(2).sum(dim=2)
         products = (gradient * x).flatten(2).sum(dim=2)
-        mean, rstd = (value[:, :, None] for value in saved)
-        by_group = (len(x), layer.num_groups, -1)
+        by_group = torch.stack([sums, products]).view(2, x.shape[0], layer.num_groups, -1)
+        mean, rstd = saved
         if trains(layer.bias):
-            tape.add(layer.bias, Whole.of(by_record(tape, sums).sum(dim=1)))
+            tape.add(layer.bias, Whole.of(over_draws(tape, sums)))
         if trains(layer.weight):
-            centred = (products.view(by_group) - mean * sums.view(by_group)) * rstd
-            tape.add(layer.weight, Whole.of(by_record(tape, centred.flatten(1)).sum(dim=1)))
-        return group_norm_input_gradient(layer, gradient, x, saved, sums, products) if needs_input else None
+            centred = torch.addcmul(by_group[1], by_group[0], mean[:, :, None], value=-1).mul_(rstd[:, :, None])
+            tape.add(layer.weight, Whole.of(over_draws(tape, centred.flatten(1))))
+        return group_norm_input_gradient(layer, gradient, x, mean, rstd, by_group) if needs_input else None
 
 
 def group_norm_input_gradient(
-    layer: nn.GroupNorm, gradient: Tensor, x: Tensor, saved: tuple[Tensor, ...], sums: Tensor, products: Tensor
+    layer: nn.GroupNorm, gradient: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, by_group: Tensor
 ) -> Tensor:
-    """The gradient of a GroupNorm's input from sums of the output gradient, and of its product with x, by [B * K, C].
+    """The gradient of a GroupNorm's input.
 
-    Two passes over memory in either memory format, where PyTorch's own kernel is several times slower channels-last.
+    mean, rstd: [B * K, G]. by_group: sums of the output gradient, and of its product with x, [2, B * K, G, C / G]. Two
+    passes over memory in either memory format, where PyTorch's own kernel is several times slower channels-last.
     """
-    by_group = (len(x), layer.num_groups, -1)
-    weight = x.new_ones(x.shape[1]) if layer.weight is None else cast(Tensor, values(layer.weight, x))
-    mean, rstd = (value[:, :, None] for value in saved)
-    weights = weight.view(1, layer.num_groups, -1)
-    count = weights.shape[2] * x[0, 0].numel()
-    sum_, product = ((weights * value.view(by_group)).sum(dim=2, keepdim=True) for value in (sums, products))
-    slope = (sum_ * mean - product) * rstd**3 / count
-    offset = -slope * mean - sum_ * rstd / count
-    scale = rstd * weights
-
-    def spread(value: Tensor) -> Tensor:
-        return value.expand(len(x), layer.num_groups, weights.shape[2]).reshape(*x.shape[:2], *[1] * (x.dim() - 2))
-
-    return torch.addcmul(spread(offset), x, spread(slope)).addcmul_(gradient, spread(scale))
+    each = by_group.shape[3]
+    count = each * math.prod(x.shape[2:])
+    if layer.weight is not None:
+        weights = cast(Tensor, values(layer.weight, x)).view(layer.num_groups, each)
+        by_group, scale = by_group * weights, rstd[:, :, None] * weights
+    else:
+        scale = rstd[:, :, None].expand(-1, -1, each)
+    total, product = by_group.sum(dim=3)
+    slope = (total * mean - product) * rstd.pow(3) / count
+    offset = torch.addcmul(total * rstd / count, slope, mean).neg_()
+    shape = (*x.shape[:2], *[1] * (x.dim() - 2))
+    offset, slope = torch.stack([offset, slope]).repeat_interleave(each, dim=2).view(2, *shape)
+    return torch.addcmul(offset, x, slope).addcmul_(gradient, scale.reshape(shape))
 
 
 class LayerNormRule:

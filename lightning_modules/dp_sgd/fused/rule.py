@@ -58,9 +58,11 @@ class _Recorded(torch.autograd.Function):
 def recorded(name: str, layer: nn.Module, rule: Rule, tape: Tape) -> Callable[[Tensor], Tensor]:
     """The forward of a layer that records per-record gradients on the tape."""
 
+    own = list(layer.parameters(recurse=False))
+
     def forward(x: Tensor) -> Tensor:
         tape.check_rows(name, x)
-        for parameter in layer.parameters(recurse=False):
+        for parameter in own:
             tape.used(parameter)
         return cast(Tensor, _Recorded.apply(tape.anchor, rule.prepare(layer, x), layer, rule, tape))
 
@@ -83,6 +85,6 @@ def autocast(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
-def by_record(tape: Tape, x: Tensor) -> Tensor:
-    """[B * K, ...] -> [B, K, ...]."""
-    return x.unflatten(0, (tape.records, tape.multiplicity))
+def over_draws(tape: Tape, x: Tensor) -> Tensor:
+    """Sums over the draws of each record, [B * K, C] -> [B, C]."""
+    return x if tape.multiplicity == 1 else x.view(tape.records, tape.multiplicity, -1).sum(dim=1)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.fused.gradients import RecordGradient, Whole
+
+SMALL = 4096  # values a record
 
 
 class Tape:
@@ -17,6 +21,7 @@ class Tape:
         self.anchor = torch.zeros((), device=device, requires_grad=True)  # makes every layer's output need a gradient
         self._uses: dict[int, int] = {}  # by id: a parameter's own hash is slow
         self._gradients: dict[int, RecordGradient] = {}
+        self._squares: dict[int, Tensor] = {}
 
     def used(self, parameter: Tensor) -> None:
         """Note in the forward pass that a parameter was used once more."""
@@ -34,10 +39,33 @@ class Tape:
                 raise RuntimeError("a parameter that is used more than once needs its gradients whole")
             gradient = before + gradient
         self._gradients[id(parameter)] = gradient
+        self._squares.pop(id(parameter), None)
+        if not small(gradient):
+            self._squares[id(parameter)] = gradient.squared_norms()  # at once, while the values are in the cache
 
-    def gradient(self, parameter: Tensor) -> RecordGradient | None:
-        """The gradient of a parameter, None where the loss does not depend on it."""
-        return self._gradients.get(id(parameter))
+    def squared_norms(self) -> Tensor:
+        """Squares [B] of the norms of the records' whole gradients."""
+        bundle = self._bundle()
+        squares = [*self._squares.values(), *([bundle.squared_norms()] if bundle else [])]
+        if not squares:  # the loss depends on nothing that is trained
+            return self.anchor.detach().expand(self.records)
+        return torch.stack(squares).sum(dim=0)
+
+    def weighted_sum(self, parameters: list[nn.Parameter], factors: Tensor, usable: Tensor | None) -> Tensor:
+        """Sum over records of factor [B] times gradient, flat [P] in the order of the parameters."""
+        totals = {key: g.weighted_sum(factors, usable) for key, g in self._gradients.items() if not small(g)}
+        bundle = self._bundle()
+        if bundle:
+            held = {key: g.pieces.shape[2] for key, g in self._gradients.items() if small(g)}
+            totals |= zip(held, bundle.weighted_sum(factors, usable).split(list(held.values())), strict=True)
+        unused = {id(p): torch.zeros_like(p).reshape(-1) for p in parameters if id(p) not in totals}
+        totals |= unused
+        return torch.cat([totals[id(parameter)] for parameter in parameters])
+
+    def _bundle(self) -> Whole | None:
+        """The many small gradients side by side: to go through them one by one takes longer than the work itself."""
+        pieces = [gradient.pieces for gradient in self._gradients.values() if small(gradient)]
+        return Whole(torch.cat(pieces, dim=2)) if pieces else None
 
     def check_rows(self, layer: str, x: Tensor) -> None:
         """RuntimeError unless the leading dimension of a layer's input counts the draws of the records."""
@@ -46,3 +74,8 @@ class Tape:
                 f"the input of '{layer}' has shape {tuple(x.shape)} for {self.records} records x {self.multiplicity} "
                 "draws, so its per-record gradients are unknown"
             )
+
+
+def small(gradient: RecordGradient) -> TypeGuard[Whole]:
+    """Whether a gradient is one of the many that are bundled."""
+    return isinstance(gradient, Whole) and not gradient.swapped and gradient.pieces.shape[2] <= SMALL

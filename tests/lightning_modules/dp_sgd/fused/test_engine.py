@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_parameters
-from lightning_modules.dp_sgd.fused import conv, embedding, linear
+from lightning_modules.dp_sgd.fused import gradients
 from lightning_modules.dp_sgd.fused.engine import FusedEngine, unknown_layers
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.networks.unet import UNetConfig
@@ -30,8 +30,8 @@ HELD, AS_IT_IS, FACTORED = 0.0, None, float("inf")
 def hold(monkeypatch: pytest.MonkeyPatch, ratio: float | None) -> None:
     """Make every layer hold its per-record gradients (0), or none that can do without (infinity)."""
     if ratio is not None:
-        for module in (conv, embedding, linear):
-            monkeypatch.setattr(module, "GHOST", ratio)
+        monkeypatch.setattr(gradients, "GHOST", ratio)
+        monkeypatch.setattr(gradients, "LARGE", 0)
 
 
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
