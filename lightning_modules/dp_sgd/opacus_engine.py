@@ -18,6 +18,7 @@ from lightning_modules.dp_sgd.engine import (
     empty_sum,
     precision_context,
     record_losses,
+    squared_norms,
     statistics,
 )
 from lightning_modules.dp_sgd.validation import check_network
@@ -57,8 +58,7 @@ class OpacusEngine:
 
     def _clip_and_sum(self, gradients: list[Tensor], losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
         """Clip gradients [B, p] of all parameters together and add up the records."""
-        by_parameter = torch.stack([torch.linalg.vector_norm(gradient, dim=1) for gradient in gradients])
-        norms = torch.linalg.vector_norm(by_parameter, dim=0)
+        norms = torch.stack([squared_norms(gradient) for gradient in gradients]).sum(dim=0).sqrt()
         usable = torch.isfinite(norms)
         factors = clip_factors(norms, self.clip_norm)
         if not bool(usable.all()):  # 0 * nan is nan: a factor of zero would not be enough

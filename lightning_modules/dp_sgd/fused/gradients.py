@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lightning_modules.dp_sgd.engine import at_least_float32
+from lightning_modules.dp_sgd.engine import squared_norms
 
 GHOST = 1 / 6
 """Below this ratio a gradient is not held. With L positions a record (its draws counted) and a matrix of a x b values,
@@ -57,10 +57,8 @@ class Whole:
         return cls(gradients.reshape(1, len(gradients), -1))
 
     def squared_norms(self) -> Tensor:
-        precision = at_least_float32(self.pieces.dtype)
         taps, records, size = self.pieces.shape
-        norms = torch.linalg.vector_norm(self.pieces.reshape(taps * records, size), dim=1, dtype=precision)
-        return norms.view(taps, records).square().sum(dim=0)
+        return squared_norms(self.pieces.reshape(taps * records, size)).view(taps, records).sum(dim=0)
 
     def weighted_sum(self, factors: Tensor, usable: Tensor | None) -> Tensor:
         pieces = self.pieces

@@ -1,10 +1,10 @@
 """What all engines share: factors that bound a norm, statistics that add up."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_modules.dp_sgd.engine import PrivateStatistics, clip_factors, trained_parameters
+from lightning_modules.dp_sgd.engine import PrivateStatistics, clip_factors, squared_norms, trained_parameters
 from tests.lightning_modules.dp_sgd.toy import toy
 
 finite = st.floats(0, 1e30)
@@ -18,6 +18,15 @@ def test_factors_bound_the_norm_and_never_stretch(norms: list[float], clip: floa
     assert (factors.double() * norms_.double() <= clip).all()
     kept = norms_.double() < clip * (1 - 1e-4)
     assert (factors[kept] == 1).all()
+
+
+@given(st.integers(1, 2_000_000), st.floats(1e-6, 1e6), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_norms_of_long_and_even_gradients_are_right_to_less_than_the_margin(n: int, value: float, even: bool) -> None:
+    rows = torch.full((2, n), value) if even else value * torch.randn(2, n)
+    exact = torch.linalg.vector_norm(rows.double(), dim=1)
+    assert ((squared_norms(rows).sqrt() - exact).abs() <= 16 * torch.finfo(torch.float32).eps * exact).all()
+    assert (clip_factors(squared_norms(rows).sqrt(), value / 2).double() * exact <= value / 2).all()
 
 
 def test_norms_that_are_not_finite_get_factor_zero() -> None:
