@@ -21,6 +21,7 @@ from lightning_modules.dp_sgd.fused.gradients import (
     Whole,
     exact_float32,
     ghost_squares,
+    to_one,
     worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.rule import autocast, over_draws, trains, values
@@ -224,8 +225,9 @@ def factored(layer: nn.Conv2d, axis: FlatAxis, x: Tensor, gradient: Tensor) -> F
     x, gradient = x.detach().to(precision), gradient.to(precision)
     flat, rows = axis.laid_input(x), axis.laid(gradient)
     with exact_float32():
-        patches = axis.patch_products(flat @ flat.transpose(1, 2))
-        squares = ghost_squares(rows @ rows.transpose(1, 2), patches)
+        (g, g_scale), (a, a_scale) = to_one(rows), to_one(flat)
+        patches = axis.patch_products(a @ a.transpose(1, 2))
+        squares = ghost_squares(g @ g.transpose(1, 2), patches) * (g_scale * a_scale).square()
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         images = x if usable is None else x.masked_fill(~usable[:, None, None, None], 0.0)

@@ -12,6 +12,7 @@ from lightning_modules.dp_sgd.fused.gradients import (
     Whole,
     exact_float32,
     ghost_squares,
+    to_one,
     worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.tape import Tape
@@ -51,8 +52,10 @@ def embedding_factored(indices: Tensor, outputs: Tensor, entries: int) -> Factor
     """The gradient of a large table from indices [B, L] and output gradients [B, L, D]."""
     outputs = outputs.to(at_least_float32(outputs.dtype))
     with exact_float32():
-        products = outputs @ outputs.transpose(1, 2)
-    squares = ghost_squares(products, (indices[:, :, None] == indices[:, None, :]).to(products))
+        g, scale = to_one(outputs)
+        products = g @ g.transpose(1, 2)
+    same = (indices[:, :, None] == indices[:, None, :]).to(products)
+    squares = ghost_squares(products, same) * scale.square()
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         table = scaled.new_zeros(entries, scaled.shape[-1])

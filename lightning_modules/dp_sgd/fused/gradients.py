@@ -110,13 +110,22 @@ class Factored:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Matrix products of float32 without TF32's rounding, so that what is summed is what the norm was taken of."""
-    before = torch.get_float32_matmul_precision()
+    """Products and convolutions of float32 without TF32, so that what is summed is what the norm was taken of."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def to_one(x: Tensor) -> tuple[Tensor, Tensor]:
+    """A factor [B, L, m] over its largest value in each record, and these values [B]: products cannot underflow."""
+    largest = x.abs().amax(dim=(1, 2))
+    largest = torch.where(largest > 0, largest, torch.ones_like(largest))
+    return x / largest[:, None, None], largest
 
 
 def ghost_squares(output_products: Tensor, input_products: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from lightning_modules.dp_sgd.fused.gradients import (
     Whole,
     exact_float32,
     ghost_squares,
+    to_one,
     worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.rule import autocast, trains, values
@@ -52,7 +53,8 @@ def linear_factored(rows: Tensor, outputs: Tensor) -> Factored:
     precision = at_least_float32(outputs.dtype)
     rows, outputs = rows.detach().to(precision), outputs.to(precision)
     with exact_float32():
-        squares = ghost_squares(outputs @ outputs.transpose(1, 2), rows @ rows.transpose(1, 2))
+        (g, g_scale), (a, a_scale) = to_one(outputs), to_one(rows)
+        squares = ghost_squares(g @ g.transpose(1, 2), a @ a.transpose(1, 2)) * (g_scale * a_scale).square()
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         inputs = rows.flatten(0, 1)

@@ -32,8 +32,9 @@ class GroupNormRule:
     def backward(
         self, layer: nn.GroupNorm, tape: Tape, gradient: Tensor, x: Tensor, saved: tuple[Tensor, ...], needs_input: bool
     ) -> Tensor | None:
-        sums = gradient.flatten(2).sum(dim=2)
-        products = (gradient * x).flatten(2).sum(dim=2)
+        flat = (x.shape[0], x.shape[1], -1)
+        sums = gradient.reshape(flat).sum(dim=2)
+        products = (gradient * x).reshape(flat).sum(dim=2)
         by_group = torch.stack([sums, products]).view(2, x.shape[0], layer.num_groups, -1)
         mean, rstd = saved
         if trains(layer.bias):

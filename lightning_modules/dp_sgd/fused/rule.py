@@ -60,11 +60,11 @@ def recorded(name: str, layer: nn.Module, rule: Rule, tape: Tape) -> Callable[[T
 
     own = list(layer.parameters(recurse=False))
 
-    def forward(x: Tensor) -> Tensor:
-        tape.check_rows(name, x)
+    def forward(input: Tensor) -> Tensor:  # by the name that the layers themselves give it
+        tape.check_rows(name, input)
         for parameter in own:
             tape.used(parameter)
-        return cast(Tensor, _Recorded.apply(tape.anchor, rule.prepare(layer, x), layer, rule, tape))
+        return cast(Tensor, _Recorded.apply(tape.anchor, rule.prepare(layer, input), layer, rule, tape))
 
     return forward
 

@@ -1,14 +1,21 @@
 """Networks that must not be trained with DP-SGD are refused, by the name of the layer."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from configs.errors import UserError
+from configs.schema import Image
+from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.validation import check_network, check_records_apart
+from lightning_modules.networks.unet import UNetConfig
+from lightning_modules.registries import GENERATORS
+from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.dp_sgd.fused.random_networks import RandomGenerator
 from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, toy
 
@@ -71,6 +78,43 @@ class Positions(nn.Module):
         return x * self.positions(torch.arange(3)).sum()
 
 
+class Code(nn.Module):
+    """Known layers around a piece of code."""
+
+    def __init__(self, code: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.last, self.code = nn.Conv2d(CHANNELS, 4, 3, padding=1), nn.Conv2d(4, CHANNELS, 1), code
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.code(self.first(x))))
+
+
+class Reordering(Code):
+    """Losses are independent, but the rows of a layer are not the records'."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x).flip(0))).flip(0)
+
+
+class Remembering(nn.Module):
+    """A buffer that follows the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.mul_(0.9).add_(0.1 * x.detach().mean())
+        return x
+
+
+class Borrowing(Code):
+    """Uses a weight in its layer and once more outside."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.conv2d(torch.tanh(self.last(torch.tanh(self.first(x)))), self.last.weight[:, :1])
+
+
 def tried(model: nn.Module, engine: ClippedSum) -> None:
     shape = (CHANNELS, SIDE, SIDE)
     check_records_apart(model, engine, shape=shape, classes=CLASSES, device=torch.device("cpu"))
@@ -83,6 +127,47 @@ def test_code_that_mixes_records_is_found_out(kind: type, multiplicity: int) -> 
     check_network(model.network)
     with pytest.raises(UserError, match="mixes records"):
         tried(model, kind(model, 1.0))
+
+
+@pytest.mark.parametrize("kind", [FusedEngine, OpacusEngine])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Code(lambda h: h.cumsum(0)),
+        Code(lambda h: torch.cat([h[:1], h[1:] + h[:-1]])),
+        Code(lambda h: h - h.mean(0) if len(h) > 3 else h),
+        Reordering(lambda h: h),
+        Borrowing(lambda h: h),
+        Code(Remembering()),
+        Code(nn.Dropout(0.5)),
+    ],
+    ids=["cumsum", "neighbour", "large batches", "reordering", "borrowing", "buffer", "dropout"],
+)
+def test_a_network_that_would_break_the_guarantee_is_refused(kind: type, network: nn.Module) -> None:
+    model = RandomGenerator(network, 1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(UserError, match=r"^generator\.network: "):
+        tried(model, kind(model, 1.0))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_last_layer_of_zeros_hides_nothing() -> None:
+    network = Code(lambda h: h - h.mean(0))
+    nn.init.zeros_(network.last.weight)
+    model = RandomGenerator(network, 2)
+    with pytest.raises(UserError, match="mixes records"):
+        tried(model, FusedEngine(model, 1.0))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("multiplicity", [1, 3])
+def test_the_real_network_passes(precision: str, multiplicity: int) -> None:
+    config = DiffusionConfig(network=UNetConfig(base_channels=8), sampler=DDIMConfig(), multiplicity=multiplicity)
+    model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=3)
+    for kind in (FusedEngine, OpacusEngine):
+        engine = kind(model, 1.0, precision)
+        check_records_apart(model, engine, shape=(1, 8, 8), classes=3, device=torch.device("cpu"))
+        assert engine.clip_norm == 1.0
 
 
 def test_a_gradient_that_belongs_to_no_record_is_found_out_whatever_the_batch() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightning_modules.dp_sgd.fused.gradients import Factored, Whole, exact_float32, ghost_squares
+from lightning_modules.dp_sgd.fused.linear import linear_factored
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.booleans())
@@ -59,3 +60,8 @@ def test_tf32_is_off_for_norms_and_sums_and_as_before_afterwards() -> None:
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_ghost_norms_of_factors_of_very_different_size_do_not_underflow() -> None:
+    found = linear_factored(torch.full((1, 100, 64), 3e17), torch.full((1, 100, 64), 2.6e-23)).squared_norms().sqrt()
+    assert found.item() == pytest.approx(100 * 64 * 3e17 * 2.6e-23, rel=1e-3)
