@@ -52,10 +52,11 @@ class PrivateStatistics:
 class ClippedSum(Protocol):
     """An engine: the sum of clipped per-record gradients, the one quantity DP-SGD takes from sensitive data.
 
-    clip_norm: C, the L2 sensitivity of the sum to adding or removing one record.
+    clip_norm: C, the L2 sensitivity of the sum to adding or removing one record. precision: "fp32" or "bf16".
     """
 
     clip_norm: float
+    precision: str
 
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator

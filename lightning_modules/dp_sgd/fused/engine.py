@@ -108,7 +108,7 @@ class FusedEngine:
 def unknown_layers(network: nn.Module) -> list[str]:
     """Names and kinds of the layers with trained parameters for which there is no rule."""
     return [
-        f"'{name}' ({type(layer).__name__})"
+        f"'{name or 'the network itself'}' ({type(layer).__name__})"
         for name, layer in network.named_modules()
         if (own := trained(layer)) and not (type(layer) in RULES and own <= {"weight", "bias"} and accepted(layer))
     ]

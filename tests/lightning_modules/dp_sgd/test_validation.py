@@ -172,7 +172,7 @@ def test_the_real_network_passes(precision: str, multiplicity: int) -> None:
 
 def test_a_gradient_that_belongs_to_no_record_is_found_out_whatever_the_batch() -> None:
     model = RandomGenerator(Positions(), 1)
-    with pytest.raises(UserError, match="positions"):
+    with pytest.raises(UserError, match="per-record gradients"):
         tried(model, FusedEngine(model, 1.0))
 
 

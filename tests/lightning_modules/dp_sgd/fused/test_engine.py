@@ -256,6 +256,22 @@ def test_layers_that_a_rule_would_get_wrong_are_unknown(layer: nn.Module) -> Non
     assert not unknown_layers(nn.Sequential(layer).requires_grad_(False))
 
 
+def test_group_norm_of_plain_features_and_layers_called_by_keyword() -> None:
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.norm = nn.Linear(16, 6), nn.GroupNorm(2, 6)
+
+        def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+            features = torch.tanh(self.norm(self.linear(input=x.flatten(1))))
+            return features[:, :, None, None]
+
+    model = RandomGenerator(Features(), 2).double()
+    images, labels = random_records(3, 1, 4, 0)
+    expected = autograd_sum(model, images, labels, torch.Generator().manual_seed(0), 0.05)
+    torch.testing.assert_close(summed(FusedEngine(model, 0.05), images, labels), expected)
+
+
 def real_model(multiplicity: int) -> tuple[nn.Module, Tensor, Tensor]:
     """A small U-Net in a diffusion model, and four records."""
     network = UNetConfig(base_channels=8, multipliers=[1, 2], attention_resolutions=[4])
