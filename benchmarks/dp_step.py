@@ -30,6 +30,7 @@ from torch import Tensor
 
 from benchmarks.dp_step_peers import PEERS, Step
 from configs.schema import Image
+from launch.allocator import keep_freed_memory
 from lightning_modules.diffusion import Diffusion, DiffusionConfig
 from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.samplers import DDIMConfig
@@ -231,6 +232,7 @@ def main() -> None:
     if options.measure_peak:
         print(peak(ready(options.measure_peak, CASES[options.case[0]], device, options.precision), device))
         return
+    keep_freed_memory()  # as every command of ours does; for all peers alike
     print(f"{machine(device)}; {options.rounds} interleaved rounds\n")
     cases = []
     for name in options.case:

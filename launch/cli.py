@@ -15,11 +15,13 @@ MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Exit code 0: done; 2: something the user can mend; 128 + n: stopped by signal n."""
+    from launch.allocator import keep_freed_memory
     from launch.commands import parse  # heavy imports come after the interpreter is sure that it is wanted
     from launch.console import plain_warnings
     from launch.interrupts import Interrupted
 
     plain_warnings()
+    keep_freed_memory()
     options = parse(arguments)
     try:
         code = int(options.command(options) or 0)

@@ -30,7 +30,9 @@ from lightning_modules.dp_sgd.fused.tape import Tape
 WORTH_A_CALL = 2e7
 """Products a record from which oneDNN's own weight gradient of a record with several draws is faster on the CPU than
 the shifted form: its kernel has less to read, but a call costs about 0.1 ms."""
-NARROW = 64  # with fewer input values a patch, all taps together make one product, for which patches are copied
+NARROW = 64
+"""With at most so many values a patch, or at most as many positions as output channels, patches are copied side by side
+and all taps together make one product: the copies are then no larger than the gradients."""
 
 
 @dataclass(frozen=True)
@@ -198,13 +200,14 @@ def shifted(axis: FlatAxis, x: Tensor, gradient: Tensor) -> Whole:
     """A batched matrix product a tap; see the head of this module."""
     flat, outputs = axis.laid_input(x), axis.laid(gradient).transpose(1, 2)
     (records, wide, _), narrow, shifts = outputs.shape, flat.shape[2], axis.shifts()
-    if len(shifts) > 1 and len(shifts) * narrow <= NARROW:
+    taps = len(shifts)
+    if taps > 1 and (taps * narrow <= NARROW or gradient[0, 0].numel() * axis.draws <= wide):
         patches = torch.cat([flat[:, shift : shift + axis.length] for shift in shifts], dim=2)
-        return Whole.of((outputs @ patches).view(records, wide, len(shifts), narrow).transpose(2, 3))
-    pieces = outputs.new_empty(len(shifts), records, wide, narrow)
+        return Whole((outputs @ patches).flatten(1)[None], (wide, taps, narrow), (0, 2, 1))
+    pieces = outputs.new_empty(taps, records, wide, narrow)
     for piece, shift, part in zip(pieces, shifts, axis.ranges(), strict=True):
         torch.bmm(outputs[:, :, part], flat[:, part.start + shift : part.stop + shift], out=piece)
-    return Whole(pieces.flatten(2), swapped=True)
+    return Whole(pieces.flatten(2), (taps, wide * narrow), (1, 0))
 
 
 def one_by_one(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:

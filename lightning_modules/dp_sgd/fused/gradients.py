@@ -45,11 +45,13 @@ class RecordGradient(Protocol):
 class Whole:
     """Per-record gradients in `pieces` [T, B, m], such as one piece for each tap of a kernel.
 
-    A record's gradient is its T x m values; `swapped` says that the parameter's order is m outside and T inside.
+    A record's gradient is its T x m values. Where they do not stand in the parameter's order, they have the given
+    `shape`, and its axes in the given `order` are the parameter's.
     """
 
     pieces: Tensor
-    swapped: bool = False
+    shape: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, gradients: Tensor) -> Whole:
@@ -68,19 +70,20 @@ class Whole:
             total = factors @ pieces
         else:
             total = torch.stack([factors @ piece.to(factors.dtype) for piece in pieces])
-        return (total.t() if self.swapped else total).reshape(-1)
+        return (total.reshape(self.shape).permute(self.order) if self.order else total).reshape(-1)
 
     def __add__(self, other: Whole) -> Whole:
         """The gradients of two uses of one parameter, added record by record."""
-        if self.pieces.shape == other.pieces.shape and self.swapped == other.swapped:
-            return Whole(self.pieces + other.pieces, self.swapped)
+        if (self.pieces.shape, self.shape, self.order) == (other.pieces.shape, other.shape, other.order):
+            return Whole(self.pieces + other.pieces, self.shape, self.order)
         return Whole(self.in_order().pieces + other.in_order().pieces)
 
     def in_order(self) -> Whole:
         """The same gradients as one piece in the parameter's order."""
-        if not self.swapped:
-            return Whole(self.pieces.transpose(0, 1).reshape(1, self.pieces.shape[1], -1))
-        return Whole.of(self.pieces.permute(1, 2, 0))
+        records = self.pieces.transpose(0, 1)
+        if self.order:
+            records = records.reshape(-1, *self.shape).permute(0, *(axis + 1 for axis in self.order))
+        return Whole.of(records)
 
 
 @dataclass

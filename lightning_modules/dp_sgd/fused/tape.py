@@ -78,4 +78,4 @@ class Tape:
 
 def small(gradient: RecordGradient) -> TypeGuard[Whole]:
     """Whether a gradient is one of the many that are bundled."""
-    return isinstance(gradient, Whole) and not gradient.swapped and gradient.pieces.shape[2] <= SMALL
+    return isinstance(gradient, Whole) and not gradient.order and gradient.pieces.shape[2] <= SMALL

@@ -13,7 +13,8 @@ from lightning_modules.dp_sgd.fused.linear import linear_factored
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.booleans())
 def test_pieces_and_gradients_in_order_agree(taps: int, records: int, size: int, swapped: bool) -> None:
-    gradient = Whole(torch.randn(taps, records, size, dtype=torch.float64), swapped)
+    arranged = ((taps, size), (1, 0)) if swapped else ()
+    gradient = Whole(torch.randn(taps, records, size, dtype=torch.float64), *arranged)
     ordered = gradient.in_order()
     factors = torch.rand(records, dtype=torch.float64)
     flat = ordered.pieces[0]
