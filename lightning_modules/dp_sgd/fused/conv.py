@@ -7,6 +7,7 @@ gradient of every record is then one batched matrix product [B, C_out, L] x [B, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -27,9 +28,10 @@ from lightning_modules.dp_sgd.fused.gradients import (
 from lightning_modules.dp_sgd.fused.rule import autocast, over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
-WORTH_A_CALL = 2e7
-"""Products a record from which oneDNN's own weight gradient of a record with several draws is faster on the CPU than
-the shifted form: its kernel has less to read, but a call costs about 0.1 ms."""
+TOGETHER = 8  # records whose channels stand side by side in one grouped convolution
+MANY = 1024
+"""Positions of one draw from which oneDNN's grouped weight gradient is faster on the CPU than the shifted form; for
+several draws it always is. Both where channels come in blocks of 16, for which it has fast kernels."""
 NARROW = 64
 """With at most so many values a patch, or at most as many positions as output channels, patches are copied side by side
 and all taps together make one product: the copies are then no larger than the gradients."""
@@ -163,13 +165,15 @@ def padding_of(layer: nn.Conv2d) -> tuple[int, int] | None:
     return cast("tuple[int, int]", layer.padding)
 
 
-def convolution_backward(layer: nn.Conv2d, weight: Tensor, *, input: bool) -> Callable[[Tensor, Tensor], Tensor]:
+def convolution_backward(
+    layer: nn.Conv2d, weight: Tensor, *, input: bool, groups: int | None = None
+) -> Callable[[Tensor, Tensor], Tensor]:
     """From output gradient and input to the gradient of the input, or to that of the weight, summed over the batch.
 
-    weight: its values count for the first, its shape and memory format for both.
+    weight: its values count for the first, its shape and memory format for both. groups: the layer's unless given.
     """
     padding, mask = list(padding_of(layer) or (0, 0)), [input, not input, False]
-    stride, dilation, groups = list(layer.stride), list(layer.dilation), layer.groups
+    stride, dilation, groups = list(layer.stride), list(layer.dilation), groups or layer.groups
     backward, which = torch.ops.aten.convolution_backward.default, 0 if input else 1
 
     def gradient_of(gradient: Tensor, x: Tensor) -> Tensor:
@@ -186,13 +190,14 @@ def weight_gradient(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -
         layer.groups == 1 and set(layer.stride) == {1} and all(p <= r for p, r in zip(padding, reach, strict=True))
     )
     if not shiftable:
-        return one_by_one(layer, tape, x, gradient)
+        return side_by_side(layer, tape, x, gradient)
     positions = tape.multiplicity * gradient[0, 0].numel()
     axis = FlatAxis.between(layer, padding, x, gradient, tape.multiplicity)
     if worth_factoring(positions, inputs, outputs, layer.weight.numel()) and tape.used_once(layer.weight):
         return factored(layer, axis, x, gradient)
-    if x.device.type == "cpu" and tape.multiplicity > 1 and positions * layer.weight.numel() > WORTH_A_CALL:
-        return one_by_one(layer, tape, x, gradient)
+    blocked = inputs % 16 == outputs % 16 == 0 and len(axis.shifts()) > 1
+    if x.device.type == "cpu" and blocked and (tape.multiplicity > 1 or positions >= MANY):
+        return side_by_side(layer, tape, x, gradient)
     return shifted(axis, x, gradient)
 
 
@@ -210,12 +215,30 @@ def shifted(axis: FlatAxis, x: Tensor, gradient: Tensor) -> Whole:
     return Whole(pieces.flatten(2), (taps, wide * narrow), (1, 0))
 
 
-def one_by_one(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
-    """The framework's own weight gradient, record after record: for every kind of convolution."""
-    like = x.new_empty(layer.weight.shape)  # contiguous, so that the gradients come in the parameter's order
-    pairs = zip(x.split(tape.multiplicity), gradient.split(tape.multiplicity), strict=True)
-    backward = convolution_backward(layer, like, input=False)
-    return Whole.of(torch.stack([backward(rows, images) for images, rows in pairs]))
+def side_by_side(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
+    """The framework's own weight gradient of a grouped convolution, whose groups are records: for every convolution.
+
+    The draws of some records stand as many images, their channels side by side, so that no two records meet in a group.
+    """
+    parts = zip(*(value.split(TOGETHER * tape.multiplicity) for value in (x, gradient)), strict=True)
+    found = [grouped(layer, tape.multiplicity, images, rows) for images, rows in parts]
+    wide, narrow, *taps = layer.weight.shape
+    return Whole(torch.cat(found)[None], (wide, math.prod(taps), narrow), (0, 2, 1))
+
+
+def grouped(layer: nn.Conv2d, draws: int, x: Tensor, gradient: Tensor) -> Tensor:
+    """Weight gradients [R, C_out * taps * (C_in / groups)] of the R records whose draws are x [R * K, C_in, H, W]."""
+    records = len(x) // draws
+
+    def abreast(images: Tensor) -> Tensor:
+        """[R * K, C, H, W] -> [K, R * C, H, W], channels-last."""
+        channels, height, width = images.shape[1:]
+        last = images.reshape(records, draws, channels, height, width).permute(1, 3, 4, 0, 2)
+        return last.reshape(draws, height, width, records * channels).permute(0, 3, 1, 2)
+
+    weight = x.new_empty(records * layer.weight.shape[0], *layer.weight.shape[1:])
+    backward = convolution_backward(layer, weight, input=False, groups=records * layer.groups)
+    return backward(abreast(gradient), abreast(x)).permute(0, 2, 3, 1).reshape(records, -1)
 
 
 def factored(layer: nn.Conv2d, axis: FlatAxis, x: Tensor, gradient: Tensor) -> Factored:

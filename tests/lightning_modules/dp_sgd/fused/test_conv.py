@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lightning_modules.dp_sgd.fused.conv import NARROW, FlatAxis, factored, one_by_one, shifted
-from lightning_modules.dp_sgd.fused.gradients import Factored
+from lightning_modules.dp_sgd.fused.conv import NARROW, TOGETHER, FlatAxis, factored, shifted, side_by_side
+from lightning_modules.dp_sgd.fused.gradients import Factored, Whole
 from lightning_modules.dp_sgd.fused.tape import Tape
 
 
@@ -34,6 +36,13 @@ def passed_through(layer: nn.Conv2d, records: int, draws: int, size: tuple[int, 
     return x, torch.randn_like(output)
 
 
+def one_by_one(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
+    """Weight gradients by ordinary autograd, record after record."""
+    layer = copy.deepcopy(layer)
+    pairs = zip(x.split(tape.multiplicity), gradient.split(tape.multiplicity), strict=True)
+    return Whole.of(torch.stack([torch.autograd.grad(layer(a), layer.weight, b)[0] for a, b in pairs]))
+
+
 def axis_of(layer: nn.Conv2d, x: Tensor, gradient: Tensor, draws: int) -> FlatAxis:
     return FlatAxis.between(layer, layer.padding, x, gradient, draws)
 
@@ -47,6 +56,18 @@ def test_shifted_form_is_the_frameworks_gradient_of_each_record(
     tape = Tape(records, draws, x.device)
     expected = one_by_one(layer, tape, x, gradient).in_order().pieces
     found = shifted(axis_of(layer, x, gradient, draws), x, gradient).in_order().pieces
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@settings(max_examples=100, deadline=None)
+@given(layers(), st.integers(1, 2 * TOGETHER + 1), st.integers(1, 3), st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_grouped_form_is_the_frameworks_gradient_of_each_record(
+    layer: nn.Conv2d, records: int, draws: int, size: tuple[int, int]
+) -> None:
+    x, gradient = passed_through(layer, records, draws, size)
+    tape = Tape(records, draws, x.device)
+    expected = one_by_one(layer, tape, x, gradient).pieces
+    found = side_by_side(layer, tape, x, gradient).in_order().pieces
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
