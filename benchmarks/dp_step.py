@@ -85,17 +85,17 @@ def finished(device: torch.device) -> None:
 
 
 def timed(peers: list[str], case: Case, device: torch.device, precision: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round by peer; one round before them warms up."""
+    """Seconds of each round by peer; before its timed step a peer takes one that is not, in the state others left."""
     steps = {peer: ready(peer, case, device, precision) for peer in peers}
     seconds: dict[str, list[float]] = {peer: [] for peer in peers}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for peer, step in steps.items():
+            step()
             finished(device)
             start = time.perf_counter()
             step()
             finished(device)
-            if number:
-                seconds[peer].append(time.perf_counter() - start)
+            seconds[peer].append(time.perf_counter() - start)
     return seconds
 
 
@@ -216,6 +216,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="bf16: autocast, for all peers")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="keep freed memory, as our commands do, for all peers"
+    )
     parser.add_argument("--no-memory", action="store_true", help="leave out the fresh processes that measure memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the cases here too")
     parser.add_argument("--measure-peak", choices=PEERS, help=argparse.SUPPRESS)
@@ -232,7 +235,8 @@ def main() -> None:
     if options.measure_peak:
         print(peak(ready(options.measure_peak, CASES[options.case[0]], device, options.precision), device))
         return
-    keep_freed_memory()  # as every command of ours does; for all peers alike
+    if options.keep_memory:
+        keep_freed_memory()
     print(f"{machine(device)}; {options.rounds} interleaved rounds\n")
     cases = []
     for name in options.case:
