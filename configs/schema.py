@@ -30,6 +30,11 @@ class Image:
     resolution: int = key(32, "height and width of every image, in pixels", at_least=4)
     channels: int = key(3, "1 for grayscale, 3 for colour", choices=(1, 3))
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        return self.channels, self.resolution, self.resolution
+
 
 @dataclass
 class Classifier:

@@ -48,7 +48,7 @@ def choose(
             return int(kept["size"])
     found = largest_micro_batch(
         engine,
-        shape=(config.image.channels, config.image.resolution, config.image.resolution),
+        shape=config.image.shape,
         classes=classes,
         device=device,
         memory=SHARE[device.type] * free if given is None else given,

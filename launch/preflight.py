@@ -16,12 +16,11 @@ import torch.nn.functional as F
 from accounting.plan import BudgetPlan
 from configs.schema import Experiment
 from datamodules.image_set import ImageSet
+from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
 from launch.micro_batch import choose
 from launch.resources import Meter
-from lightning_modules.dp_sgd.engine import ENGINES
-from lightning_modules.dp_sgd.validation import check_records_apart
 from lightning_modules.inference import accelerated
 
 ROUNDS = 3  # measured batches a stage, after one to warm up
@@ -87,10 +86,8 @@ def measure_pretraining(config: Experiment, public: ImageSet, classes: int, devi
 def measure_finetuning(config: Experiment, public: ImageSet, classes: int, device: torch.device) -> Estimate:
     """A micro-batch of DP-SGD."""
     settings = config.finetune
-    model = new_generator(config, classes).to(device)
-    engine = ENGINES[settings.engine](model, settings.clip_norm, settings.precision)
-    shape = (config.image.channels, config.image.resolution, config.image.resolution)
-    check_records_apart(model, engine, shape=shape, classes=classes, device=device)
+    model = new_generator(config, classes)
+    engine = tried_engine(config, model, classes=classes, device=device)
     size = min(choose(config, model, engine, classes=classes, device=device), settings.batch_size)
     images, labels = batch(public, size, device)
     random = torch.Generator(device).manual_seed(0)

@@ -44,7 +44,7 @@ class Diffusion(nn.Module):
         super().__init__()
         self.config = config
         self.multiplicity = config.multiplicity
-        self.shape = (image.channels, image.resolution, image.resolution)
+        self.shape = image.shape
         self.null_class = classes
         self.network = NETWORKS.build(
             config.network, resolution=image.resolution, channels=image.channels, classes=classes

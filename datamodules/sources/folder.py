@@ -78,7 +78,7 @@ class Folder:
         return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]
 
     def _load(self, root: Path, files: list[str], key_name: str, progress: bool) -> ImageSet:
-        images = np.empty((len(files), self.image.channels, self.image.resolution, self.image.resolution), np.uint8)
+        images = np.empty((len(files), *self.image.shape), np.uint8)
         readable = np.ones(len(files), dtype=bool)
 
         def load(index: int) -> bool:

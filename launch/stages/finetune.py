@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from accounting.plan import DP_SGD
+from launch.clipping import tried_engine
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_private
 from launch.micro_batch import choose
 from launch.stage import stage
-from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from lightning_modules.dp_sgd.validation import check_records_apart
 
 
 @stage(
@@ -25,22 +24,15 @@ def finetune(context: Context) -> str:
     mechanism = context.plan.mechanism(DP_SGD)
     model = context.generator()
     load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
-    engine = ENGINES[settings.engine](model, settings.clip_norm, settings.precision)
-    image = context.config.image
-    check_records_apart(
-        model.to(context.device),
-        engine,
-        shape=(image.channels, image.resolution, image.resolution),
-        classes=len(context.class_names),
-        device=context.device,
-    )
+    classes, device = len(context.class_names), context.device
+    engine = tried_engine(context.config, model, classes=classes, device=device)
     fingerprint = context.fingerprints["finetune"]
     micro_batch = choose(
         context.config,
         model,
         engine,
-        classes=len(context.class_names),
-        device=context.device,
+        classes=classes,
+        device=device,
         record=context.folder("finetune") / "micro_batch.json",
         fingerprint=fingerprint,
     )

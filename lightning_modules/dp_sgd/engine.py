@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,10 +69,10 @@ class ClippedSum(Protocol):
         ...
 
 
-BLOCK = 512  # values that a norm adds up in one go
-
 ENGINES: dict[str, Callable[[Generator, float, str], ClippedSum]] = {}
 """Engines by name: `ENGINES[name](model, clip_norm, precision)`, precision "fp32" or "bf16"."""
+
+BLOCK = 512  # values that a norm adds up in one go
 
 
 def trained_parameters(model: Generator) -> list[nn.Parameter]:
@@ -114,6 +114,19 @@ def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatis
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     """The precision in which norms and sums of values of this type are taken."""
     return dtype if dtype in (torch.float32, torch.float64) else torch.float32
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Products and convolutions of float32 without TF32, so that what is summed is what the norm was taken of."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def squared_norms(rows: Tensor) -> Tensor:

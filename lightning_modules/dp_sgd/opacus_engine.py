@@ -16,6 +16,7 @@ from lightning_modules.dp_sgd.engine import (
     at_least_float32,
     clip_factors,
     empty_sum,
+    exact_float32,
     precision_context,
     record_losses,
     squared_norms,
@@ -54,7 +55,8 @@ class OpacusEngine:
                 for name, parameter in self.model.trainable.named_parameters()
                 if parameter.requires_grad
             ]
-        return self._clip_and_sum(gradients, losses.detach().reshape(records, -1).mean(dim=1))
+        with exact_float32():
+            return self._clip_and_sum(gradients, losses.detach().reshape(records, -1).mean(dim=1))
 
     def _clip_and_sum(self, gradients: list[Tensor], losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
         """Clip gradients [B, p] of all parameters together and add up the records."""

@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.dp_sgd.engine import at_least_float32
+from lightning_modules.dp_sgd.engine import at_least_float32, exact_float32
 from lightning_modules.dp_sgd.fused.gradients import (
     Factored,
     Whole,
-    exact_float32,
     ghost_squares,
     to_one,
     worth_factoring,
@@ -51,11 +50,10 @@ class EmbeddingRule:
 def embedding_factored(indices: Tensor, outputs: Tensor, entries: int) -> Factored:
     """The gradient of a large table from indices [B, L] and output gradients [B, L, D]."""
     outputs = outputs.to(at_least_float32(outputs.dtype))
+    same = (indices[:, :, None] == indices[:, None, :]).to(outputs)  # inner products of the one-hot inputs
     with exact_float32():
         g, scale = to_one(outputs)
-        products = g @ g.transpose(1, 2)
-    same = (indices[:, :, None] == indices[:, None, :]).to(products)
-    squares = ghost_squares(products, same) * scale.square()
+        squares = ghost_squares(g @ g.transpose(1, 2), same) * scale.square()
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         table = scaled.new_zeros(entries, scaled.shape[-1])

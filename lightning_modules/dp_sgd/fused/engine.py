@@ -16,13 +16,13 @@ from lightning_modules.dp_sgd.engine import (
     PrivateStatistics,
     clip_factors,
     empty_sum,
+    exact_float32,
     precision_context,
     record_losses,
     statistics,
 )
 from lightning_modules.dp_sgd.fused.conv import Conv2dRule
 from lightning_modules.dp_sgd.fused.embedding import EmbeddingRule
-from lightning_modules.dp_sgd.fused.gradients import exact_float32
 from lightning_modules.dp_sgd.fused.linear import LinearRule
 from lightning_modules.dp_sgd.fused.norms import GroupNormRule, LayerNormRule
 from lightning_modules.dp_sgd.fused.rule import Rule, recorded

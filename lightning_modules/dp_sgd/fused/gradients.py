@@ -7,15 +7,14 @@ input and output gradient, from which the norm follows without the gradients (gh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from lightning_modules.dp_sgd.engine import squared_norms
+from lightning_modules.dp_sgd.engine import exact_float32, squared_norms
 
 GHOST = 1 / 6
 """Below this ratio a gradient is not held. With L positions a record (its draws counted) and a matrix of a x b values,
@@ -111,24 +110,25 @@ class Factored:
         return self.contract(scaled.flatten(0, 1), rows).reshape(-1)
 
 
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """Products and convolutions of float32 without TF32, so that what is summed is what the norm was taken of."""
-    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-        torch.backends.cudnn.allow_tf32 = convolutions
-
-
 def to_one(x: Tensor) -> tuple[Tensor, Tensor]:
     """A factor [B, L, m] over its largest value in each record, and these values [B]: products cannot underflow."""
     largest = x.abs().amax(dim=(1, 2))
     largest = torch.where(largest > 0, largest, torch.ones_like(largest))
     return x / largest[:, None, None], largest
+
+
+def outer_product_squares(
+    outputs: Tensor, inputs: Tensor, between: Callable[[Tensor], Tensor] = lambda products: products
+) -> Tensor:
+    """Squared norms [B] of gradients that are sums over L positions of outer products, without the gradients.
+
+    outputs: output gradients [B, L, m]; inputs: [B, L', n], float32 or wider. between: from the inner products
+    [B, L', L'] of the inputs to those [B, L, L] of what each output gradient is multiplied with.
+    """
+    with exact_float32():
+        (g, g_scale), (a, a_scale) = to_one(outputs), to_one(inputs)
+        squares = ghost_squares(g @ g.transpose(1, 2), between(a @ a.transpose(1, 2)))
+    return squares * (g_scale * a_scale).square()
 
 
 def ghost_squares(output_products: Tensor, input_products: Tensor) -> Tensor:

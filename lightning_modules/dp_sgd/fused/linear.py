@@ -11,9 +11,7 @@ from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import (
     Factored,
     Whole,
-    exact_float32,
-    ghost_squares,
-    to_one,
+    outer_product_squares,
     worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.rule import autocast, trains, values
@@ -52,9 +50,6 @@ def linear_factored(rows: Tensor, outputs: Tensor) -> Factored:
     """The gradient of a linear layer from its input [B, L, in] and output gradient [B, L, out]."""
     precision = at_least_float32(outputs.dtype)
     rows, outputs = rows.detach().to(precision), outputs.to(precision)
-    with exact_float32():
-        (g, g_scale), (a, a_scale) = to_one(outputs), to_one(rows)
-        squares = ghost_squares(g @ g.transpose(1, 2), a @ a.transpose(1, 2)) * (g_scale * a_scale).square()
 
     def contract(scaled: Tensor, usable: Tensor | None) -> Tensor:
         inputs = rows.flatten(0, 1)
@@ -62,4 +57,4 @@ def linear_factored(rows: Tensor, outputs: Tensor) -> Factored:
             inputs = inputs.masked_fill(~usable.repeat_interleave(len(inputs) // len(usable))[:, None], 0.0)
         return scaled.flatten(0, -2).t() @ inputs
 
-    return Factored(squares, outputs, contract)
+    return Factored(outer_product_squares(outputs, rows), outputs, contract)

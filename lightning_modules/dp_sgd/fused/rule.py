@@ -71,9 +71,7 @@ def recorded(name: str, layer: nn.Module, rule: Rule, tape: Tape) -> Callable[[T
 
 def values(parameter: Tensor | None, like: Tensor) -> Tensor | None:
     """A parameter without its gradient, in the precision of a layer's input."""
-    if parameter is None or parameter.dtype == like.dtype:
-        return parameter if parameter is None else parameter.detach()
-    return parameter.detach().to(like.dtype)
+    return None if parameter is None else parameter.detach().to(like.dtype)
 
 
 def trains(parameter: Tensor | None) -> bool:

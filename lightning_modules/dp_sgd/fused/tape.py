@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TypeGuard
 
 import torch
@@ -45,8 +46,7 @@ class Tape:
 
     def squared_norms(self) -> Tensor:
         """Squares [B] of the norms of the records' whole gradients."""
-        bundle = self._bundle()
-        squares = [*self._squares.values(), *([bundle.squared_norms()] if bundle else [])]
+        squares = [*self._squares.values(), *([self.bundle.squared_norms()] if self.bundle else [])]
         if not squares:  # the loss depends on nothing that is trained
             return self.anchor.detach().expand(self.records)
         return torch.stack(squares).sum(dim=0)
@@ -54,16 +54,15 @@ class Tape:
     def weighted_sum(self, parameters: list[nn.Parameter], factors: Tensor, usable: Tensor | None) -> Tensor:
         """Sum over records of factor [B] times gradient, flat [P] in the order of the parameters."""
         totals = {key: g.weighted_sum(factors, usable) for key, g in self._gradients.items() if not small(g)}
-        bundle = self._bundle()
-        if bundle:
+        if self.bundle:
             held = {key: g.pieces.shape[2] for key, g in self._gradients.items() if small(g)}
-            totals |= zip(held, bundle.weighted_sum(factors, usable).split(list(held.values())), strict=True)
-        unused = {id(p): torch.zeros_like(p).reshape(-1) for p in parameters if id(p) not in totals}
-        totals |= unused
+            totals |= zip(held, self.bundle.weighted_sum(factors, usable).split(list(held.values())), strict=True)
+        totals |= {id(p): torch.zeros_like(p).reshape(-1) for p in parameters if id(p) not in totals}  # not used
         return torch.cat([totals[id(parameter)] for parameter in parameters])
 
-    def _bundle(self) -> Whole | None:
-        """The many small gradients side by side: to go through them one by one takes longer than the work itself."""
+    @cached_property
+    def bundle(self) -> Whole | None:
+        """The many small gradients side by side, once all are there: one by one they take longer than their work."""
         pieces = [gradient.pieces for gradient in self._gradients.values() if small(gradient)]
         return Whole(torch.cat(pieces, dim=2)) if pieces else None
 

@@ -1,11 +1,20 @@
 """What all engines share: factors that bound a norm, statistics that add up."""
 
+import math
+from typing import Any
+
+import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from lightning_modules.dp_sgd.engine import PrivateStatistics, clip_factors, squared_norms, trained_parameters
-from tests.lightning_modules.dp_sgd.toy import toy
+from lightning_modules.dp_sgd.fused import gradients
+from lightning_modules.dp_sgd.fused.engine import FusedEngine
+from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
+from tests.lightning_modules.dp_sgd.toy import ToyGenerator, records, summed, toy
 
 finite = st.floats(0, 1e30)
 
@@ -46,3 +55,65 @@ def test_frozen_parameters_are_not_trained() -> None:
     trained = trained_parameters(model)
     assert not any(parameter is model.network.frozen.weight for parameter in trained)
     assert len(trained) == len(list(model.network.parameters())) - 2
+
+
+ENGINES_AND_RATIOS = [(OpacusEngine, None), (FusedEngine, 0.0), (FusedEngine, math.inf)]
+"""Every engine; the fused one holding all per-record gradients, and none that it can do without."""
+
+
+@pytest.fixture(params=ENGINES_AND_RATIOS, ids=["opacus", "fused, held", "fused, factored"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type:
+    """An engine's class."""
+    engine, ratio = request.param
+    if ratio is not None:
+        monkeypatch.setattr(gradients, "GHOST", ratio)
+        monkeypatch.setattr(gradients, "LARGE", 0)
+    return engine
+
+
+def test_record_without_a_finite_gradient_adds_zero(kind: type) -> None:
+    model = toy(noise=0.0, poison=True)
+    engine = kind(model, 0.5)
+    images, labels = records(5)
+    expected = summed(engine, images[[0, 1, 3, 4]], labels[[0, 1, 3, 4]])
+    images[2, 0, 0, 0] = 255
+    total, statistics = engine.clipped_sum(images, labels, torch.Generator())
+    assert expected.any()
+    torch.testing.assert_close(total, expected)
+    assert statistics.records == 5 and statistics.unusable == 1
+    assert all(torch.isfinite(torch.tensor(value)) for value in statistics.metrics().values())
+
+
+def test_one_bad_draw_makes_its_whole_record_zero(kind: type) -> None:
+    model = toy(multiplicity=2, noise=0.0, poison=True)
+    images, labels = records(1)
+    images[0, 0, 0, 0] = 255
+    assert not summed(kind(model, 1.0), images, labels).any()
+
+
+def test_parameter_used_outside_its_layer_is_an_error(kind: type) -> None:
+    class Borrowing(ToyGenerator):
+        def record_losses(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+            features = self.network.first(images.float())
+            return F.conv2d(features, self.network.last.weight).flatten(1).mean(1)
+
+    with pytest.raises(RuntimeError, match=r"last\.weight"):
+        summed(kind(Borrowing(), 1.0), *records(2))
+
+
+def test_norms_and_sums_are_taken_without_tf32(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    clip_and_sum = kind._clip_and_sum
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(torch.get_float32_matmul_precision())
+        return clip_and_sum(*arguments)
+
+    monkeypatch.setattr(kind, "_clip_and_sum", watched)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        summed(kind(toy(), 1.0), *records(2))
+        assert seen == ["highest"] and torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)

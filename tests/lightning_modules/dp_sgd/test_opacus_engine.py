@@ -2,10 +2,8 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from configs.schema import Image
 from lightning_modules.diffusion import DiffusionConfig
@@ -14,7 +12,7 @@ from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
 from lightning_modules.samplers import DDIMConfig
-from tests.lightning_modules.dp_sgd.toy import ToyGenerator, autograd_sum, records, summed, toy
+from tests.lightning_modules.dp_sgd.toy import autograd_sum, records, summed, toy
 
 
 @settings(max_examples=12, deadline=None)
@@ -71,26 +69,6 @@ def test_huge_gradients_stay_within_the_bound_in_float32(scale: float) -> None:
     assert 0.2999 < summed(engine, images, labels).double().norm() <= 0.3
 
 
-def test_record_without_a_finite_gradient_adds_zero() -> None:
-    model = toy(noise=0.0, poison=True)
-    engine = OpacusEngine(model, 0.5)
-    images, labels = records(5)
-    expected = summed(engine, images[[0, 1, 3, 4]], labels[[0, 1, 3, 4]])
-    images[2, 0, 0, 0] = 255
-    total, statistics = engine.clipped_sum(images, labels, torch.Generator())
-    assert expected.any()
-    torch.testing.assert_close(total, expected)
-    assert statistics.records == 5 and statistics.unusable == 1
-    assert all(torch.isfinite(torch.tensor(value)) for value in statistics.metrics().values())
-
-
-def test_one_bad_draw_makes_its_whole_record_zero() -> None:
-    model = toy(multiplicity=2, noise=0.0, poison=True)
-    images, labels = records(1)
-    images[0, 0, 0, 0] = 255
-    assert not summed(OpacusEngine(model, 1.0), images, labels).any()
-
-
 def test_overflowing_norm_counts_as_zero() -> None:
     model = toy(noise=0.0)
     with torch.no_grad():
@@ -125,16 +103,6 @@ def test_nothing_stays_behind_on_the_network() -> None:
     assert not any(layer._forward_hooks or layer._backward_hooks for layer in model.network.modules())
     assert all(p.grad is None and not hasattr(p, "grad_sample") for p in model.network.parameters())
     assert not model.network.training
-
-
-def test_parameter_used_outside_its_layer_is_an_error() -> None:
-    class Borrowing(ToyGenerator):
-        def record_losses(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-            features = self.network.first(images.float())
-            return F.conv2d(features, self.network.last.weight).flatten(1).mean(1)
-
-    with pytest.raises(RuntimeError, match=r"last\.weight"):
-        summed(OpacusEngine(Borrowing(), 1.0), *records(2))
 
 
 @pytest.mark.parametrize("multiplicity", [1, 2])

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lightning_modules.dp_sgd.fused.conv import NARROW, TOGETHER, FlatAxis, factored, shifted, side_by_side
+from lightning_modules.dp_sgd.fused.conv import NARROW, TOGETHER, factored, shifted, side_by_side
+from lightning_modules.dp_sgd.fused.flat_axis import FlatAxis
 from lightning_modules.dp_sgd.fused.gradients import Factored, Whole
 from lightning_modules.dp_sgd.fused.tape import Tape
 

@@ -6,7 +6,6 @@ import warnings
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -132,28 +131,6 @@ def test_bf16_stays_within_the_bound_and_near_float32(
     assert (rounded - exact).norm() < 0.05 * exact.norm()
 
 
-@pytest.mark.parametrize("ratio", [HELD, FACTORED])
-def test_record_without_a_finite_gradient_adds_zero(monkeypatch: pytest.MonkeyPatch, ratio: float) -> None:
-    hold(monkeypatch, ratio)
-    model = toy(noise=0.0, poison=True)
-    engine = FusedEngine(model, 0.5)
-    images, labels = records(5)
-    expected = summed(engine, images[[0, 1, 3, 4]], labels[[0, 1, 3, 4]])
-    images[2, 0, 0, 0] = 255
-    total, statistics = engine.clipped_sum(images, labels, torch.Generator())
-    assert expected.any()
-    torch.testing.assert_close(total, expected)
-    assert statistics.records == 5 and statistics.unusable == 1
-    assert all(torch.isfinite(torch.tensor(value)) for value in statistics.metrics().values())
-
-
-def test_one_bad_draw_makes_its_whole_record_zero() -> None:
-    model = toy(multiplicity=2, noise=0.0, poison=True)
-    images, labels = records(1)
-    images[0, 0, 0, 0] = 255
-    assert not summed(FusedEngine(model, 1.0), images, labels).any()
-
-
 def test_statistics_are_those_of_the_reference_engine() -> None:
     model = toy(multiplicity=3, noise=0.0).double()
     batch = records(6)
@@ -193,16 +170,6 @@ def test_the_network_is_whole_again_after_an_error() -> None:
     with pytest.raises(MemoryError):
         summed(FusedEngine(model, 1.0), *records(2))
     assert all("forward" not in vars(layer) for layer in model.network.modules())
-
-
-def test_parameter_used_outside_its_layer_is_an_error() -> None:
-    class Borrowing(ToyGenerator):
-        def record_losses(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-            features = self.network.first(images.float())
-            return F.conv2d(features, self.network.last.weight).flatten(1).mean(1)
-
-    with pytest.raises(RuntimeError, match=r"last\.weight"):
-        summed(FusedEngine(Borrowing(), 1.0), *records(2))
 
 
 def test_input_whose_rows_are_no_records_is_an_error() -> None:
