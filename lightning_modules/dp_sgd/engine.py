@@ -135,11 +135,15 @@ def squared_norms(rows: Tensor) -> Tensor:
     Sums are taken of blocks, then of their sums. In one go the sum of a million equal values loses 1e-3 of itself, and
     a record with such a gradient would be clipped to more than the bound.
     """
-    rows = rows.to(at_least_float32(rows.dtype))
+    if rows.dtype != (precision := at_least_float32(rows.dtype)):
+        rows = rows.to(precision)
     while rows.shape[1] > BLOCK:
         whole = rows.shape[1] // BLOCK * BLOCK
         blocks = torch.linalg.vector_norm(rows[:, :whole].reshape(len(rows), -1, BLOCK), dim=2)
-        rows = torch.cat([blocks, torch.linalg.vector_norm(rows[:, whole:], dim=1, keepdim=True)], dim=1)
+        if whole < rows.shape[1]:
+            rest = torch.linalg.vector_norm(rows[:, whole:], dim=1, keepdim=True)
+            blocks = torch.cat([blocks, rest], dim=1)
+        rows = blocks
     return torch.linalg.vector_norm(rows, dim=1).square()
 
 

@@ -26,7 +26,7 @@ from lightning_modules.dp_sgd.fused.gradients import (
 from lightning_modules.dp_sgd.fused.rule import autocast, over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
-TOGETHER = 8  # records whose channels stand side by side in one grouped convolution
+TOGETHER = 4  # records whose channels stand side by side in one grouped convolution
 MANY = 1024
 """Positions of one draw from which oneDNN's grouped weight gradient is faster on the CPU than the shifted form; for
 several draws it always is. Both where channels come in blocks of 16, for which it has fast kernels."""

@@ -75,12 +75,8 @@ class FlatAxis:
         last = images.permute(0, 2, 3, 1)
         if (before, after, height, width) == (0, 0, self.rows, self.pitch):
             return last.reshape(records, -1, channels)
-        flat = images.new_empty(records, before + self.length + after, channels)
-        flat[:, :before] = 0
-        flat[:, before + self.length :] = 0
+        flat = images.new_zeros(records, before + self.length + after, channels)
         inside = flat[:, before : before + self.length].view(records, self.draws, self.rows, self.pitch, channels)
-        inside[:, :, height:] = 0
-        inside[:, :, :height, width:] = 0
         inside[:, :, :height, :width] = last.unflatten(0, (records, self.draws))
         return flat
 

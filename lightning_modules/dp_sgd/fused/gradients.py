@@ -55,7 +55,7 @@ class Whole:
     @classmethod
     def of(cls, gradients: Tensor) -> Whole:
         """From gradients [B, *shape of the parameter]."""
-        return cls(gradients.reshape(1, len(gradients), -1))
+        return cls(gradients[None] if gradients.dim() == 2 else gradients.reshape(1, len(gradients), -1))
 
     def squared_norms(self) -> Tensor:
         taps, records, size = self.pieces.shape

@@ -71,7 +71,10 @@ def recorded(name: str, layer: nn.Module, rule: Rule, tape: Tape) -> Callable[[T
 
 def values(parameter: Tensor | None, like: Tensor) -> Tensor | None:
     """A parameter without its gradient, in the precision of a layer's input."""
-    return None if parameter is None else parameter.detach().to(like.dtype)
+    if parameter is None:
+        return None
+    value = parameter.detach()
+    return value if value.dtype == like.dtype else value.to(like.dtype)
 
 
 def trains(parameter: Tensor | None) -> bool:
