@@ -10,13 +10,12 @@ from typing import Any
 from accounting import composition
 from accounting.access import LEDGER_ONLY, PrivacyError, PrivateAccess
 from accounting.chain import Chain, LedgerError
+from accounting.ledger_lines import TERMS, check_meaning
 from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.run_key import RunKey
-from configs.errors import UserError
 
 __all__ = ["Ledger", "LedgerError"]
 
-_TERMS = ("epsilon", "delta", "n", "accountant", "insecure")
 _SLACK = 1 + 1e-9  # two ways of adding the same floats
 
 
@@ -31,7 +30,7 @@ class Ledger:
     def __init__(self, chain: Chain, *, writable: bool) -> None:
         self._chain = chain
         self._writable = writable
-        self._check_meaning()
+        check_meaning(chain)
 
     @classmethod
     def open(
@@ -42,12 +41,12 @@ class Ledger:
         Raises LedgerError where it is damaged or was opened on other terms.
         """
         path = Path(path)
-        terms = dict(zip(_TERMS, (float(epsilon), float(delta), int(n), accountant, bool(insecure)), strict=True))
+        terms = dict(zip(TERMS, (float(epsilon), float(delta), int(n), accountant, bool(insecure)), strict=True))
         chain = Chain.read(path, repair=True) if path.exists() else Chain.create(path)
         if not chain.entries:
             chain.append("open", format=1, **terms)
         ledger = cls(chain, writable=True)
-        differ = [f"{k} {ledger.terms[k]} (now {terms[k]})" for k in _TERMS if ledger.terms[k] != terms[k]]
+        differ = [f"{k} {ledger.terms[k]} (now {terms[k]})" for k in TERMS if ledger.terms[k] != terms[k]]
         if differ:
             raise LedgerError(
                 f"{path}: this run's ledger was opened with {', '.join(differ)}. What was promised cannot change: go "
@@ -71,7 +70,7 @@ class Ledger:
     @property
     def terms(self) -> dict[str, Any]:
         """Target epsilon, delta, n, accountant and whether the key is insecure."""
-        return {k: self._chain.entries[0][k] for k in _TERMS}
+        return {k: self._chain.entries[0][k] for k in TERMS}
 
     @property
     def head(self) -> str:
@@ -96,10 +95,7 @@ class Ledger:
         Both are on the disk before the access is returned. Raises LedgerError where the composed epsilon would exceed
         the target, and then nothing is entered.
         """
-        if run_key.insecure != self.terms["insecure"]:
-            raise LedgerError(
-                f"{self._chain.path}: the ledger and the run key do not agree whether the key is insecure"
-            )
+        self._check_key(run_key)
         wanted = {"stage": stage, "fingerprint": fingerprint, "mechanism": mechanism.to_dict()}
         charge = self._find("reserve", wanted)
         if charge is None:
@@ -109,14 +105,41 @@ class Ledger:
         generation = 0 if run_key.insecure else started + 1
         # The count alone would repeat itself in a ledger restored from a copy, beside the same key: so would the noise.
         salt = "insecure" if run_key.insecure else os.urandom(16).hex()
-        self._append("start", charge=charge, generation=generation, salt=salt)
+        return self._access(self._append("start", charge=charge, generation=generation, salt=salt), run_key)
+
+    def join(self, start: str, mechanism: Mechanism, *, stage: str, fingerprint: str, run_key: RunKey) -> PrivateAccess:
+        """The access that another process of the same job was granted by `reserve`, for its other ranks.
+
+        start: the `ledger_head` of that access. All ranks then have the same draws and the same noise, for parts of one
+        sum. Nothing is charged or written. Raises LedgerError unless `start` is the ledger's last line (once steps are
+        published, nobody may join: the noise would be used again) and begins this very mechanism.
+        """
+        self._check_key(run_key)
+        entry = self._chain.entries[-1]
+        wanted = {"stage": stage, "fingerprint": fingerprint, "mechanism": mechanism.to_dict()}
+        if entry["hash"] != start or entry["kind"] != "start":
+            raise LedgerError(
+                f"{self._chain.path}: this is not the ledger that the job's first process has charged, or it has gone "
+                "on since. All processes of a job must see the same run folder (run.root), and only one job may use it."
+            )
+        charged = self._chain.entries[entry["charge"]]
+        if any(charged[key] != value for key, value in wanted.items()):
+            raise LedgerError(
+                f"{self._chain.path}: the job's first process has charged another mechanism or stage than this one "
+                "asks for. Start every process of a job with the same configuration."
+            )
+        return self._access(entry, run_key)
+
+    def _access(self, start: dict[str, Any], run_key: RunKey) -> PrivateAccess:
+        """The access that a line of kind `start` grants."""
+        charge = self._chain.entries[start["charge"]]
         return PrivateAccess(
             LEDGER_ONLY,
-            mechanism=mechanism,
-            generation=generation,
+            mechanism=mechanism_from_dict(charge["mechanism"]),
+            generation=start["generation"],
             run_key=run_key,
-            stream=json.dumps([salt, stage, fingerprint]),
-            charge=_Charge(self, charge),
+            stream=json.dumps([start["salt"], charge["stage"], charge["fingerprint"]]),
+            charge=_Charge(self, charge["index"]),
         )
 
     def inherit(self, mechanism: Mechanism, *, source: str) -> None:
@@ -146,6 +169,12 @@ class Ledger:
     def epsilon(self, accountant: str | None = None) -> float:
         """The composed epsilon of all charges, under the ledger's accountant unless another is named."""
         return composition.epsilon(self.mechanisms(), self.terms["delta"], accountant or self.terms["accountant"])
+
+    def _check_key(self, run_key: RunKey) -> None:
+        if run_key.insecure != self.terms["insecure"]:
+            raise LedgerError(
+                f"{self._chain.path}: the ledger and the run key do not agree whether the key is insecure"
+            )
 
     def _check_room(self, mechanism: Mechanism) -> None:
         charged = self.mechanisms()
@@ -179,19 +208,6 @@ class Ledger:
                     return charge
         raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
 
-    def _check_meaning(self) -> None:
-        """Refuse lines whose chain holds but which this version cannot act on."""
-        for entry in self._chain.entries:
-            try:
-                if (entry["index"] == 0) != (entry["kind"] == "open"):
-                    raise UserError("only the first line opens a ledger")
-                _REQUIRED[entry["kind"]](self._chain.entries, entry)
-            except (KeyError, TypeError, IndexError, UserError) as error:
-                raise LedgerError(
-                    f"{self._chain.path}, line {entry['index'] + 1}: an entry of kind {entry['kind']!r} that this "
-                    f"version cannot read ({error}). Use the version that wrote it, or start a new run."
-                ) from error
-
 
 class _Charge:
     """One reserved mechanism, as its `PrivateAccess` sees the ledger."""
@@ -214,20 +230,3 @@ class _Charge:
         if not 0 <= step <= steps:
             raise PrivacyError(f"{mechanism['name']}: progress {step} is outside 0..{steps}")
         self._ledger._append("progress", charge=self._index, name=mechanism["name"], step=int(step))
-
-
-def _charged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> int:
-    if not 0 < entry["charge"] < entry["index"] or entries[entry["charge"]]["kind"] != "reserve":
-        raise UserError("it belongs to no reserved mechanism")
-    return entry["charge"]
-
-
-# What a line of each kind must hold; KeyError and the like where it does not.
-_REQUIRED = {
-    "open": lambda entries, entry: [entry[k] for k in _TERMS],
-    "reserve": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["stage"], entry["fingerprint"]),
-    "inherit": lambda entries, entry: (mechanism_from_dict(entry["mechanism"]), entry["source"]),
-    "start": lambda entries, entry: (_charged(entries, entry), entry["generation"], entry["salt"]),
-    "progress": lambda entries, entry: (_charged(entries, entry), int(entry["step"])),
-    "note": lambda entries, entry: entry["text"],
-}

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
@@ -19,6 +20,7 @@ from launch.checkpoint_io import DurableCheckpointIO
 from launch.checkpointing import Found, StepCheckpoint, latest_checkpoint
 from launch.progress_bar import ProgressBar
 from launch.publish_barrier import PublishBarrier
+from launch.ranks import Ranks, trainer_options
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 Module = TypeVar("Module", bound=LightningModule)
@@ -68,11 +70,15 @@ def fit(
     a signal asked to stop, and UserError as `starting_step` does or where the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = latest_checkpoint(folder)
+    ranks = Ranks.here()
+    ranks.connect(torch.device(accelerator))
+    found = agreed_checkpoint(folder, ranks)
     start = starting_step(found, access, require, total_steps)
     if found is not None and start >= total_steps:
-        return finished(module, found, access, total_steps)
+        return finished(module, found, access if ranks.first else None, total_steps)
     then: list[Callable[[int], None]] = []
+    if not ranks.first:
+        logger = None  # what is logged is of all ranks together, and one of them writes it
     if access is not None:
         then.append(access.progress)
         if logger is not None:
@@ -81,7 +87,8 @@ def fit(
     saver = StepCheckpoint(folder, start=start, minutes=minutes, every_steps=every_steps, then=then)
     callbacks = [ContinueAt(start), *([progress] if progress else []), saver]
     with quiet_lightning():
-        trainer = new_trainer(folder, total_steps, accelerator, logger, callbacks, validate_every)
+        options = trainer_options(ranks, private=access is not None)
+        trainer = new_trainer(folder, total_steps, accelerator, logger, callbacks, validate_every, options)
         try:
             trainer.fit(module, datamodule=data(start), ckpt_path=found.path if found else None, weights_only=True)
         except SystemExit as stop:
@@ -98,12 +105,13 @@ def new_trainer(
     logger: Logger | None,
     callbacks: list[Callback],
     validate_every: int | None,
+    options: dict[str, Any],
 ) -> Trainer:
     """A Trainer for one pass over a stage's steps that leaves saving, progress and signals to us."""
     slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []  # it saves inside the handler
     return Trainer(
         accelerator=accelerator,
-        devices=1,
+        **options,
         max_epochs=1,
         logger=logger or False,
         log_every_n_steps=max(1, total_steps // POINTS),
@@ -119,6 +127,16 @@ def new_trainer(
         val_check_interval=validate_every or total_steps,
         limit_val_batches=1.0 if validate_every else 0,
     )
+
+
+def agreed_checkpoint(folder: Path, ranks: Ranks) -> Found | None:
+    """The checkpoint that every process goes on from: the newest that the first process can load."""
+    found = latest_checkpoint(folder) if ranks.first else None
+    name = ranks.told(found.path.name if found else None)
+    if found is not None or name is None:
+        return found
+    content = DurableCheckpointIO().load_checkpoint(folder / name)
+    return Found(folder / name, content["steps_done"], content)
 
 
 def starting_step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, cast
 
 import torch
@@ -74,7 +75,7 @@ class PrivateTraining(LightningModule):
         self.noise.begin(step, sum(parameter.numel() for parameter in parameters), parameters[0])
         total, statistics = self.gradient_sum(step, images, labels)
         if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="sum")
+            total, statistics = self.over_ranks(total, statistics)
         self.descend((total + self.noise.take(step, total)) / self.expected_batch)
         self.private_step = step + 1
         if self.logger is not None:  # its only way out is internal/, behind the publish barrier
@@ -91,6 +92,14 @@ class PrivateTraining(LightningModule):
                 total += part
                 statistics += part_statistics
         return total, statistics
+
+    def over_ranks(self, total: Tensor, statistics: PrivateStatistics) -> tuple[Tensor, PrivateStatistics]:
+        """Sums over all ranks of their clipped sums [P] and statistics, in one all-reduce."""
+        names = [field.name for field in dataclasses.fields(statistics)]
+        counts = total.new_tensor([getattr(statistics, name) for name in names])
+        summed = cast(Tensor, self.trainer.strategy.reduce(torch.cat([total, counts]), reduce_op="sum"))
+        total, counts = summed.split([len(total), len(names)])
+        return total, PrivateStatistics(**dict(zip(names, counts.tolist(), strict=True)))
 
     def descend(self, gradient: Tensor) -> None:
         """Move weights and their average by one optimiser step along a noised flat gradient [P]."""

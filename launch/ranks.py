@@ -1,0 +1,78 @@
+"""The processes of a job that `torchrun` started: which one this is, and how a private fit runs on all of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those of its job. local_world: how many of them there are on this machine."""
+
+    rank: int = 0
+    world: int = 1
+    local_world: int = 1
+
+    @classmethod
+    def here(cls) -> Ranks:
+        """As torchrun says; one process alone without it."""
+        if not dist.is_torchelastic_launched():
+            return cls()
+        rank, world, local_world = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        return cls(rank, world, local_world)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes the run's folder and its ledger."""
+        return self.rank == 0
+
+    @property
+    def nodes(self) -> int:
+        """Machines, each with the same number of processes."""
+        return self.world // self.local_world
+
+    def connect(self, device: torch.device) -> None:
+        """Join the job's process group: NCCL on GPUs, gloo on CPUs. Lightning's Trainer then uses it too."""
+        if self.world > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    def told(self, value: Value) -> Value:
+        """The first process' value, on every one of them; each waits for it. Never given anything sensitive or secret:
+        it travels over the network as it is."""
+        if self.world == 1:
+            return value
+        values = [value if self.first else None]
+        dist.broadcast_object_list(values, src=0)
+        return cast(Value, values[0])
+
+
+class PrivateStrategy(DDPStrategy):
+    """Processes that start from the first one's weights and share nothing but what the module itself reduces.
+
+    DDP's reducer would average ordinary gradients, before they are clipped or noised, whenever a backward pass runs; so
+    the module is left as it is. Every process takes the same step from the same reduced sum and the same noise.
+    """
+
+    def configure_ddp(self) -> None:
+        """Weights, averages and buffers as the first process has them."""
+        module = cast(LightningModule, self.lightning_module)
+        for tensor in chain(module.parameters(), module.buffers()):
+            dist.broadcast(tensor.data, src=0)
+
+
+def trainer_options(ranks: Ranks, *, private: bool) -> dict[str, Any]:
+    """Lightning's options for a fit on all processes of the job; a private fit needs its own strategy."""
+    if ranks.world == 1:
+        return {"devices": 1}
+    strategy = PrivateStrategy() if private else "ddp"
+    return {"devices": ranks.local_world, "num_nodes": ranks.nodes, "strategy": strategy}

@@ -1,0 +1,75 @@
+"""Private training on several processes, started by torchrun as a user would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from accounting.ledger import Ledger
+from tests.lightning_modules.dp_sgd.toy import toy
+
+STEPS = 20
+
+
+def job(folder: Path, processes: int, *, stop: int = STEPS) -> subprocess.CompletedProcess[str]:
+    """`tests.launch.private_job` on so many processes of this machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    words += ["-m", "tests.launch.private_job", str(folder), str(STEPS), str(stop)]
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def final_weights(folder: Path, processes: int) -> dict[str, torch.Tensor]:
+    """The weights and averages that the processes ended with, after a check that they all have the same."""
+    states = [torch.load(folder / f"weights-{rank}-of-{processes}.pt") for rank in range(processes)]
+    for state in states[1:]:
+        assert all(torch.equal(state[name], value) for name, value in states[0].items())
+    return states[0]
+
+
+def difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+    """The greatest difference between two sets of weights."""
+    assert first.keys() == second.keys()
+    return max(float((first[name].double() - second[name].double()).abs().max()) for name in first)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("alone")
+    result = job(folder, 1)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_noisy_private_steps_do_not_depend_on_the_number_of_processes(
+    tmp_path: Path, alone: Path, processes: int
+) -> None:
+    result = job(tmp_path, processes)
+    assert result.returncode == 0, result.stderr[-3000:]
+    one, many = final_weights(alone, 1), final_weights(tmp_path, processes)
+    assert difference(one, many) < 1e-6
+    start = toy(noise=0.0).double().network.state_dict()
+    moved = {name.removeprefix("model.network."): v for name, v in one.items() if name.startswith("model.network.")}
+    assert difference(start, moved) > 1e-2
+    ledgers = [Ledger.read(folder / "ledger.jsonl") for folder in (alone, tmp_path)]
+    assert ledgers[0].epsilon() == ledgers[1].epsilon()
+    assert [entry["kind"] for entry in ledgers[1].entries] == [entry["kind"] for entry in ledgers[0].entries]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 3)])
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, alone: Path, before: int, after: int) -> None:
+    crashed = job(tmp_path, before, stop=13)
+    assert crashed.returncode != 0 and "Stop" in crashed.stderr
+    assert Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd") == 10
+    resumed = job(tmp_path, after)
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert difference(final_weights(alone, 1), final_weights(tmp_path, after)) < 1e-6
+    ledgers = [Ledger.read(folder / "ledger.jsonl") for folder in (alone, tmp_path)]
+    assert ledgers[0].epsilon() == ledgers[1].epsilon()
+    assert ledgers[1].published("dp-sgd") == STEPS
