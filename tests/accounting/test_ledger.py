@@ -255,3 +255,44 @@ def test_a_published_ledger_holds_public_constants_alone(path: Path, key: RunKey
     allowed |= {"insecure", "stage", "fingerprint", "mechanism", "charge", "generation", "name", "step"}
     for line in path.read_text().splitlines():
         assert set(json.loads(line)) <= allowed
+
+
+def _join(path: Path, start: str, key: RunKey, mechanism: SampledGaussian = TRAINING, fingerprint: str = "f"):
+    return Ledger.read(path).join(start, mechanism, stage="finetune", fingerprint=fingerprint, run_key=key)
+
+
+def test_other_ranks_join_a_charge_with_the_same_randomness_and_write_nothing(path: Path, key: RunKey) -> None:
+    _train(Ledger.open(path, **TERMS), key)  # an earlier start, which had other randomness
+    access = _train(Ledger.open(path, **TERMS), key)
+    before = path.read_bytes()
+    joined = _join(path, access.ledger_head, key)
+    for step in (0, 7, 99):
+        assert np.array_equal(access.noise(step, 100), joined.noise(step, 100))
+        assert np.array_equal(access.sample(step, 1000), joined.sample(step, 1000))
+        assert access.seed(step) == joined.seed(step) != joined.seed(step, rank=1)
+    assert joined.mechanism == TRAINING and joined.published() == 0
+    with pytest.raises(LedgerError, match="for reading only"):
+        joined.progress(1)
+    assert path.read_bytes() == before
+
+
+def test_nobody_joins_a_charge_that_is_another_or_has_gone_on(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    earlier = _train(ledger, key).ledger_head
+    access = _train(ledger, key)
+    start = access.ledger_head
+    other = SampledGaussian(name="dp-sgd", noise_multiplier=2.0, sampling_rate=0.2, steps=100, sensitivity=1)
+    with pytest.raises(LedgerError, match="same configuration"):
+        _join(path, start, key, mechanism=other)
+    with pytest.raises(LedgerError, match="same configuration"):
+        _join(path, start, key, fingerprint="g")
+    with pytest.raises(LedgerError, match="insecure"):
+        _join(path, start, FIXED)
+    for wrong in (earlier, "0" * 64):
+        with pytest.raises(LedgerError, match="same run folder"):
+            _join(path, wrong, key)
+    access.progress(1)
+    with pytest.raises(LedgerError, match="gone on"):
+        _join(path, start, key)
+    with pytest.raises(LedgerError, match="gone on"):  # the line of a step is no start either
+        _join(path, ledger.head, key)
