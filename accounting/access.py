@@ -30,7 +30,7 @@ class Charge(Protocol):
 
 
 class PrivateAccess(Secret):
-    """One start of a mechanism that has been entered in the ledger; made by `Ledger.reserve` alone.
+    """One start of a mechanism that has been entered in the ledger; made by the ledger alone.
 
     Steps are numbered 0..mechanism.steps-1, and the noise of a step belongs to exactly one sum. The Poisson draw, the
     noise and the loss's own draws come from three separate streams. A new generation begins with every start, so that
@@ -48,7 +48,7 @@ class PrivateAccess(Secret):
         charge: Charge,
     ) -> None:
         if token is not LEDGER_ONLY:
-            raise PrivacyError("private access is granted by Ledger.reserve, which charges the budget first")
+            raise PrivacyError("private access is granted by the ledger, which charges the budget first")
         self.mechanism = mechanism
         self.generation = generation
         self.insecure = run_key.insecure
