@@ -54,6 +54,16 @@ class RunKey(Secret):
             raise UserError(f"{path}: the run key changed while it was read; is a second process on this run?")
         return cls(secret, insecure=False)
 
+    @classmethod
+    def load(cls, path: str | Path, insecure_hex: str | None = None) -> RunKey:
+        """The key that another process of the same job has made; UserError where there is none. Makes nothing."""
+        if insecure_hex is not None:
+            return cls(_parse(insecure_hex), insecure=True)
+        secret = _load(Path(path))
+        if secret is None:
+            raise UserError(f"{path}: no run key here. All processes of a job must see the same run folder (run.root).")
+        return cls(secret, insecure=False)
+
     def derive(self, info: bytes) -> bytes:
         """32 bytes for the purpose that `info` names: HKDF-SHA256 (RFC 5869) without salt."""
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._secret)

@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from accounting.access import PrivateAccess
 from accounting.ledger import Ledger
+from accounting.mechanisms import Mechanism
 from accounting.plan import BudgetPlan
 from accounting.run_key import RunKey
 from configs.errors import UserError
@@ -20,6 +22,7 @@ from datamodules.image_set import ImageSet
 from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
+from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import GENERATORS
@@ -29,13 +32,20 @@ class Context:
     """One run, as its stages see it. Nothing is read before a stage asks for it."""
 
     def __init__(
-        self, config: Experiment, plan: BudgetPlan, directory: RunDirectory, ledger: Ledger, console: Console
+        self,
+        config: Experiment,
+        plan: BudgetPlan,
+        directory: RunDirectory,
+        ledger: Ledger,
+        console: Console,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     ) -> None:
         self.config = config
         self.plan = plan
         self.directory = directory
         self.ledger = ledger
         self.console = console
+        self.ranks = ranks
         self.fingerprints: dict[str, str] = {}
 
     @cached_property
@@ -70,8 +80,20 @@ class Context:
 
     @cached_property
     def run_key(self) -> RunKey:
-        """The secret of this run's private randomness, made when the first private stage begins."""
-        return RunKey.create_or_load(self.directory.key, self.config.privacy.insecure_key)
+        """The secret of this run's private randomness, made by the first process when a private stage begins."""
+        get = RunKey.create_or_load if self.ranks.first else RunKey.load
+        return get(self.directory.key, self.config.privacy.insecure_key)
+
+    def charge(self, mechanism: Mechanism, stage: str) -> PrivateAccess:
+        """Charge a stage's mechanism and start it. The other processes of a job join the first one's charge."""
+        asked: Any = {"stage": stage, "fingerprint": self.fingerprints[stage]}
+        if self.ranks.first:
+            access = self.ledger.reserve(mechanism, **asked, run_key=self.run_key)
+            self.ranks.told(access.ledger_head)
+            return access
+        start = self.ranks.told("")
+        self.ledger = Ledger.read(self.directory.ledger)
+        return self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
 
     def forget_key(self) -> None:
         """Destroy the run key: no private stage is left that needs it."""
@@ -83,7 +105,7 @@ class Context:
     @cached_property
     def device(self) -> torch.device:
         """Where networks run."""
-        return pick_device(self.config)
+        return pick_device(self.config, self.ranks)
 
     def folder(self, stage: str) -> Path:
         """The folder of a stage's artefacts."""
@@ -108,14 +130,23 @@ class Context:
         return classifier.to(self.device).eval()
 
 
-def pick_device(config: Experiment) -> torch.device:
+def pick_device(config: Experiment, ranks: Ranks = Ranks()) -> torch.device:  # noqa: B008 (frozen)
     """The device that is configured or, for `auto`, found; sets the number of CPU threads."""
     if config.launch.threads:
         torch.set_num_threads(config.launch.threads)
     wanted = config.launch.accelerator
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("launch.accelerator: no CUDA device is visible. Use launch.accelerator=cpu or auto.")
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+    if kind == "cuda" and ranks.world > 1:
+        if ranks.local_world > torch.cuda.device_count():
+            raise UserError(
+                f"launch.devices: {ranks.local_world} processes on this machine, but {torch.cuda.device_count()} GPUs. "
+                "Start one process a GPU."
+            )
+        torch.cuda.set_device(ranks.rank % ranks.local_world)
+        return torch.device(kind, ranks.rank % ranks.local_world)
+    return torch.device(kind)
 
 
 def new_generator(config: Experiment, classes: int) -> Any:

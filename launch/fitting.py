@@ -37,7 +37,7 @@ def fit_public(
     seed = context.config.run.seed
     return fit(
         module,
-        lambda start: PublicData(images, batch_size, steps, seed, start=start, validation=validation),
+        lambda start: PublicData(images, batch_size, steps, seed, start=start, validation=validation, **part(context)),
         total_steps=steps,
         validate_every=validate_every,
         progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
@@ -57,7 +57,7 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
     )
     return fit(
         module,
-        lambda start: SensitiveData(context.sensitive, access, start=start),
+        lambda start: SensitiveData(context.sensitive, access, start=start, **part(context)),
         total_steps=mechanism.steps,
         access=access,
         require=context.ledger.require,
@@ -87,6 +87,11 @@ def epsilon_after(context: Context) -> Callable[[int], float]:
 def bar(context: Context, nominal: Nominal) -> Any:
     """The stage's progress on the console, if wanted."""
     return progress(nominal) if context.console.progress else None
+
+
+def part(context: Context) -> dict[str, int]:
+    """Which rows of every batch are this process'."""
+    return {"rank": context.ranks.rank, "world": context.ranks.world}
 
 
 def surroundings(context: Context, stage: str) -> dict[str, Any]:

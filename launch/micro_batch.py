@@ -27,18 +27,20 @@ def choose(
     device: torch.device,
     record: Path | None = None,
     fingerprint: str = "",
+    processes: int = 1,
 ) -> int:
     """Records at once: `finetune.micro_batch`, or with `auto` the largest number up to the logical batch that fits.
 
     record: where the choice is kept. A stage that goes on keeps its choice, since sums of other micro-batches are
-    rounded otherwise, unless there is not memory enough for it any more. Moves the model to the device. Touches no
+    rounded otherwise, unless there is not memory enough for it any more. processes: on this machine, which share its
+    memory but not that of a GPU. Moves the model to the device. Touches no
     sensitive data. UserError where not one record fits.
     """
     settings = config.finetune
     if settings.micro_batch != "auto":
         return settings.micro_batch
     model.to(device)
-    free = free_memory(device)
+    free = free_memory(device) // (processes if device.type == "cpu" else 1)
     given = settings.memory_gib * GIB if settings.memory_gib is not None else None
     beside = BESIDE * sum(weight.nbytes for weight in trained_parameters(model))
     stage = {"fingerprint": fingerprint, "device": device.type}

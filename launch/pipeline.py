@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from configs.schema import Experiment
 from launch import interrupts
 from launch.checks import check_experiment
 from launch.console import Console
-from launch.context import Context
+from launch.context import Context, pick_device
 from launch.planning import plan
+from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
 from launch.stage import Stage, order, perform
 
@@ -27,18 +29,30 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     stages = order(config)
     budget = plan(config)
     check_experiment(config)
-    with directory.lock():
-        directory.claim(config)
-        atomic_json(directory.plan, budget.to_dict())
-        ledger = open_ledger(directory, config, budget)
-        context = Context(config, budget, directory, ledger, console)
-        announce(context)
+    ranks = Ranks.here()
+    ranks.connect(pick_device(config, ranks))
+    with directory.lock() if ranks.first else nullcontext():
+        context = begin(directory, config, budget, console, ranks)
         for step in stages:
-            interrupts.check()
+            if ranks.any(interrupts.requested() is not None):
+                raise interrupts.Interrupted(interrupts.requested() or interrupts.SIGNALS[1])
             perform(step, context)
-            if charged_stages_done(context, stages):
+            if ranks.first and charged_stages_done(context, stages):
                 context.forget_key()
     return directory
+
+
+def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, console: Console, ranks: Ranks) -> Context:
+    """Claim the run's folder and open its ledger in the first process; the others only look at both."""
+    if not ranks.first:
+        ranks.told(None)
+        return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
+    directory.claim(config)
+    atomic_json(directory.plan, budget.to_dict())
+    context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
+    announce(context)
+    ranks.told(None)
+    return context
 
 
 def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan) -> Ledger:
@@ -76,6 +90,8 @@ def announce(context: Context) -> None:
     """Say what is run and what it may cost."""
     budget, config = context.plan, context.config
     context.console.line(f"{config.run.name}: {config.method} on {config.sensitive.name}, public {config.public.name}")
+    if context.ranks.world > 1:
+        context.console.line(f"  processes   {context.ranks.world} on {context.ranks.nodes} machine(s)")
     context.console.line(
         f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
         f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"

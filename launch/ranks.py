@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from typing import Any, TypeVar, cast
 
@@ -12,7 +14,12 @@ import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.strategies import DDPStrategy
 
+from configs.errors import UserError
+
 Value = TypeVar("Value")
+
+PATIENCE = timedelta(days=7)
+"""How long processes wait for one that works alone. Where one has died, torchrun ends the job."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Ranks:
     def connect(self, device: torch.device) -> None:
         """Join the job's process group: NCCL on GPUs, gloo on CPUs. Lightning's Trainer then uses it too."""
         if self.world > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
 
     def told(self, value: Value) -> Value:
         """The first process' value, on every one of them; each waits for it. Never given anything sensitive or secret:
@@ -52,8 +59,45 @@ class Ranks:
         if self.world == 1:
             return value
         values = [value if self.first else None]
-        dist.broadcast_object_list(values, src=0)
+        try:
+            dist.broadcast_object_list(values, src=0)
+        except RuntimeError as error:
+            raise UserError(OTHERS) from error
         return cast(Value, values[0])
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so; all get the same answer."""
+        return any(self.all_told(flag))
+
+    def all_told(self, value: Value) -> list[Value]:
+        """The value of every process, in their order, on each of them. On the network as they are, as above."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        try:
+            dist.all_gather_object(values, value)
+        except RuntimeError as error:
+            raise UserError(OTHERS) from error
+        return values
+
+    def gathered(self, value: Value) -> list[Value]:
+        """The value of every process, in their order, on the first; nothing on the others. Not for anything sensitive
+        either."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.world if self.first else None
+        try:
+            dist.gather_object(value, values, dst=0)
+        except RuntimeError as error:
+            raise UserError(OTHERS) from error
+        return values or []
+
+    def share(self, items: Sequence[Value]) -> list[tuple[int, Value]]:
+        """This process' part of some pieces of work, each with its number."""
+        return list(enumerate(items))[self.rank :: self.world]
+
+
+OTHERS = "another process of the job has ended; its message says why"
 
 
 class PrivateStrategy(DDPStrategy):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from datamodules.image_set import ImageSet
+from launch.ranks import Ranks
 from lightning_modules.inference import accelerated
+from lightning_modules.public_training import step_generator
 
 
 @dataclass(frozen=True)
@@ -50,23 +54,29 @@ def draw(
     progress: Any,
     precision: str = "fp32",
     compile: bool = False,
+    ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
 ) -> Drawn:
     """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost.
 
-    precision, compile: of the network alone, see `accelerated`. Raises UserError where the compiler fails.
+    precision, compile: of the network alone, see `accelerated`. ranks: processes that share out the batches; the first
+    gets all images, the others none, and they are the same on any number of processes. Raises UserError where the
+    compiler fails.
     """
     device = next(model.trainable.parameters()).device
-    random = torch.Generator(device=device).manual_seed(seed)
     labels = label_plan(count, len(class_names))
     parts = labels.split(batch_size)
-    images: list[Tensor] = []
+    images: list[tuple[int, np.ndarray]] = []
     start = time.perf_counter()
     with accelerated(model.trainable, precision=precision, compile=compile) as network:
-        for part in progress(parts):
+        for number, part in progress(ranks.share(parts)):
             full = padded(part, len(parts[0])) if compile else part
-            images.append(model.sample(full.to(device), random)[: len(part)].cpu())
+            sampled = model.sample(full.to(device), step_generator(seed, number, 0, device))
+            images.append((number, sampled[: len(part)].cpu().numpy()))
+    together = sorted(chain.from_iterable(ranks.gathered(images)), key=lambda batch: batch[0])
     seconds = time.perf_counter() - start - network.compile_seconds
-    drawn = ImageSet(images=torch.cat(images).numpy(), labels=labels.numpy(), class_names=class_names)
+    none = np.empty((0, *model.shape), dtype=np.uint8)
+    everything = np.concatenate([none, *(batch for _, batch in together)])
+    drawn = ImageSet(everything, labels[: len(everything)].numpy(), class_names)
     return Drawn(drawn, seconds, network.compile_seconds)
 
 

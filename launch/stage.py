@@ -23,7 +23,8 @@ class Stage:
 
     needs: stages whose artefacts it reads. keys: sections of the configuration that its result depends on.
     makes: files in the run's folder without which it is not done. reads_sensitive: whether it touches the sensitive
-    images. charged: whether it spends privacy budget.
+    images. charged: whether it spends privacy budget. shared: whether all processes of a job work on it together and
+    the first one writes what it makes; the others wait for the first where it works alone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     keys: tuple[str, ...]
     reads_sensitive: bool
     charged: bool
+    shared: bool
     makes: tuple[str, ...] = ()
 
 
@@ -45,12 +47,13 @@ def stage(
     makes: tuple[str, ...] = (),
     reads_sensitive: bool = False,
     charged: bool = False,
+    shared: bool = False,
 ) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
     """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
 
     def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
         name = work.__name__
-        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged, makes)
+        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged, shared, makes)
         return work
 
     return register
@@ -91,11 +94,27 @@ def perform(step: Stage, context: Context) -> None:
     """Do a stage, or skip it where this very stage is done."""
     mark = fingerprint(step, context)
     context.fingerprints[step.name] = mark
+    ranks = context.ranks
+    done = ranks.told(line_of(step, context, mark) if ranks.first else None)
+    if done is not None:
+        context.console.stage(step.name, f"{done} (done before)")
+        return
+    if ranks.first:
+        work_and_mark(step, context, mark)
+    elif step.shared:
+        step.work(context)
+    ranks.told(None)  # what the stage has made is there for all
+
+
+def line_of(step: Stage, context: Context, mark: str) -> str | None:
+    """What this very stage came to where it is done and nothing of it is missing; else None."""
     done = context.directory.marker(step.name)
     whole = all((context.directory.path / made).exists() for made in step.makes)
-    if done is not None and done["fingerprint"] == mark and whole:
-        context.console.stage(step.name, f"{done['line']} (done before)")
-        return
+    return done["line"] if done is not None and done["fingerprint"] == mark and whole else None
+
+
+def work_and_mark(step: Stage, context: Context, mark: str) -> None:
+    """Do a stage's work in the process that writes, put it on record and say what it came to."""
     meter = Meter()
     try:
         with meter:

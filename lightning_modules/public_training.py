@@ -53,6 +53,6 @@ class PublicTraining(lightning.LightningModule):
 
 
 def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:
-    """Random numbers of one public training step, a function of the three numbers."""
+    """Random numbers of one step that touches no sensitive data, a function of the three numbers."""
     state = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))

@@ -29,10 +29,13 @@ def command(options: argparse.Namespace) -> None:
     install()
     config = read(options)
     from launch.pipeline import run, summary  # imports Lightning
+    from launch.ranks import Ranks
     from launch.release import rounded_up
 
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
+    if not Ranks.here().first:
+        return
     result = summary(directory)
     if options.json:
         print(json.dumps(result, indent=2))

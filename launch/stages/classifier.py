@@ -12,7 +12,7 @@ from launch.fitting import fit_public
 from launch.stage import stage
 
 
-@stage(keys=("public", "classifier"), makes=("stages/classifier/classifier.safetensors",))
+@stage(keys=("public", "classifier"), shared=True, makes=("stages/classifier/classifier.safetensors",))
 def classifier(context: Context) -> str:
     """Train the semantic classifier on the public categories (PrivImage §3.2). Touches no sensitive data."""
     settings = context.config.classifier
@@ -29,8 +29,8 @@ def classifier(context: Context) -> str:
     )
     best = module.topk(torch.from_numpy(np.array(validation.images)), 1)[:, 0]
     accuracy = float((best.numpy() == validation.labels).mean())
-    save_weights(module.network, context.folder("classifier") / "classifier.safetensors")
-    atomic_json(
-        context.folder("classifier") / "validation.json", {"accuracy": accuracy, "categories": len(train.class_names)}
-    )
+    folder, found = context.folder("classifier"), {"accuracy": accuracy, "categories": len(train.class_names)}
+    if context.ranks.first:
+        save_weights(module.network, folder / "classifier.safetensors")
+        atomic_json(folder / "validation.json", found)
     return f"{len(train.class_names)} public categories, validation accuracy {accuracy:.1%}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accounting.plan import DP_SGD
 from launch.clipping import tried_engine
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_private
 from launch.micro_batch import choose
 from launch.stage import stage
+from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 
@@ -15,6 +18,7 @@ from lightning_modules.dp_sgd.private_training import PrivateTraining
     needs=("pretrain",),
     keys=("sensitive", "finetune", "generator", "privacy"),
     reads_sensitive=True,
+    shared=True,
     charged=True,
     makes=("stages/finetune/model.safetensors",),
 )
@@ -26,17 +30,8 @@ def finetune(context: Context) -> str:
     load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
     classes, device = len(context.class_names), context.device
     engine = tried_engine(context.config, model, classes=classes, device=device)
-    fingerprint = context.fingerprints["finetune"]
-    micro_batch = choose(
-        context.config,
-        model,
-        engine,
-        classes=classes,
-        device=device,
-        record=context.folder("finetune") / "micro_batch.json",
-        fingerprint=fingerprint,
-    )
-    access = context.ledger.reserve(mechanism, stage="finetune", fingerprint=fingerprint, run_key=context.run_key)
+    micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)
+    access = context.charge(mechanism, "finetune")
     module = PrivateTraining(
         model,
         engine,
@@ -47,10 +42,25 @@ def finetune(context: Context) -> str:
         ema_decay=settings.ema_decay,
     )
     module = fit_private(context, module, access, stage="finetune")
-    save_weights(module.averaged, context.folder("finetune") / "model.safetensors")
+    if context.ranks.first:
+        save_weights(module.averaged, context.folder("finetune") / "model.safetensors")
     spent = context.ledger.epsilon()
     together = f" ({micro_batch} records at once)" if settings.micro_batch == "auto" else ""
     return (
         f"{settings.steps} DP-SGD steps{together}, noise multiplier {mechanism.noise_multiplier:.4f}, "
         f"ε = {spent:.4f} spent"
+    )
+
+
+def chosen(context: Context, model: Any, engine: ClippedSum) -> int:
+    """Records that each process takes at once; chosen by one of them, since measured side by side they disturb."""
+    return choose(
+        context.config,
+        model,
+        engine,
+        classes=len(context.class_names),
+        device=context.device,
+        record=context.folder("finetune") / "micro_batch.json",
+        fingerprint=context.fingerprints["finetune"],
+        processes=context.ranks.local_world,
     )

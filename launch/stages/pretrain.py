@@ -9,7 +9,7 @@ from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
 
 
-@stage(needs=("select",), keys=("generator", "pretrain"), makes=("stages/pretrain/model.safetensors",))
+@stage(needs=("select",), keys=("generator", "pretrain"), shared=True, makes=("stages/pretrain/model.safetensors",))
 def pretrain(context: Context) -> str:
     """Train the generator on the selection (PrivImage §3.4). Touches no sensitive data."""
     settings, seed = context.config.pretrain, context.config.run.seed
@@ -23,6 +23,7 @@ def pretrain(context: Context) -> str:
     )
     module = fit_public(context, module, images, stage="pretrain", steps=settings.steps, batch_size=settings.batch_size)
     averaged = module.ema.module
-    save_weights(averaged, context.folder("pretrain") / "model.safetensors")
+    if context.ranks.first:
+        save_weights(averaged, context.folder("pretrain") / "model.safetensors")
     parameters = sum(value.numel() for value in averaged.parameters())
     return f"{settings.steps} steps, {parameters / 1e6:.2f} M parameters"

@@ -34,7 +34,7 @@ def query(context: Context) -> str:
         return line
     access = context.ledger.reserve(
         mechanism, stage="query", fingerprint=context.fingerprints["query"], run_key=context.run_key
-    )
+    )  # by one process: a stage that is not shared
     if access.published():
         raise UserError(
             f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore "

@@ -12,6 +12,7 @@ from launch.stage import stage
 @stage(
     needs=("finetune",),
     keys=("synthesize", "generator"),
+    shared=True,
     makes=tuple(f"release/{name}" for name in RELEASED),
 )
 def synthesize(context: Context) -> str:
@@ -28,9 +29,11 @@ def synthesize(context: Context) -> str:
         batch_size=settings.batch_size,
         precision=settings.precision,
         compile=settings.compile,
+        ranks=context.ranks,
         progress=lambda parts: track(
             parts, "synthesize", total=len(parts), unit="batch", show=context.console.progress
         ),
     )
-    write_release(context.directory, context.config, context.ledger, model, drawn.images)
+    if context.ranks.first:
+        write_release(context.directory, context.config, context.ledger, model, drawn.images)
     return f"{settings.count} images at {drawn.speed} in {context.directory.release}"
