@@ -33,7 +33,7 @@ class Stage:
     keys: tuple[str, ...]
     reads_sensitive: bool
     charged: bool
-    shared: bool
+    shared: bool = False
     makes: tuple[str, ...] = ()
 
 

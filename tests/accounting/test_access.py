@@ -27,7 +27,7 @@ def _access(ledger: Ledger, mechanism: Mechanism = TRAINING) -> PrivateAccess:
 
 def test_only_the_ledger_grants_access() -> None:
     key = RunKey(bytes(32), insecure=True)
-    with pytest.raises(PrivacyError, match=r"Ledger\.reserve"):
+    with pytest.raises(PrivacyError, match=r"by the ledger"):
         PrivateAccess(object(), mechanism=TRAINING, generation=1, run_key=key, stream="", charge=None)
 
 
