@@ -116,6 +116,7 @@ class Evaluate:
 class Launch:
     accelerator: str = key("auto", "where to train", choices=("auto", "cpu", "cuda"))
     threads: int = key(0, "CPU threads; 0: all cores", at_least=0)
+    devices: int = key(1, "processes on this machine, one a GPU or a share of the CPU's cores each", at_least=1)
     checkpoint_minutes: float = key(5.0, "minutes between two checkpoints of a training stage", at_least=0)
 
 

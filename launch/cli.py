@@ -23,15 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
     plain_warnings()
     keep_freed_memory()
     options = parse(arguments)
+    rank = os.environ.get("RANK", "0")
+    which = f"process {rank} of the job: " if rank != "0" else ""
     try:
         code = int(options.command(options) or 0)
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"privimage: {error}", file=sys.stderr)
+        print(f"privimage: {which}{error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
-        print(f"privimage: {stop}", file=sys.stderr)
+        if not which:
+            print(f"privimage: {stop}", file=sys.stderr)
         return 128 + stop.signal
     except KeyboardInterrupt:
         print("privimage: stopped at once; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -63,4 +63,5 @@ def _note(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGINT and _State.received == signal.SIGINT:
         raise KeyboardInterrupt
     _State.received = signal.Signals(number)
-    os.write(2, NOTE.encode())  # print() may not be entered again from a handler
+    if os.environ.get("RANK", "0") == "0":  # of several processes one says it
+        os.write(2, NOTE.encode())  # print() may not be entered again from a handler

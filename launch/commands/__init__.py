@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from launch.commands import config, export, ledger, listing, preflight, run, synthesize
 
@@ -20,6 +21,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line; overrides may stand before and after options such as `-q`."""
     root = parser()
     options, rest = root.parse_known_args(arguments)
+    options.words = list(sys.argv[1:] if arguments is None else arguments)
     if rest and hasattr(options, "overrides") and not any(word.startswith("-") for word in rest):
         options.overrides += rest
     elif rest:

@@ -6,13 +6,17 @@ import argparse
 import json
 from typing import Any
 
+import torch.distributed as dist
+
 from launch.commands.experiment import add_experiment, read
 from launch.console import Console
 from launch.interrupts import install
 
 DESCRIPTION = """\
 Runs an experiment from data to report. Give the same command again to go on after an interruption: finished stages are
-skipped, training goes on from its last checkpoint, and nothing is charged twice.
+skipped, training goes on from its last checkpoint, and nothing is charged twice. launch.devices=N works on N processes
+of this machine; for several machines use torchrun (`torchrun … --no-python privimage run EXPERIMENT`). A run may go on
+with another number of processes.
 
 Results go to runs/NAME: release/ is safe to publish, internal/ (scores, report, curves) is not private.
 """
@@ -24,10 +28,14 @@ def add(commands: Any) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
 
 
-def command(options: argparse.Namespace) -> None:
-    """Run, then say where things are."""
-    install()
+def command(options: argparse.Namespace) -> int:
+    """Run, on several processes if wanted, then say where things are."""
     config = read(options)
+    if config.launch.devices > 1 and not dist.is_torchelastic_launched():
+        from launch.processes import start_processes
+
+        return start_processes(config.launch.devices, options.words)
+    install()
     from launch.pipeline import run, summary  # imports Lightning
     from launch.ranks import Ranks
     from launch.release import rounded_up
@@ -35,13 +43,14 @@ def command(options: argparse.Namespace) -> None:
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
     if not Ranks.here().first:
-        return
+        return 0
     result = summary(directory)
     if options.json:
         print(json.dumps(result, indent=2))
-        return
+        return 0
     if "epsilon" in result:
         secret = "" if result["private"] else " if the key were secret: NOT PRIVATE"
         console.line(f"  guarantee   ε = {rounded_up(result['epsilon'])}, δ = {result['delta']:.3g}{secret}")
         console.line(f"  publish     {result['release']}" if result["private"] else "  publish     nothing of this run")
     console.line(f"  look at     {result['report']} (not private)")
+    return 0

@@ -1,0 +1,108 @@
+"""Whole runs on several processes: what comes out, what stops them, and that they go on with another number."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from accounting.ledger import Ledger
+from tests.launch.runs import FIXED, RELEASE, privimage, run_words
+
+LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
+WAIT = 120.0  # seconds
+
+
+def start(path: Path, *overrides: str) -> subprocess.Popen[str]:
+    """`privimage run` of the tiny run on two processes."""
+    words = [sys.executable, "-m", "launch.cli", *run_words(path, "launch.devices=2", *overrides)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something has happened while a process runs."""
+    end = time.monotonic() + WAIT
+    while not happened():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def published(path: Path) -> int:
+    """Private steps that the ledger of a run has as done."""
+    try:
+        return Ledger.read(path / "ledger.jsonl").published("dp-sgd")
+    except Exception:  # not there yet, or nothing started
+        return 0
+
+
+def charges(path: Path) -> list[str]:
+    """The mechanisms that a run was charged for."""
+    return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a job's first command has started, in the order of their ranks."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            rank = dict(word.split("=", 1) for word in (folder / "environ").read_text().split("\0") if "=" in word)
+        except OSError:  # it has ended
+            continue
+        if parent == process.pid and "RANK" in rank:
+            found.append((int(rank["RANK"]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
+    output, errors = (two := start(tmp_path / "two", FIXED)).communicate(timeout=WAIT)
+    assert two.returncode == 0 and not output, errors[-3000:]
+    assert "processes   2 on 1 machine" in errors
+    assert errors.count("guarantee") == 1
+    assert privimage(*run_words(tmp_path / "one", FIXED, "-q")) == 0
+    released = {path.name for path in (tmp_path / "two" / "release").iterdir()}
+    assert released == RELEASE
+    one, two_ = (Ledger.read(tmp_path / name / "ledger.jsonl") for name in ("one", "two"))
+    assert [entry["kind"] for entry in one.entries] == [entry["kind"] for entry in two_.entries]
+    assert one.epsilon() == two_.epsilon()
+    with np.load(tmp_path / "two" / "release" / "synthetic.npz") as release:
+        assert [len(release[name]) for name in ("images", "labels")] == [60, 60]
+        assert np.bincount(release["labels"]).tolist() == [6] * 10
+
+
+def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    job = start(path, *LONG)
+    wait_for(lambda: published(path) >= 3, job)
+    job.send_signal(signal.SIGTERM)
+    errors = job.communicate(timeout=WAIT)[1]
+    assert job.returncode == 128 + signal.SIGTERM
+    assert errors.count("the same command goes on from here") == 1 and "Traceback" not in errors
+    before = published(path)
+    assert privimage(*run_words(path, *LONG, "launch.devices=1", "stages=[classifier,query,select,pretrain]", "-q")) == 2
+    short = start(path, *LONG)
+    wait_for(lambda: published(path) > before, short)
+    short.send_signal(signal.SIGTERM)
+    short.communicate(timeout=WAIT)
+    assert charges(path) == ["semantic query", "dp-sgd"]
+
+
+def test_a_process_that_dies_ends_the_job_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    job = start(path, *LONG)
+    wait_for(lambda: published(path) >= 3, job)
+    os.kill(workers(job)[1], signal.SIGKILL)
+    job.communicate(timeout=WAIT)
+    assert job.returncode not in (0, None)
+    before = published(path)
+    again = start(path, *LONG)
+    wait_for(lambda: published(path) > before, again)
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=WAIT)
+    assert charges(path) == ["semantic query", "dp-sgd"]
