@@ -17,9 +17,9 @@ LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds
 
 
-def start(path: Path, *overrides: str) -> subprocess.Popen[str]:
-    """`privimage run` of the tiny run on two processes."""
-    words = [sys.executable, "-m", "launch.cli", *run_words(path, "launch.devices=2", *overrides)]
+def start(path: Path, *overrides: str, devices: int = 2) -> subprocess.Popen[str]:
+    """`privimage run` of the tiny run on a number of processes."""
+    words = [sys.executable, "-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -85,11 +85,11 @@ def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
     assert job.returncode == 128 + signal.SIGTERM
     assert errors.count("the same command goes on from here") == 1 and "Traceback" not in errors
     before = published(path)
-    assert privimage(*run_words(path, *LONG, "launch.devices=1", "stages=[classifier,query,select,pretrain]", "-q")) == 2
-    short = start(path, *LONG)
-    wait_for(lambda: published(path) > before, short)
-    short.send_signal(signal.SIGTERM)
-    short.communicate(timeout=WAIT)
+    alone = start(path, *LONG, devices=1)
+    wait_for(lambda: published(path) > before, alone)
+    alone.send_signal(signal.SIGTERM)
+    errors = alone.communicate(timeout=WAIT)[1]
+    assert alone.returncode == 128 + signal.SIGTERM, errors[-3000:]
     assert charges(path) == ["semantic query", "dp-sgd"]
 
 
