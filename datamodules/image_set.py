@@ -1,18 +1,19 @@
-"""The one representation of labelled images, in memory or memory-mapped."""
+"""Labelled images in memory or memory-mapped."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from configs.errors import UserError
+from datamodules.labelled_images import Reading, new_labels
+from datamodules.saved_folder import save_folder
 
 FILES = ("images.npy", "labels.npy", "class_names.json")
 
@@ -53,34 +54,20 @@ class ImageSet:
 
     def relabel(self, mapping: Mapping[int, int], class_names: Sequence[str]) -> ImageSet:
         """The same images under new labels; ValueError if a label that occurs has no new one."""
-        present = np.unique(self.labels)
-        missing = [int(label) for label in present if int(label) not in mapping]
-        if missing:
-            raise ValueError(f"no new label for {missing}")
-        table = np.zeros(len(self.class_names), dtype=np.int64)
-        for label in present:
-            table[label] = mapping[int(label)]
-        return ImageSet(self.images, table[self.labels], tuple(class_names))
+        return ImageSet(self.images, new_labels(self.labels, mapping, len(self.class_names)), tuple(class_names))
+
+    def in_memory(self) -> ImageSet:
+        """This very set."""
+        return self
+
+    def batches(self, indices: Iterable[np.ndarray], reading: Reading) -> Iterator[tuple[Tensor, Tensor]]:
+        """Copies of the images (uint8 [B, C, H, W]) and labels (int64 [B]) at each of these indices, none ahead."""
+        for here in indices:
+            yield torch.from_numpy(self.images[here]), torch.from_numpy(self.labels[here])
 
     def save(self, folder: str | Path) -> None:
         """Write to a folder, which appears whole or not at all (an older one of that name is replaced)."""
-        folder = Path(folder)
-        partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            for name, array in zip(FILES, (self.images, self.labels), strict=False):
-                with open(partial / name, "wb") as file:
-                    np.save(file, array)
-                    _sync(file)
-            with open(partial / FILES[2], "w", encoding="utf-8") as file:
-                json.dump(list(self.class_names), file, ensure_ascii=False)
-                _sync(file)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        save_folder(folder, {FILES[0]: self.images, FILES[1]: self.labels}, {FILES[2]: list(self.class_names)})
 
     @classmethod
     def load(cls, folder: str | Path, mmap: bool = True) -> ImageSet:
@@ -97,7 +84,3 @@ class ImageSet:
                 "command again; it will be made anew."
             ) from error
 
-
-def _sync(file: IO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

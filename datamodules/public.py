@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
-from datamodules.step_batches import Batch, StepBatches, take
+from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.step_batches import Batch, StepBatches
 
 
 class ShuffledBatches(StepBatches):
@@ -21,7 +22,7 @@ class ShuffledBatches(StepBatches):
 
     def __init__(
         self,
-        images: ImageSet,
+        images: LabelledImages,
         batch_size: int,
         steps: int,
         seed: int,
@@ -29,8 +30,9 @@ class ShuffledBatches(StepBatches):
         start: int = 0,
         rank: int = 0,
         world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
-        super().__init__(images, steps, start=start, rank=rank, world=world)
+        super().__init__(images, steps, start=start, rank=rank, world=world, reading=reading)
         if not len(images):
             raise UserError("the public set is empty: give a public source, or a selection, that has images.")
         self.batch_size = batch_size
@@ -51,20 +53,30 @@ class ShuffledBatches(StepBatches):
 class OrderedBatches:
     """Every image once, in order, in batches (batch number, images, labels); may be gone through again and again."""
 
-    def __init__(self, images: ImageSet, batch_size: int, *, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
+    ) -> None:
         self.images = images
         self.batch_size = batch_size
         self.rank = rank
         self.world = world
+        self.reading = reading
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for number in range(len(self)):
-            last = min((number + 1) * self.batch_size, len(self.images))
-            rows = np.arange(number * self.batch_size, last)[self.rank :: self.world]
-            yield (number, *take(self.images, rows))
+        firsts = range(0, len(self.images), self.batch_size)
+        lasts = (min(first + self.batch_size, len(self.images)) for first in firsts)
+        wanted = (np.arange(*border)[self.rank :: self.world] for border in zip(firsts, lasts, strict=True))
+        for number, (images, labels) in enumerate(self.images.batches(wanted, self.reading)):
+            yield number, images, labels
 
 
 class PublicData(LightningDataModule):
@@ -72,22 +84,24 @@ class PublicData(LightningDataModule):
 
     def __init__(
         self,
-        images: ImageSet,
+        images: LabelledImages,
         batch_size: int,
         steps: int,
         seed: int,
         *,
         start: int = 0,
-        validation: ImageSet | None = None,
+        validation: LabelledImages | None = None,
         validation_batch_size: int = 1000,
         rank: int = 0,
         world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        self._train = ShuffledBatches(images, batch_size, steps, seed, start=start, rank=rank, world=world)
+        part: Any = {"rank": rank, "world": world, "reading": reading}
+        self._train = ShuffledBatches(images, batch_size, steps, seed, start=start, **part)
         self._validation = []
         if validation is not None:
-            self._validation = [OrderedBatches(validation, validation_batch_size, rank=rank, world=world)]
+            self._validation = [OrderedBatches(validation, validation_batch_size, **part)]
 
     def train_dataloader(self) -> ShuffledBatches:
         """The batches of all steps that are left."""
@@ -98,7 +112,7 @@ class PublicData(LightningDataModule):
         return self._validation
 
 
-def split(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+def split(images: LabelledImages, fraction: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """A public set cut at random into training and validation images, about `fraction` of them for validation.
 
     Each part gets at least one image; UserError for a set of fewer than two.

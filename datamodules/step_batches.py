@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages, Reading
 
 Batch = tuple[int, Tensor, Tensor]
 
@@ -24,15 +23,19 @@ class StepBatches(ABC):
     (`load_state_dict`) before the first batch of a fit with `ckpt_path`, and only then; a loader made with `start`
     needs no state, and one that has both refuses a state that disagrees. The checkpoint must be saved within the epoch
     (`on_train_batch_end`): once `fit` has returned, even if asked to stop early, Lightning counts the epoch as
-    done, and a resumption with `max_epochs=1` does nothing. Raises ValueError for a start, rank or world out of range.
+    done, and a resumption with `max_epochs=1` does nothing. Images on disk are read ahead of the step; what reads them
+    ends with the iterator. Raises ValueError for a start, rank or world out of range.
     """
 
-    def __init__(self, images: ImageSet, steps: int, *, start: int, rank: int, world: int) -> None:
+    def __init__(
+        self, images: LabelledImages, steps: int, *, start: int, rank: int, world: int, reading: Reading = Reading()  # noqa: B008 (frozen)
+    ) -> None:
         if not 0 <= start <= steps or not 0 <= rank < world:
             raise ValueError(f"start {start} of {steps} steps, rank {rank} of {world}")
         self.images = images
         self.rank = rank
         self.world = world
+        self.reading = reading
         self._start = start
         self._steps = steps
         self._next = start
@@ -45,10 +48,11 @@ class StepBatches(ABC):
         return self._steps
 
     def __iter__(self) -> Iterator[Batch]:
-        while self._next < self._steps:
+        wanted = (self.indices(step)[self.rank :: self.world] for step in range(self._next, self._steps))
+        for images, labels in self.images.batches(wanted, self.reading):
             step = self._next
             self._next = step + 1
-            yield (step, *take(self.images, self.indices(step)[self.rank :: self.world]))
+            yield step, images, labels
 
     def state_dict(self) -> dict[str, Any]:
         """The next step."""
@@ -60,7 +64,3 @@ class StepBatches(ABC):
             raise ValueError(f"the loader starts at step {self._start}, the checkpoint at step {state['step']}")
         self._next = int(state["step"])
 
-
-def take(images: ImageSet, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Copies of the images (uint8 [B, C, H, W]) and labels (int64 [B]) at these indices; B may be 0."""
-    return torch.from_numpy(images.images[indices]), torch.from_numpy(images.labels[indices])
