@@ -117,6 +117,14 @@ class Launch:
     accelerator: str = key("auto", "where to train", choices=("auto", "cpu", "cuda"))
     threads: int = key(0, "CPU threads; 0: all cores", at_least=0)
     devices: int = key(1, "processes on this machine, one a GPU or a share of the CPU's cores each", at_least=1)
+    workers: int = key(
+        4, "processes that read public images on disk without FFCV, at most one a core; 0: none", at_least=0
+    )
+    reader: str = key(
+        "auto",
+        "what reads a store of public images (auto: FFCV where it is installed); never changes a batch",
+        choices=("auto", "ffcv", "plain"),
+    )
     checkpoint_minutes: float = key(5.0, "minutes between two checkpoints of a training stage", at_least=0)
 
 

@@ -40,15 +40,17 @@ def image_files(root: Path, key_name: str) -> list[str]:
     Hidden files and folders are passed over; other files are warned about. UserError for a category without images.
     """
     found: list[str] = []
+    readable = readable_extensions()
     others = [entry.name for entry in os.scandir(root) if entry.is_file() and not entry.name.startswith(".")]
     for category in categories(root, key_name):
         before = len(found)
         for folder, folders, files in os.walk(root / category):
             folders[:] = [name for name in folders if not name.startswith(".")]
+            here = Path(folder).relative_to(root).as_posix()
             for name in files:
                 if not name.startswith("."):
-                    relative = Path(folder, name).relative_to(root).as_posix()
-                    (found if Path(name).suffix.lower() in readable_extensions() else others).append(relative)
+                    image = os.path.splitext(name)[1].lower() in readable
+                    (found if image else others).append(f"{here}/{name}")
         if len(found) == before:
             raise UserError(
                 f"{key_name}: category '{category}' has no images (looked in '{root / category}'). Put its images "
@@ -64,8 +66,13 @@ def falls_to_testing(relative_path: str, fraction: float) -> bool:
 
     Adding or removing a record therefore never moves another one from one split to the other.
     """
+    return name_hash(relative_path) < fraction * 2**64
+
+
+def name_hash(relative_path: str) -> int:
+    """A number in 0 .. 2^64-1 that is a function of a file's name alone."""
     digest = hashlib.sha256(relative_path.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+    return int.from_bytes(digest[:8], "big")
 
 
 def named(names: list[str]) -> str:

@@ -83,4 +83,3 @@ class ImageSet:
                 f"the images stored in '{folder}' cannot be read ({error}). Remove that folder and run the same "
                 "command again; it will be made anew."
             ) from error
-

@@ -28,7 +28,14 @@ class StepBatches(ABC):
     """
 
     def __init__(
-        self, images: LabelledImages, steps: int, *, start: int, rank: int, world: int, reading: Reading = Reading()  # noqa: B008 (frozen)
+        self,
+        images: LabelledImages,
+        steps: int,
+        *,
+        start: int,
+        rank: int,
+        world: int,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
         if not 0 <= start <= steps or not 0 <= rank < world:
             raise ValueError(f"start {start} of {steps} steps, rank {rank} of {world}")
@@ -63,4 +70,3 @@ class StepBatches(ABC):
         if self._start not in (0, state["step"]):
             raise ValueError(f"the loader starts at step {self._start}, the checkpoint at step {state['step']}")
         self._next = int(state["step"])
-

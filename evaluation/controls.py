@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 
 
 def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:
@@ -23,7 +23,7 @@ def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[s
     return matches
 
 
-def public_only_set(public: ImageSet, sensitive_names: Sequence[str]) -> ImageSet | None:
+def public_only_set(public: LabelledImages, sensitive_names: Sequence[str]) -> LabelledImages | None:
     """The public images of the categories that bear a sensitive category's name, relabelled; None where there are none.
 
     What a user could have trained on with no private access at all.
@@ -33,7 +33,7 @@ def public_only_set(public: ImageSet, sensitive_names: Sequence[str]) -> ImageSe
     return public.subset(kept).relabel(matches, tuple(sensitive_names)) if len(kept) else None
 
 
-def balanced_sample(images: ImageSet, count: int, seed: int) -> ImageSet:
+def balanced_sample(images: LabelledImages, count: int, seed: int) -> LabelledImages:
     """At most `count` images drawn at random without replacement, as evenly over the categories as they allow.
 
     Cuts a control (the selected images for "query only") down to the size of the synthetic set.

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 
 SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this width
 COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black
@@ -62,9 +63,9 @@ def image_strip(images: np.ndarray, gap: int = 3) -> Image.Image:
     return strip
 
 
-def first_of_class(images: ImageSet, label: int, count: int) -> np.ndarray:
+def first_of_class(images: LabelledImages, label: int, count: int) -> np.ndarray:
     """The first `count` images of a class (fewer if there are fewer), uint8 [M, C, H, W]: no choosing of good ones."""
-    return np.asarray(images.images[np.flatnonzero(images.labels == label)[:count]])
+    return np.asarray(images.subset(np.flatnonzero(images.labels == label)[:count]).in_memory().images)
 
 
 def sample_grid(images: ImageSet, per_class: int = 10, classes: int = 20, title: str | None = None) -> Image.Image:

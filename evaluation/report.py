@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from configs.files import atomic_text
 from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 from evaluation.figures import Chart, data_uri, first_of_class, image_strip, line_chart
 
 SHOWN_IMAGES = 8  # per category in the sample grid
@@ -73,7 +74,7 @@ class ReportData:
     similarity: float | None
     similarity_embedding: str
     selection: Mapping[str, Sequence[Mapping[str, Any]]]
-    public: ImageSet | None
+    public: LabelledImages | None
     charts: Sequence[Chart]
     stages: Sequence[StageCost]
     software: Mapping[str, str]
@@ -134,7 +135,7 @@ def _selection(data: ReportData) -> list[dict[str, Any]]:
     ]
 
 
-def _strip(images: ImageSet, label: int, count: int = SHOWN_IMAGES) -> dict[str, Any] | None:
+def _strip(images: LabelledImages, label: int, count: int = SHOWN_IMAGES) -> dict[str, Any] | None:
     """The first images of a class in one picture; None where there are none."""
     chosen = first_of_class(images, label, count)
     if not len(chosen):

@@ -10,6 +10,7 @@ import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
+from datamodules.sources import Source
 from evaluation.fid import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
@@ -33,7 +34,7 @@ def check_experiment(config: Experiment) -> None:
             raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
     sensitive = sensitive_source(config)
     public = public_source(config)
-    check_apart(config)
+    check_apart(config, public, sensitive)
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
     if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
         raise UserError(
@@ -60,13 +61,18 @@ def check_files(config: Experiment) -> None:
         checked_weights(settings.inception_weights)
 
 
-def check_apart(config: Experiment) -> None:
+def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
     """The public images must not be the sensitive ones: nothing protects a record that public training saw."""
-    if config.public.name != config.sensitive.name:
-        return
-    roots = [Path(getattr(source, "root", "")).resolve() for source in (config.public, config.sensitive)]
-    if roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0]):
-        where = getattr(config.public, "root", config.public.name)
+    where = getattr(config.public, "root", "") or config.public.name
+    if public.folders and sensitive.folders:
+        pairs = [(one.resolve(), other.resolve()) for one in public.folders for other in sensitive.folders]
+        apart = not any(one.is_relative_to(other) or other.is_relative_to(one) for one, other in pairs)
+    elif config.public.name == config.sensitive.name:
+        roots = [Path(getattr(source, "root", "")).resolve() for source in (config.public, config.sensitive)]
+        apart = not (roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0]))
+    else:
+        apart = True
+    if not apart:
         raise UserError(
             f"public: the same images as sensitive ('{where}'). Public training protects nobody: give another public "
             "set, without any sensitive record in it."

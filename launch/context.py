@@ -19,6 +19,7 @@ from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
 from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
@@ -61,17 +62,17 @@ class Context:
     @cached_property
     def sensitive(self) -> ImageSet:
         """The sensitive training images. SENSITIVE: reading them is what the ledger charges for."""
-        return read("sensitive", self.sensitive_source, progress=self.console.progress)
+        return read("sensitive", self.sensitive_source, progress=self.console.progress).in_memory()
 
     @cached_property
-    def public(self) -> ImageSet:
-        """The public images."""
+    def public(self) -> LabelledImages:
+        """The public images, in memory or on disk."""
         return read("public", self.public_source, progress=self.console.progress)
 
     @cached_property
     def sensitive_test(self) -> ImageSet:
         """The sensitive test images. SENSITIVE, not covered by the guarantee: for scores in `internal/` alone."""
-        return read("sensitive", self.sensitive_source, test=True, progress=self.console.progress)
+        return read("sensitive", self.sensitive_source, test=True, progress=self.console.progress).in_memory()
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 from datamodules.sources import SOURCES, Source
 
 
@@ -32,7 +32,7 @@ def public_source(config: Experiment) -> Source:
         return SOURCES.build(config.public, config.image)
 
 
-def read(section: str, source: Source, *, test: bool = False, progress: bool = True) -> ImageSet:
+def read(section: str, source: Source, *, test: bool = False, progress: bool = True) -> LabelledImages:
     """The training or test images of a source."""
     with naming(section):
         return source.test(progress=progress) if test else source.train(progress=progress)

@@ -11,7 +11,8 @@ from lightning.pytorch import LightningModule
 from accounting.access import PrivateAccess
 from accounting.composition import epsilon
 from accounting.mechanisms import SampledGaussian
-from datamodules.image_set import ImageSet
+from configs.schema import Launch
+from datamodules.labelled_images import LabelledImages, Reading
 from datamodules.poisson import SensitiveData
 from datamodules.public import PublicData
 from launch.context import Context
@@ -25,19 +26,28 @@ Module = TypeVar("Module", bound=LightningModule)
 def fit_public(
     context: Context,
     module: Module,
-    images: ImageSet,
+    images: LabelledImages,
     *,
     stage: str,
     steps: int,
     batch_size: int,
-    validation: ImageSet | None = None,
+    validation: LabelledImages | None = None,
     validate_every: int | None = None,
 ) -> Module:
     """Train on public images, going on from the stage's last checkpoint. Touches no sensitive data."""
     seed = context.config.run.seed
     return fit(
         module,
-        lambda start: PublicData(images, batch_size, steps, seed, start=start, validation=validation, **part(context)),
+        lambda start: PublicData(
+            images,
+            batch_size,
+            steps,
+            seed,
+            start=start,
+            validation=validation,
+            reading=reading(context.config.launch),
+            **part(context),
+        ),
         total_steps=steps,
         validate_every=validate_every,
         progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
@@ -92,6 +102,11 @@ def bar(context: Context, nominal: Nominal) -> Any:
 def part(context: Context) -> dict[str, int]:
     """Which rows of every batch are this process'."""
     return {"rank": context.ranks.rank, "world": context.ranks.world}
+
+
+def reading(settings: Launch) -> Reading:
+    """How public images on disk are read ahead."""
+    return Reading(workers=settings.workers, reader=settings.reader)
 
 
 def surroundings(context: Context, stage: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from accounting.plan import BudgetPlan
 from configs.schema import Experiment
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
@@ -50,7 +50,7 @@ def estimates(config: Experiment, plan: BudgetPlan, device: torch.device) -> lis
     return [measures[name]() for name in config.stages if name in measures]
 
 
-def measure_classifier(config: Experiment, public: ImageSet, device: torch.device) -> Estimate:
+def measure_classifier(config: Experiment, public: LabelledImages, device: torch.device) -> Estimate:
     """A step of the semantic classifier."""
     settings = config.classifier
     module = new_classifier(config, len(public.class_names)).to(device).train()
@@ -62,7 +62,7 @@ def measure_classifier(config: Experiment, public: ImageSet, device: torch.devic
     return extrapolate("classifier", step, settings.steps, f"{settings.steps} steps of {settings.batch_size} images")
 
 
-def measure_query(config: Experiment, public: ImageSet, n: int, device: torch.device) -> Estimate:
+def measure_query(config: Experiment, public: LabelledImages, n: int, device: torch.device) -> Estimate:
     """The classifier's answers for n images."""
     module = new_classifier(config, len(public.class_names)).to(device)
     size = min(n, 1000)
@@ -70,7 +70,7 @@ def measure_query(config: Experiment, public: ImageSet, n: int, device: torch.de
     return extrapolate("query", lambda: module.topk(images, config.query.semantics), n / size, f"{n} images")
 
 
-def measure_pretraining(config: Experiment, public: ImageSet, classes: int, device: torch.device) -> Estimate:
+def measure_pretraining(config: Experiment, public: LabelledImages, classes: int, device: torch.device) -> Estimate:
     """A step of pre-training."""
     settings = config.pretrain
     model = new_generator(config, classes).to(device)
@@ -83,7 +83,7 @@ def measure_pretraining(config: Experiment, public: ImageSet, classes: int, devi
     return extrapolate("pretrain", step, settings.steps, f"{settings.steps} steps of {settings.batch_size} images")
 
 
-def measure_finetuning(config: Experiment, public: ImageSet, classes: int, device: torch.device) -> Estimate:
+def measure_finetuning(config: Experiment, public: LabelledImages, classes: int, device: torch.device) -> Estimate:
     """A micro-batch of DP-SGD."""
     settings = config.finetune
     model = new_generator(config, classes)
@@ -109,10 +109,10 @@ def measure_sampling(config: Experiment, classes: int, device: torch.device) -> 
         return extrapolate("synthesize", lambda: model.sample(labels, random), settings.count / size, basis)
 
 
-def batch(images: ImageSet, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """`size` images and their labels, repeated where there are fewer."""
-    rows = np.arange(size) % len(images)
-    return torch.from_numpy(images.images[rows]).to(device), torch.from_numpy(images.labels[rows]).to(device)
+    chosen = images.subset(np.arange(size) % len(images)).in_memory()
+    return torch.from_numpy(chosen.images).to(device), torch.from_numpy(chosen.labels).to(device)
 
 
 def extrapolate(stage: str, work: Callable[[], Any], rounds: float, basis: str) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 
 
 def select_categories(histogram: np.ndarray, k2: int) -> list[list[int]]:
@@ -35,7 +35,9 @@ def select_categories(histogram: np.ndarray, k2: int) -> list[list[int]]:
     return chosen
 
 
-def selected_images(public: ImageSet, choice: Sequence[Sequence[int]], class_names: Sequence[str]) -> ImageSet:
+def selected_images(
+    public: LabelledImages, choice: Sequence[Sequence[int]], class_names: Sequence[str]
+) -> LabelledImages:
     """All public images of the chosen categories, labelled with the sensitive category they were chosen for.
 
     choice: as `select_categories` returns it. A single row (the unconditional query) gives every image label 0. Touches

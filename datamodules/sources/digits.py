@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Digits:
     """UCI handwritten digits (inside scikit-learn): 1437 training and 360 test images, 8x8, grayscale."""
 
     public_benchmark = True
+    folders: tuple[Path, ...] = ()
     class_names = tuple("0123456789")
 
     def __init__(self, config: Config, image: Image) -> None:

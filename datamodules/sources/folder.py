@@ -42,6 +42,7 @@ class Folder:
         self.image = image
         self.public_benchmark = config.public_benchmark
         self.root = existing(config.root, "root")
+        self.folders = (self.root,)
         self.class_names = categories(self.root, "root")
         self.test_root = existing(config.test_root, "test_root") if config.test_root else None
         if self.test_root is not None:

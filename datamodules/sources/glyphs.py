@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class Glyphs:
     """Digits, Latin, Greek and symbols rendered from matplotlib's fonts: a category for each, at any resolution."""
 
     public_benchmark = True
+    folders: tuple[Path, ...] = ()
     class_names = tuple(ALPHABET)
 
     def __init__(self, config: Config, image: Image) -> None:

@@ -27,6 +27,7 @@ class Mnist:
     """MNIST handwritten digits from idx files in a given folder, 28x28, grayscale."""
 
     public_benchmark = True
+    folders: tuple[Path, ...] = ()
     class_names = tuple("0123456789")
 
     def __init__(self, config: Config, image: Image) -> None:

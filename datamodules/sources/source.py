@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from configs.registry import Registry
-from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 
 
 class Source(Protocol):
@@ -14,20 +15,22 @@ class Source(Protocol):
     Whatever brings the images to that resolution and number of channels is fixed and never fitted to them. Messages of
     a UserError begin with the key they are about (`root: ...`); the caller knows whether that is the sensitive or the
     public source. `public_benchmark` declares that the images are public, so that scores on them may be shown.
+    `folders`: the trees of class folders that the images come from, none for a source of another kind.
     """
 
     public_benchmark: bool
+    folders: tuple[Path, ...]
     class_names: tuple[str, ...]
 
     def size(self) -> int:
         """Number of training records, public by declaration; opens no image."""
         ...
 
-    def train(self, *, progress: bool = True) -> ImageSet:
+    def train(self, *, progress: bool = True) -> LabelledImages:
         """All training images."""
         ...
 
-    def test(self, *, progress: bool = True) -> ImageSet:
+    def test(self, *, progress: bool = True) -> LabelledImages:
         """All test images, disjoint from the training images."""
         ...
 

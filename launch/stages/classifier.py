@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
 from configs.files import atomic_json
-from datamodules.public import split
+from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.public import OrderedBatches, split
 from launch.context import Context, save_weights
-from launch.fitting import fit_public
+from launch.fitting import fit_public, reading
 from launch.stage import stage
+from lightning_modules.classifier import SemanticClassifier
+
+BATCH = 1024  # validation images at once
 
 
 @stage(keys=("public", "classifier"), shared=True, makes=("stages/classifier/classifier.safetensors",))
@@ -27,10 +28,15 @@ def classifier(context: Context) -> str:
         validation=validation,
         validate_every=min(settings.validate_every, settings.steps),
     )
-    best = module.topk(torch.from_numpy(np.array(validation.images)), 1)[:, 0]
-    accuracy = float((best.numpy() == validation.labels).mean())
+    accuracy = accuracy_of(module, validation, reading(context.config.launch))
     folder, found = context.folder("classifier"), {"accuracy": accuracy, "categories": len(train.class_names)}
     if context.ranks.first:
         save_weights(module.network, folder / "classifier.safetensors")
         atomic_json(folder / "validation.json", found)
     return f"{len(train.class_names)} public categories, validation accuracy {accuracy:.1%}"
+
+
+def accuracy_of(module: SemanticClassifier, images: LabelledImages, reading: Reading) -> float:
+    """The share of public images whose likeliest category is their own."""
+    batches = OrderedBatches(images, BATCH, reading=reading)
+    return sum(int((module.topk(here, 1)[:, 0] == labels).sum()) for _, here, labels in batches) / len(images)

@@ -10,6 +10,7 @@ import torch
 from configs.errors import UserError
 from configs.files import atomic_json
 from datamodules.image_set import ImageSet
+from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import balanced_sample, public_only_set
@@ -66,13 +67,17 @@ def evaluate(context: Context) -> str:
 def training_sets(context: Context) -> dict[str, ImageSet]:
     """The synthetic images first, then what takes less private access, in equal numbers."""
     synthetic = read_images(context.directory.release / "synthetic.npz")
-    sets: dict[str, ImageSet | None] = {
+    sets: dict[str, LabelledImages | None] = {
         "synthetic images (this run)": synthetic,
         "query alone: selected public images, relabelled": read_selection(context),
         "no private access: public categories of the same name": public_only_set(context.public, context.class_names),
     }
     seed = context.config.run.seed
-    return {name: balanced_sample(images, len(synthetic), seed) for name, images in sets.items() if images is not None}
+    return {
+        name: balanced_sample(images, len(synthetic), seed).in_memory()
+        for name, images in sets.items()
+        if images is not None
+    }
 
 
 def accuracies(context: Context, images: ImageSet, test: ImageSet) -> dict[str, float]:

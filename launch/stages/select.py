@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from configs.files import atomic_json
-from datamodules.image_set import ImageSet
+from datamodules.indexed_set import load_selection
+from datamodules.labelled_images import LabelledImages
 from launch.context import Context
 from launch.stage import stage
 from launch.stages.query import read_histogram
@@ -26,6 +27,6 @@ def select(context: Context) -> str:
     return f"{sum(map(len, choice))} of {len(public.class_names)} public categories, {len(images)} images ({share:.0%})"
 
 
-def read_selection(context: Context) -> ImageSet:
+def read_selection(context: Context) -> LabelledImages:
     """The selected public images, relabelled with the sensitive categories."""
-    return ImageSet.load(context.folder("select") / "images")
+    return load_selection(context.folder("select") / "images", lambda: context.public)

@@ -1,0 +1,119 @@
+"""Batches of a `.beton` by FFCV's loader: compiled copying, ahead of training, in a thread of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import groupby, islice
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from configs.errors import UserError
+
+SEGMENT = 256  # batches that one of FFCV's iterators is given: their indices are held at once
+
+
+def ffcv_installed() -> bool:
+    """Whether FFCV is there; imports nothing."""
+    return importlib.util.find_spec("ffcv") is not None
+
+
+class FfcvReading:
+    """FFCV's Loader for one file, compiled once, for batches of any size in any order.
+
+    FFCV makes its order itself, from an epoch's number, and accepts no other; a resume within an epoch would not be
+    exact. So its epoch iterator is driven directly with our rows. The file is mapped (FFCV's os_cache): all processes
+    of a machine share the pages that are in memory, and of a larger file those used last stay there. FFCV's own cache
+    of pages would hold the whole file once a process, since a shuffled batch touches most pages. Raises UserError where
+    FFCV cannot be loaded.
+    """
+
+    def __init__(self, path: Path, image_shape: tuple[int, ...]) -> None:
+        self.shape = image_shape
+        with _torch_threads_kept():
+            try:
+                from ffcv.fields.ndarray import NDArrayDecoder
+                from ffcv.loader import Loader
+            except (ImportError, OSError) as error:  # not installed, or without its system libraries
+                raise UserError(
+                    f"launch.reader: FFCV cannot be loaded ({error}). Install it (`pip install 'privimage[ffcv]'`, "
+                    "with OpenCV and libjpeg-turbo), or read the same batches with launch.reader=plain."
+                ) from error
+            pipelines = {"image": [NDArrayDecoder()], "label": None, "name_hash": None}
+            self.loader = Loader(
+                str(path), batch_size=1, num_workers=_threads(), os_cache=True, seed=0, pipelines=pipelines
+            )
+
+    def read_ahead(self, rows: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        """The images at each of these rows (int64 [B]): uint8 [B, C, H, W], tensors of the caller's own."""
+        for size, alike in groupby(rows, len):
+            if not size:
+                yield from (torch.empty((0, *self.shape), dtype=torch.uint8) for _ in alike)
+            while segment := list(islice(alike, SEGMENT)):
+                yield from self._segment(np.concatenate(segment), size)
+
+    def _segment(self, order: np.ndarray, size: int) -> Iterator[Tensor]:
+        """Batches of one size; the thread that reads them is gone when this is left."""
+        with _torch_threads_kept():
+            self.loader.batch_size, self.loader.num_workers = size, _threads()
+            iterator = _ending_iterator()(self.loader, order)
+        try:
+            for (images,) in iterator:
+                yield torch.from_numpy(images).clone()  # FFCV fills its own buffers anew
+        finally:
+            iterator.end()
+        if iterator.failure is not None:
+            raise iterator.failure
+
+
+@cache
+def _ending_iterator() -> Any:
+    """FFCV's iterator over an order of rows, made so that its thread can be ended and cannot fail in silence."""
+    from ffcv.loader.epoch_iterator import EpochIterator
+
+    class Ending(EpochIterator):
+        failure: BaseException | None = None
+
+        def run(self) -> None:
+            try:
+                super().run()
+            except BaseException as error:  # else whoever waits for a batch would wait forever
+                self.failure = error
+                self.output_queue.put(None)
+
+        def end(self) -> None:
+            """Stop after the batch that is being read, and wait for that."""
+            self.iter_ixes = iter(())
+            while self.is_alive():
+                try:
+                    self.output_queue.get(timeout=0.05)
+                except Empty:
+                    continue
+            self.join()
+            self.close()
+
+    return Ending
+
+
+def _threads() -> int:
+    """What FFCV may set both torch's and Numba's number of threads to."""
+    from numba import config
+
+    return min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _torch_threads_kept() -> Iterator[None]:
+    """FFCV sets torch's number of threads, already when it is imported; training keeps its own."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,58 @@
+"""Where the images of a public data set are in its folder, and what its categories are called."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from configs.errors import UserError
+
+Layout = Callable[[Path], tuple[Path, dict[str, str]]]
+"""The folder of class folders below a given folder, and a name for each class folder that has a better one."""
+
+TRAINING = ("ILSVRC/Data/CLS-LOC/train", "Data/CLS-LOC/train", "train")
+NAMES = ("LOC_synset_mapping.txt", "synset_words.txt", "words.txt")  # of Kaggle, Caffe and WordNet
+LINE = re.compile(r"(n\d{8})\s+(.+)")
+
+
+def imagenet(source: Path) -> tuple[Path, dict[str, str]]:
+    """ImageNet as it is distributed: the training images by synset, and the synsets' first names if a list is there.
+
+    The list is looked for beside the training folder and above it, not above `source`. A folder of class folders is
+    taken as it is.
+    """
+    root = next((source / name for name in TRAINING if (source / name).is_dir()), source)
+    folders = [root, *(parent for parent in root.parents if parent.is_relative_to(source))]
+    found = next((path for folder in folders for name in NAMES if (path := folder / name).is_file()), None)
+    return root, read_names(found) if found else {}
+
+
+def folder(source: Path) -> tuple[Path, dict[str, str]]:
+    """Any folder with a sub-folder per category, named as that."""
+    return source, {}
+
+
+LAYOUTS: dict[str, Layout] = {"imagenet": imagenet, "folder": folder}
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """The first name of each synset in a list of lines `n01440764 tench, Tinca tinca`. UserError if there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the names of categories in '{path}': {error}. Mend or remove it.") from error
+    found = {match[1]: match[2].split(",")[0].strip() for line in lines if (match := LINE.match(line))}
+    if not found:
+        raise UserError(f"'{path}' has no line such as 'n01440764 tench, Tinca tinca'. Mend or remove it.")
+    return found
+
+
+def class_names(categories: Sequence[str], names: dict[str, str]) -> tuple[str, ...]:
+    """What each category is called: its name, with the folder's behind it where several bear the same ('crane')."""
+    given = [names.get(category, category) for category in categories]
+    often = Counter(given)
+    return tuple(
+        name if often[name] == 1 else f"{name} ({category})" for name, category in zip(given, categories, strict=True)
+    )

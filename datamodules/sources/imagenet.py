@@ -1,0 +1,76 @@
+"""ImageNet, or any large folder of classes, from a store or from the folder itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.fields import key
+from configs.schema import Image
+from datamodules.class_folders import ClassFolders
+from datamodules.indexed_set import IndexedSet
+from datamodules.layouts import class_names, imagenet
+from datamodules.sources.source import SOURCES
+from datamodules.store import Store
+
+
+@dataclass
+class Config:
+    name: str = key("imagenet", "ImageNet or any large folder of classes, read from disk by index")
+    store: str = key("", "a .beton file that `privimage prepare imagenet` made")
+    root: str = key("", "the folder itself in place of a store: every file is decoded anew each time")
+    test_fraction: float = key(0.01, "share of the images kept for testing, picked by file name", above=0, below=1)
+    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
+
+
+@SOURCES.register(Config)
+class ImageNet:
+    """ImageNet from an FFCV store (`privimage prepare imagenet`) or its folder; stays on disk, read by index."""
+
+    def __init__(self, config: Config, image: Image) -> None:
+        if bool(config.store) == bool(config.root):
+            raise UserError(
+                "store: give store=FILE.beton, which `privimage prepare imagenet` makes, or root=DIR to read the "
+                "folder itself, and not both (see docs/public-data.md)."
+            )
+        self.config = config
+        self.public_benchmark = config.public_benchmark
+        self.reader: Store | ClassFolders
+        if config.store:
+            self.reader = Store(Path(config.store), image)
+            self.class_names = self.reader.info.class_names
+            self.folders = (Path(self.reader.info.source),)
+        else:
+            if not Path(config.root).is_dir():
+                raise UserError(f"root: no folder at '{config.root}'. Give the folder of ImageNet, or use store.")
+            root, names = imagenet(Path(config.root))
+            self.reader = ClassFolders(root, image, "root")
+            self.class_names = class_names(self.reader.categories, names)
+            self.folders = (root,)
+
+    def size(self) -> int:
+        """Number of training records; opens no image."""
+        return int(np.count_nonzero(~self._testing))
+
+    def train(self, *, progress: bool = True) -> IndexedSet:
+        """The training images, on disk."""
+        return self._images(~self._testing)
+
+    def test(self, *, progress: bool = True) -> IndexedSet:
+        """The test images, on disk."""
+        return self._images(self._testing)
+
+    @cached_property
+    def _testing(self) -> np.ndarray:
+        """Whether each image is kept for testing, bool [N]: a function of its file's name alone."""
+        return self.reader.name_hashes < np.uint64(self.config.test_fraction * 2**64)
+
+    def _images(self, chosen: np.ndarray) -> IndexedSet:
+        rows = np.flatnonzero(chosen)
+        if not len(rows):
+            raise UserError("test_fraction: no image is left for this split. Give more images, or another share.")
+        return IndexedSet(self.reader, rows, self.reader.labels[rows], self.class_names)
