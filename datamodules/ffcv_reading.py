@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import groupby, islice
 from pathlib import Path
@@ -92,11 +92,9 @@ def _ending_iterator() -> Any:
             """Stop after the batch that is being read, and wait for that."""
             self.iter_ixes = iter(())
             while self.is_alive():
-                try:
-                    self.output_queue.get(timeout=0.05)
-                except Empty:
-                    continue
-            self.join()
+                with suppress(Empty):  # it may be waiting for room
+                    self.output_queue.get_nowait()
+                self.join(timeout=0.01)
             self.close()
 
     return Ending

@@ -15,9 +15,8 @@ from datamodules.preparing import prepare
 from datamodules.store import StoreInfo, side_file
 
 DESCRIPTION = """\
-Decodes, crops and resizes every image of a public data set once and writes them to a store that training reads by index,
-at memory speed: an FFCV file, and a side file FILE.json with the names of its categories. Give both to nobody but the
-run, and the run the store:
+Decodes, crops and resizes every image of a public data set once, into a store that training reads by index
+at memory speed: an FFCV file and, beside it, FILE.beton.json with the names of its categories. Keep the two together.
 
   privimage prepare imagenet --source ILSVRC2012 --resolution 32 --output imagenet32.beton
   privimage run EXPERIMENT public.name=imagenet public.store=imagenet32.beton image.resolution=32 image.channels=3
