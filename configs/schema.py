@@ -118,7 +118,7 @@ class Launch:
     threads: int = key(0, "CPU threads; 0: all cores", at_least=0)
     devices: int = key(1, "processes on this machine, one a GPU or a share of the CPU's cores each", at_least=1)
     workers: int = key(
-        4, "processes that read public images on disk without FFCV, at most one a core; 0: none", at_least=0
+        4, "processes that read public images on disk ahead, without FFCV; at most one a core, 0: none", at_least=0
     )
     reader: str = key(
         "auto",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,19 @@ SYNSETS = ("n01440764", "n01443537", "n02012849", "n03126707")
 def needs_ffcv() -> None:
     """Skip the test where FFCV cannot be loaded."""
     pytest.importorskip("ffcv", reason="FFCV is not installed: see tests/install_ffcv.sh")
+
+
+def helpers() -> int:
+    """Threads and processes of this process, itself included."""
+    return threading.active_count() + len(multiprocessing.active_children())
+
+
+def helpers_down_to(count: int) -> bool:
+    """Wait until so many are left: a queue's own thread takes a moment to end after its queue is closed."""
+    end = time.monotonic() + 20
+    while helpers() > count and time.monotonic() < end:
+        time.sleep(0.01)
+    return helpers() == count
 
 
 def write_classes(root: Path, counts: dict[str, int], seed: int = 0) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,7 @@ from datamodules.indexed_set import IndexedSet, load_selection
 from datamodules.labelled_images import LabelledImages, Reading
 from datamodules.public import OrderedBatches, ShuffledBatches, split
 from datamodules.store import Store
-from tests.datamodules.class_images import CIFAR, needs_ffcv, store_of, write_classes
+from tests.datamodules.class_images import CIFAR, helpers, helpers_down_to, needs_ffcv, store_of, write_classes
 
 READERS = ["plain", "plain by 2", "ffcv", "folder", "folder by 2"]
 STEPS = 11
@@ -99,13 +97,12 @@ def test_a_resume_within_the_epoch_takes_the_next_step(on_disk: OnDisk, name: st
 @pytest.mark.parametrize("name", READERS)
 def test_what_reads_ahead_ends_with_the_iterator(on_disk: OnDisk, name: str) -> None:
     images, reading = on_disk.reader(name)
-    before = threading.active_count()
+    before = helpers()
     batches = iter(ShuffledBatches(images, 4, 1000, 0, reading=reading))
     next(batches)
-    helpers = threading.active_count() - before + len(multiprocessing.active_children())
-    assert (helpers > 0) == (name not in ("plain", "folder"))
+    assert (helpers() > before) == (name not in ("plain", "folder"))
     batches.close()
-    assert threading.active_count() == before and not multiprocessing.active_children()
+    assert helpers_down_to(before)
 
 
 @pytest.mark.parametrize("name", ["plain", "ffcv"])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from datamodules.store import side_file
 from launch.checkpointing import StepCheckpoint
 from launch.checks import check_experiment
 from launch.config import load
-from tests.datamodules.class_images import needs_ffcv, store_of, write_classes
+from tests.datamodules.class_images import helpers, helpers_down_to, needs_ffcv, store_of, write_classes
 from tests.launch.runs import FIXED, TINY, privimage, same_release
 
 SHARE = "public.test_fraction=0.1"
@@ -109,10 +107,10 @@ def test_stopped_by_a_signal_nothing_reads_on_and_another_reader_goes_on(
     if reader == "ffcv":
         needs_ffcv()
     words = runs.words(f"stopped {reader}", *STORE, "launch.workers=2")
-    threads = threading.active_count()
+    before = helpers()
     for stage, now in (("classifier", reader), ("pretrain", other)):
         stopped([*words, f"launch.reader={now}"], stage, monkeypatch)
-        assert threading.active_count() == threads and not multiprocessing.active_children()
+        assert helpers_down_to(before)
     assert privimage(*words, f"launch.reader={reader}") == 0
     assert same_release(runs.folder / f"stopped {reader}", runs.in_memory)
 

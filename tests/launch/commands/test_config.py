@@ -39,7 +39,7 @@ def test_help_teaches_every_key(command: str, capsys: pytest.CaptureFixture[str]
     for path, value in walk(load("demo", ["privacy.epsilon=3"])):
         assert f"  {path}={'null' if value is None else value}\n" in text
     assert "privacy.epsilon=3.0\n      a number > 0; privacy budget of the whole run" in text
-    assert "[sensitive.name: digits, folder, glyphs, mnist]" in text
+    assert "[sensitive.name: digits, folder, glyphs, imagenet, mnist]" in text
 
 
 def test_help_without_an_experiment_names_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
