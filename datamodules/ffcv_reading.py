@@ -69,7 +69,7 @@ class FfcvReading:
             iterator = _ending_iterator()(self.loader, order)
         try:
             for (images,) in iterator:
-                yield torch.from_numpy(images).clone()  # FFCV fills its own buffers anew
+                yield torch.from_numpy(images.copy())  # FFCV fills its buffers anew; torch would copy by all threads
         finally:
             iterator.end()
         if iterator.failure is not None:
