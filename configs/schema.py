@@ -45,6 +45,11 @@ class Classifier:
     weight_decay: float = key(5e-4, "decoupled weight decay", at_least=0)
     validation_fraction: float = key(0.05, "share of the public set kept for validation", above=0, below=1)
     validate_every: int = key(100, "steps between two validations", at_least=1)
+    precision: str = key("fp32", "of the network in training; bf16 is autocast", choices=("fp32", "bf16"))
+    compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
+    micro_batch: Optional[int] = key(
+        None, "images a process takes at once, gradients add up; its part of the batch unless given", at_least=1
+    )
 
 
 @dataclass
@@ -67,6 +72,11 @@ class Pretrain:
     batch_size: int = key(256, "public images a step", at_least=1)
     learning_rate: float = key(1e-3, "peak learning rate of Adam", above=0)
     ema_decay: float = key(0.999, "decay of the exponential moving average of the weights", at_least=0, below=1)
+    precision: str = key("fp32", "of the network in training; bf16 is autocast", choices=("fp32", "bf16"))
+    compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
+    micro_batch: Optional[int] = key(
+        None, "images a process takes at once, gradients add up; its part of the batch unless given", at_least=1
+    )
 
 
 @dataclass

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.strategies import DDPStrategy
 
 from configs.errors import UserError
+from datamodules.image_set import ImageSet
 
 Value = TypeVar("Value")
 
@@ -54,8 +56,11 @@ class Ranks:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
 
     def told(self, value: Value) -> Value:
-        """The first process' value, on every one of them; each waits for it. Never given anything sensitive or secret:
-        it travels over the network as it is."""
+        """The first process' value, on every one of them; each waits for it.
+
+        What is exchanged travels as it is over the network between the job's machines, as clipped sums of gradients do:
+        that network must be trusted. The run key is never sent.
+        """
         if self.world == 1:
             return value
         values = [value if self.first else None]
@@ -70,7 +75,7 @@ class Ranks:
         return any(self.all_told(flag))
 
     def all_told(self, value: Value) -> list[Value]:
-        """The value of every process, in their order, on each of them. On the network as they are, as above."""
+        """The value of every process, in their order, on each of them."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -81,8 +86,7 @@ class Ranks:
         return values
 
     def gathered(self, value: Value) -> list[Value]:
-        """The value of every process, in their order, on the first; nothing on the others. Not for anything sensitive
-        either."""
+        """The value of every process, in their order, on the first; nothing on the others."""
         if self.world == 1:
             return [value]
         values: list[Any] | None = [None] * self.world if self.first else None
@@ -95,6 +99,20 @@ class Ranks:
     def share(self, items: Sequence[Value]) -> list[tuple[int, Value]]:
         """This process' part of some pieces of work, each with its number."""
         return list(enumerate(items))[self.rank :: self.world]
+
+    def summed(self, counts: np.ndarray) -> np.ndarray:
+        """The sum of every process' array, element by element, on each of them."""
+        return sum(self.all_told(counts), start=np.zeros_like(counts))
+
+    def pooled(self, extract: Callable[[ImageSet], np.ndarray], images: ImageSet) -> np.ndarray:
+        """What `extract` makes of each image, one row an image in their order; every process works on its part."""
+        if self.world == 1:
+            return extract(images)
+        parts = self.all_told(extract(images.subset(np.arange(self.rank, len(images), self.world))))
+        rows = np.empty((len(images), *parts[0].shape[1:]), parts[0].dtype)
+        for rank, part in enumerate(parts):
+            rows[rank :: self.world] = part
+        return rows
 
 
 OTHERS = "another process of the job has ended; its message says why"

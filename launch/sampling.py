@@ -14,7 +14,7 @@ from torch import Tensor
 from datamodules.image_set import ImageSet
 from launch.ranks import Ranks
 from lightning_modules.inference import accelerated
-from lightning_modules.public_training import step_generator
+from lightning_modules.public_module import step_generator
 
 
 @dataclass(frozen=True)

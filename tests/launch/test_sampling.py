@@ -17,7 +17,7 @@ from launch import sampling
 from launch.config import load
 from launch.context import new_generator
 from launch.sampling import Drawn, draw, label_plan
-from lightning_modules.public_training import step_generator
+from lightning_modules.public_module import step_generator
 from tests.launch.runs import TINY
 
 NAMES = tuple("0123456789")
