@@ -83,11 +83,11 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
 def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, dict[str, float]]:
     """Accuracy of each classifier trained on each set, by set. The processes of a job share out the trainings."""
     settings, seed = context.config.evaluate, context.config.run.seed
-    work = context.ranks.share([(name, classifier) for name in sets for classifier in settings.classifiers])
+    work = [(name, classifier) for name in sets for classifier in settings.classifiers]
+    count, show = context.ranks.count(work), context.console.progress
     mine: list[tuple[str, dict[str, float]]] = []
-    for _, (name, classifier) in track(
-        work, "evaluate", total=len(work), unit="classifier", show=context.console.progress
-    ):
+    share = context.ranks.share(work)
+    for _, (name, classifier) in track(share, "evaluate", total=count, unit="classifier", show=show):
         found = classification_accuracy([classifier], sets[name], test, settings.holdout_fraction, seed, context.device)
         mine.append((name, found))
     all_found = dict[str, dict[str, float]]((name, {}) for name in sets)

@@ -46,8 +46,7 @@ def query(context: Context) -> str:
         access,
         semantics_per_image=context.config.query.semantics,
         per_category=context.config.query.per_category,
-        rank=ranks.rank,
-        world=ranks.world,
+        share=ranks.share,
         over_ranks=ranks.summed,
     )
     answer = {

@@ -56,7 +56,7 @@ def reserved(mechanism, folder, insecure=True):
     return ledger.reserve(mechanism, stage="query", fingerprint="f" * 64, run_key=key)
 
 
-def counted(images, tmp_path, **part):
+def counted(images, tmp_path, rank=0, world=1):
     """The raw counts that a process has before they are added up."""
     seen = []
     noisy_semantic_histogram(
@@ -66,7 +66,7 @@ def counted(images, tmp_path, **part):
         semantics_per_image=3,
         per_category=True,
         over_ranks=lambda counts: seen.append(counts) or counts,
-        **part,
+        share=lambda work: list(enumerate(work))[rank::world],
     )
     return seen[0]
 
