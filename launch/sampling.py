@@ -66,9 +66,9 @@ def draw(
     """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost.
 
     precision, compile: of the network alone, see `accelerated`. kept: folder of finished batches, where sampling goes
-    on after an interruption. ranks: processes that share out the batches through that folder; the first gets all images,
-    the others none, and they are the same on any number of processes. Raises UserError where the compiler fails or the
-    disk is full, Interrupted between two batches.
+    on after an interruption. ranks: processes that share out the batches through that folder; the first gets all
+    images, the others none, and they are the same on any number of processes. Raises UserError where the compiler fails
+    or the disk is full, Interrupted between two batches.
     """
     if ranks.world > 1 and kept is None:
         raise ValueError("several processes meet in a folder")

@@ -85,7 +85,7 @@ def _check_mechanism(access: PrivateAccess, k: int) -> None:
 
 
 def _count_semantics(query: SemanticQuery, images: ImageSet, k: int, rows: int, share: Share) -> np.ndarray:
-    """Raw counts of this process' batches, int64 [rows, semantics]. SENSITIVE: never log, keep or show them without noise.
+    """Raw counts of this process' batches, int64 [rows, semantics]. SENSITIVE: never kept or shown without noise.
 
     Every batch has the same size (the last one is padded with black images, not counted), so that the arithmetic of one
     image does not change with the number of the others.
