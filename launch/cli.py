@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     from launch.commands import parse  # heavy imports come after the interpreter is sure that it is wanted
     from launch.console import plain_warnings
     from launch.environment import rank
-    from launch.interrupts import Interrupted
+    from launch.interrupts import Interrupted, ignore
 
     plain_warnings()
     keep_freed_memory()
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"privimage: {which}{error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
+        ignore()
         if not which:
             print(f"privimage: {stop}", file=sys.stderr)
         return 128 + stop.signal

@@ -49,6 +49,13 @@ def requested() -> signal.Signals | None:
     return _State.received
 
 
+def ignore() -> None:
+    """Take no more signals: a process that is on its way out keeps its exit code."""
+    if _State.installed:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def clear() -> None:
     """Forget a request, for a process that goes on with other work."""
     _State.received = None

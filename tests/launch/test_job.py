@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accounting.ledger import Ledger
-from tests.launch.runs import FIXED, RELEASE, privimage, run_words
+from tests.launch.runs import FIXED, RELEASE, charges, privimage, published, run_words
 
 LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds
@@ -31,19 +31,6 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> No
         assert process.poll() is None, process.communicate()[1][-3000:]
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def published(path: Path) -> int:
-    """Private steps that the ledger of a run has as done."""
-    try:
-        return Ledger.read(path / "ledger.jsonl").published("dp-sgd")
-    except Exception:  # not there yet, or nothing started
-        return 0
-
-
-def charges(path: Path) -> list[str]:
-    """The mechanisms that a run was charged for."""
-    return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
 
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
