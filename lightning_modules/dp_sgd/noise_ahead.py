@@ -66,7 +66,8 @@ class NoiseAhead(Secret):
     def take(self, step: int, total: Tensor, start: int = 0) -> Tensor:
         """The noise of `step` for the sum `total` [P], with its type and on its device; begins the next step's.
 
-        start: even, where `total` begins in the sum that it is part of. Equal bit for bit to `access.noise(step, P)` rounded to float32 (to float64 not at all). Waits for what is not
+        start: even, where `total` begins in the sum that it is part of. Equal bit for bit to those values of
+        `access.noise(step, …)` rounded to float32 (to float64 not at all). Waits for what is not
         drawn yet. Raises what drawing raised, and PrivacyError for a step that is not above all that were taken.
         """
         if step <= self._taken:

@@ -97,7 +97,7 @@ class PrivateTraining(LightningModule):
     def noise_part(self) -> slice:
         """The part of the flat sum [P] to which this rank adds the noise, before all parts are added up.
 
-        Together the ranks add every value of the one noise vector once, whatever their number, and no two draw the same.
+        Together the ranks add every value of the one noise vector once, and no two draw the same.
         """
         count = sum(parameter.numel() for parameter in trained_parameters(self.model))
         each = 2 * -(-count // (2 * self.trainer.world_size))  # even, as the generator of normals asks
