@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
+# cred_expire is what a job that is queued again waits for, two minutes as a rule
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue")
 CONFIGURATION = """\
 ClusterName=test
@@ -19,7 +19,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -79,8 +79,9 @@ def cluster(folder: Path) -> Iterator[None]:
     try:
         for words in daemons:
             with open(folder / f"{words[0]}.out", "wb") as output:
+                path = found(words[0]) or words[0]
                 running.append(
-                    subprocess.Popen([found(words[0]) or words[0], *words[1:]], stdout=output, stderr=output)
+                    subprocess.Popen([path, *words[1:]], stdout=output, stderr=output, start_new_session=True)
                 )
             time.sleep(1)
         wait_until_idle(folder)
@@ -88,8 +89,7 @@ def cluster(folder: Path) -> Iterator[None]:
     finally:
         end_jobs()
         for process in running:  # no state of theirs is worth a tidy end
-            for member in [*psutil.Process(process.pid).children(recursive=True), process]:
-                member.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if before is None:
             del os.environ["SLURM_CONF"]

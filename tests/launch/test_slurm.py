@@ -103,22 +103,22 @@ def wait_for(job: str, path: Path, happened: Callable[[], bool]) -> None:
 
 
 def interrupt(job: str, path: Path) -> None:
-    """The preemption signal, more than once, as clusters send it; the job is then queued again, and starts at once."""
+    """The preemption signal, more than once, as clusters send it; the job is then queued again."""
     for _ in range(3):
         subprocess.run(["scancel", "--signal=USR1", job], check=True)
     wait_for(job, path, lambda: slurm_node.state(job) == "PENDING")
-    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
 
 
 def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     slurm: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
-    settings = [FIXED, "finetune.steps=150", "synthesize.count=4000"]
+    settings = [FIXED, "finetune.steps=60", "synthesize.count=2000"]
+    settings += ["stages=[classifier,query,select,pretrain,finetune,synthesize]"]
     job = submitted(capsys, path, *settings)
     wait_for(job, path, lambda: published(path) >= 3)
     interrupt(job, path)
-    assert 3 <= published(path) < 150
+    assert 3 <= published(path) < 60
     wait_for(job, path, lambda: bool(list(path.glob("stages/synthesize/batches-*/*.npy"))))
     interrupt(job, path)
     wait_for(job, path, lambda: slurm_node.state(job) == "COMPLETED")
@@ -131,5 +131,5 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     assert charges(path) == charges(undisturbed) == ["semantic query", "dp-sgd"]
     one, two = (Ledger.read(folder / "ledger.jsonl") for folder in (path, undisturbed))
     assert one.epsilon() == two.epsilon()
-    assert one.published("dp-sgd") == two.published("dp-sgd") == 150
+    assert one.published("dp-sgd") == two.published("dp-sgd") == 60
     assert same_release(path, undisturbed)
