@@ -19,9 +19,15 @@ WAIT = 120.0  # seconds
 
 def start(path: Path, *overrides: str, devices: int = 2) -> subprocess.Popen[str]:
     """`privimage run` of the tiny run on a number of processes."""
-    words = [sys.executable, "-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides)]
+    return run_python("-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides))
+
+
+def run_python(*words: str) -> subprocess.Popen[str]:
+    """Python with one thread a process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -48,7 +54,10 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
 
 
 def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
-    output, errors = (two := start(tmp_path / "two", FIXED)).communicate(timeout=WAIT)
+    program = Path(sys.executable).with_name("privimage")
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no-python", str(program)]
+    two = run_python(*words, *run_words(tmp_path / "two", FIXED))
+    output, errors = two.communicate(timeout=WAIT)
     assert two.returncode == 0 and not output, errors[-3000:]
     assert "processes   2 on 1 machine" in errors
     assert errors.count("guarantee") == 1
