@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
+SLURM := $(VENV)/.slurm
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: env demo test lint lock clean
@@ -26,12 +27,16 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED)
 	$(BIN)/privimage run demo
 
-test: $(INSTALLED) $(FFCV)
+test: $(INSTALLED) $(FFCV) $(SLURM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # the tests fork, and OpenMP's threads do not survive that
 
 # FFCV compiles against OpenCV and libjpeg-turbo. Where they cannot be had, its tests skip and say so.
 $(FFCV): $(INSTALLED) requirements-ffcv.lock tests/install_ffcv.sh
 	@sh tests/install_ffcv.sh $(UV) $(BIN)/python
+	@touch $@
+
+$(SLURM): $(INSTALLED) tests/install_slurm.sh
+	@sh tests/install_slurm.sh
 	@touch $@
 
 lint: $(INSTALLED)

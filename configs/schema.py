@@ -45,6 +45,11 @@ class Classifier:
     weight_decay: float = key(5e-4, "decoupled weight decay", at_least=0)
     validation_fraction: float = key(0.05, "share of the public set kept for validation", above=0, below=1)
     validate_every: int = key(100, "steps between two validations", at_least=1)
+    precision: str = key("fp32", "of the network in training; bf16 is autocast", choices=("fp32", "bf16"))
+    compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
+    micro_batch: Optional[int] = key(
+        None, "images a process takes at once, gradients add up; its part of the batch unless given", at_least=1
+    )
 
 
 @dataclass
@@ -67,6 +72,11 @@ class Pretrain:
     batch_size: int = key(256, "public images a step", at_least=1)
     learning_rate: float = key(1e-3, "peak learning rate of Adam", above=0)
     ema_decay: float = key(0.999, "decay of the exponential moving average of the weights", at_least=0, below=1)
+    precision: str = key("fp32", "of the network in training; bf16 is autocast", choices=("fp32", "bf16"))
+    compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
+    micro_batch: Optional[int] = key(
+        None, "images a process takes at once, gradients add up; its part of the batch unless given", at_least=1
+    )
 
 
 @dataclass
@@ -129,6 +139,23 @@ class Launch:
 
 
 @dataclass
+class Slurm:
+    nodes: int = key(1, "machines", at_least=1)
+    gpus_per_node: int = key(1, "GPUs of each machine; 0 for CPUs alone", at_least=0)
+    tasks_per_node: Optional[int] = key(None, "processes on each machine; one a GPU unless given", at_least=1)
+    cpus_per_task: int = key(8, "CPU cores of each process", at_least=1)
+    time: str = key("24:00:00", "time limit of one allocation; the run is queued again until it is done")
+    grace_seconds: int = key(
+        300, "seconds before the limit at which the run saves and stops", at_least=60, at_most=65535
+    )
+    partition: Optional[str] = key(None, "partition of the cluster; its default unless given")
+    account: Optional[str] = key(None, "account that is charged; yours unless given")
+    container: str = key("", "words before the command, such as 'apptainer exec --nv privimage.sif'")
+    setup: list[str] = key([], "shell lines before the command, such as 'module load cuda'")
+    directives: list[str] = key([], "further options of sbatch, such as --mem=64G or --constraint=a100")
+
+
+@dataclass
 class Experiment:
     """One run from data to report. The order of the keys is the order of the work."""
 
@@ -151,3 +178,4 @@ class Experiment:
     synthesize: Synthesize = section(Synthesize, "sampling")
     evaluate: Evaluate = section(Evaluate, "scores, not covered by the guarantee")
     launch: Launch = section(Launch, "machine and process settings; never part of the result")
+    slurm: Slurm = section(Slurm, "the batch job of `privimage submit`; never part of the result")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -20,8 +20,11 @@ from torch import nn
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
 
+DIMENSIONS = 2048  # of a feature vector
 FILE_NAME = FID_WEIGHTS_URL.rpartition("/")[2]
 HASH_PREFIX = Path(FILE_NAME).stem.rpartition("-")[2]  # torch.hub's convention: the file is named after its SHA-256
+
+Extract = Callable[[ImageSet], np.ndarray]
 
 
 class FID(NamedTuple):
@@ -32,31 +35,41 @@ class FID(NamedTuple):
 
 
 def fid(
-    synthetic: ImageSet, real: ImageSet, *, weights: str | None, download: bool, device: torch.device | str = "cpu"
+    synthetic: ImageSet,
+    real: ImageSet,
+    weights: Path,
+    *,
+    device: torch.device | str = "cpu",
+    pooled: Callable[[Extract, ImageSet], np.ndarray] = lambda extract, images: extract(images),
 ) -> FID:
     """Fréchet Inception Distance of two image sets; not private where `real` is sensitive.
 
-    weights: path of pytorch-fid's weights (`evaluate.inception_weights`); download: whether they may be fetched where
-    no path is given (`evaluate.download`). Raises UserError where a given file is missing or is not that file. Returns
-    the reason in place of a value where there are no weights or the distance has no real value.
+    weights: as `find_weights` found them. pooled: applies the network to all images of a set, on several processes
+    perhaps. Returns the reason in place of a value where the distance has no real value.
     """
-    try:
-        path = checked_weights(weights) if weights else _downloaded_weights(download)
-    except (URLError, OSError, RuntimeError) as error:
-        return FID(None, f"the Inception weights could not be downloaded: {error}")
-    if path is None:
-        return FID(
-            None, "no Inception weights: give their file as evaluate.inception_weights, or set evaluate.download=true"
-        )
-    network = load_inception(path).to(device)
+    network = load_inception(weights).to(device)
     statistics = []
     for images in (synthetic, real):
-        features = inception_features(network, images, device)
+        features = pooled(lambda part: inception_features(network, part, device), images)
         statistics += [features.mean(axis=0), np.cov(features, rowvar=False)]
     try:
         return FID(float(calculate_frechet_distance(*statistics)), "")
     except ValueError as error:  # pytorch-fid refuses a matrix root that is far from real: too few images
         return FID(None, f"too few images for pytorch-fid's matrix root ({error})")
+
+
+def find_weights(weights: str | None, download: bool) -> tuple[Path | None, str]:
+    """The file of pytorch-fid's weights, or None and the reason why there is none.
+
+    weights: its path (`evaluate.inception_weights`); download: whether it may be fetched where no path is given
+    (`evaluate.download`). Raises UserError where a given file is missing or is not that file.
+    """
+    try:
+        path = checked_weights(weights) if weights else _downloaded_weights(download)
+    except (URLError, OSError, RuntimeError) as error:
+        return None, f"the Inception weights could not be downloaded: {error}"
+    reason = "no Inception weights: give their file as evaluate.inception_weights, or set evaluate.download=true"
+    return path, "" if path else reason
 
 
 def checked_weights(path: str | Path) -> Path:
@@ -95,7 +108,7 @@ def inception_features(
     network: nn.Module, images: ImageSet, device: torch.device | str = "cpu", batch_size: int = 50
 ) -> np.ndarray:
     """Features of the last pooling layer, float64 [N, 2048]; gray images are repeated to three channels."""
-    blocks = []
+    blocks = [np.empty((0, DIMENSIONS), np.float32)]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.array(images.images[start : start + batch_size])).to(device)
         batch = batch.expand(-1, 3, -1, -1).float() / 255  # the network resizes to 299 x 299 itself

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from launch import interrupts
 from launch.checkpoint_io import CorruptCheckpoint, DurableCheckpointIO
+from launch.ranks import Ranks
 
 KEPT = 2  # checkpoints that stay, so that a damaged one leaves one to fall back to
 
@@ -57,11 +58,11 @@ class StepCheckpoint(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_index: int) -> None:
         self.done = batch[0]
-        signalled = self._any_rank(trainer, interrupts.requested() is not None)
+        signalled = self._any_rank(trainer, interrupts.requested() is not None)  # as all ranks agree
         if self._any_rank(trainer, signalled or self._due()):
             self.save(trainer)
         if signalled:
-            raise interrupts.Interrupted(interrupts.requested() or interrupts.SIGNALS[1])
+            Ranks.here().stop_if_asked()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_index: int

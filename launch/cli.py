@@ -18,13 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     from launch.allocator import keep_freed_memory
     from launch.commands import parse  # heavy imports come after the interpreter is sure that it is wanted
     from launch.console import plain_warnings
-    from launch.interrupts import Interrupted
+    from launch.environment import rank
+    from launch.interrupts import Interrupted, ignore
 
     plain_warnings()
     keep_freed_memory()
     options = parse(arguments)
-    rank = os.environ.get("RANK", "0")
-    which = f"process {rank} of the job: " if rank != "0" else ""
+    which = f"process {rank()} of the job: " if rank() else ""
     try:
         code = int(options.command(options) or 0)
         sys.stdout.flush()
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"privimage: {which}{error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
+        ignore()
         if not which:
             print(f"privimage: {stop}", file=sys.stderr)
         return 128 + stop.signal

@@ -254,7 +254,11 @@ def to_yaml(config: Experiment) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
 
 
-def differences(old: Experiment, new: Experiment, ignore: tuple[str, ...] = ("launch.", "run.root")) -> list[str]:
+FREE = ("launch.", "slurm.", "run.root")
+"""Keys that may change between two commands on one run."""
+
+
+def differences(old: Experiment, new: Experiment, ignore: tuple[str, ...] = FREE) -> list[str]:
     """What differs between two configurations, a line each, leaving out what does not touch the result."""
     before, after = dict(walk(old)), dict(walk(new))
     return [

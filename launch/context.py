@@ -135,6 +135,8 @@ def pick_device(config: Experiment, ranks: Ranks = Ranks()) -> torch.device:  # 
     """The device that is configured or, for `auto`, found; sets the number of CPU threads."""
     if config.launch.threads:
         torch.set_num_threads(config.launch.threads)
+    elif ranks.world == 1 and config.launch.devices > 1:  # measuring for several processes, which share the cores
+        torch.set_num_threads(max(1, torch.get_num_threads() // config.launch.devices))
     wanted = config.launch.accelerator
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("launch.accelerator: no CUDA device is visible. Use launch.accelerator=cpu or auto.")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lightning.pytorch import LightningModule
+from torch import nn
 
 from accounting.access import PrivateAccess
 from accounting.composition import epsilon
 from accounting.mechanisms import SampledGaussian
-from configs.schema import Launch
+from configs.schema import Classifier, Launch, Pretrain
 from datamodules.labelled_images import LabelledImages, Reading
 from datamodules.poisson import SensitiveData
 from datamodules.public import PublicData
@@ -19,6 +20,7 @@ from launch.context import Context
 from launch.metrics_log import MetricsLog
 from launch.progress_bar import Nominal, progress
 from launch.training import fit
+from lightning_modules.inference import accelerated
 
 Module = TypeVar("Module", bound=LightningModule)
 
@@ -26,33 +28,37 @@ Module = TypeVar("Module", bound=LightningModule)
 def fit_public(
     context: Context,
     module: Module,
+    network: nn.Module,
     images: LabelledImages,
     *,
     stage: str,
-    steps: int,
-    batch_size: int,
+    settings: Classifier | Pretrain,
     validation: LabelledImages | None = None,
     validate_every: int | None = None,
 ) -> Module:
-    """Train on public images, going on from the stage's last checkpoint. Touches no sensitive data."""
-    seed = context.config.run.seed
-    return fit(
-        module,
-        lambda start: PublicData(
-            images,
-            batch_size,
-            steps,
-            seed,
-            start=start,
-            validation=validation,
-            reading=reading(context.config.launch),
-            **part(context),
-        ),
-        total_steps=steps,
-        validate_every=validate_every,
-        progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
-        **surroundings(context, stage),
-    )
+    """Train on public images, going on from the stage's last checkpoint. Touches no sensitive data.
+
+    network: the part of the module that runs in the precision of `settings`, compiled if wanted.
+    """
+    seed, steps, batch_size = context.config.run.seed, settings.steps, settings.batch_size
+    with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
+        return fit(
+            module,
+            lambda start: PublicData(
+                images,
+                batch_size,
+                steps,
+                seed,
+                start=start,
+                validation=validation,
+                reading=reading(context.config.launch),
+                **part(context),
+            ),
+            total_steps=steps,
+            validate_every=validate_every,
+            progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
+            **surroundings(context, stage),
+        )
 
 
 def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:

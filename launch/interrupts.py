@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop. A handler only sets a flag; training acts on it between two steps."""
+"""Signals that ask a run to stop. A handler only sets a flag; work acts on it between two steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 from types import FrameType
+
+from launch.environment import rank
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 NOTE = "\nprivimage: stopping after this step with a checkpoint; Ctrl-C again stops at once.\n"
@@ -47,6 +49,13 @@ def requested() -> signal.Signals | None:
     return _State.received
 
 
+def ignore() -> None:
+    """Take no more signals: a process that is on its way out keeps its exit code."""
+    if _State.installed:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def clear() -> None:
     """Forget a request, for a process that goes on with other work."""
     _State.received = None
@@ -59,9 +68,10 @@ def check() -> None:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """The handler: set the flag; a second SIGINT stops at once."""
-    if number == signal.SIGINT and _State.received == signal.SIGINT:
+    """The handler: set the flag; a SIGINT after it stops at once."""
+    if number == signal.SIGINT and _State.received is not None:
         raise KeyboardInterrupt
-    _State.received = signal.Signals(number)
-    if os.environ.get("RANK", "0") == "0":  # of several processes one says it
+    first = _State.received is None
+    _State.received = _State.received or signal.Signals(number)  # the first one wins: SLURM may send several
+    if first and rank() == 0:  # of several processes one says it
         os.write(2, NOTE.encode())  # print() may not be entered again from a handler

@@ -13,7 +13,6 @@ from accounting.plan import BudgetPlan
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
-from launch import interrupts
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
@@ -34,8 +33,7 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     with directory.lock() if ranks.first else nullcontext():
         context = begin(directory, config, budget, console, ranks)
         for step in stages:
-            if ranks.any(interrupts.requested() is not None):
-                raise interrupts.Interrupted(interrupts.requested() or interrupts.SIGNALS[1])
+            ranks.stop_if_asked()
             perform(step, context)
             if ranks.first and charged_stages_done(context, stages):
                 context.forget_key()

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from accounting.plan import BudgetPlan
-from configs.schema import Experiment
+from configs.schema import Classifier, Experiment, Pretrain
 from datamodules.labelled_images import LabelledImages
 from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
@@ -28,7 +29,7 @@ ROUNDS = 3  # measured batches a stage, after one to warm up
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage is expected to take. peak_bytes: of the process (or of the GPU, where there is one)."""
+    """What one stage is expected to take. peak_bytes: of one process (or of its GPU, where there is one)."""
 
     stage: str
     seconds: float
@@ -36,77 +37,137 @@ class Estimate:
     basis: str
 
 
-def estimates(config: Experiment, plan: BudgetPlan, device: torch.device) -> list[Estimate]:
+@dataclass(frozen=True)
+class Job:
+    """The processes that will do the work, each on a device like the one that is measured.
+
+    bandwidth: bytes a second between the machines, for sums of gradients.
+    """
+
+    processes: int = 1
+    bandwidth: float = 10e9
+
+    def part(self, size: float) -> int:
+        """The largest part of a batch that one process gets, at least 1."""
+        return max(1, math.ceil(size / self.processes))
+
+    def sending(self, model: Any) -> float:
+        """Seconds of one all-reduce of a model's gradients in float32, as a ring: 2 (N - 1) / N of them each way."""
+        count = sum(parameter.numel() for parameter in model.parameters())
+        return 4 * count * 2 * (self.processes - 1) / self.processes / self.bandwidth
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the measurements of all stages share."""
+
+    config: Experiment
+    public: LabelledImages
+    classes: int
+    n: int
+    device: torch.device
+    job: Job
+
+
+def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job = Job()) -> list[Estimate]:
     """Measure a few micro-batches of every network stage on public images. Touches no sensitive data."""
     public = read("public", public_source(config), test=True, progress=False)
     classes = len(sensitive_source(config).class_names)
-    measures: dict[str, Callable[[], Estimate]] = {
-        "classifier": lambda: measure_classifier(config, public, device),
-        "query": lambda: measure_query(config, public, plan.n, device),
-        "pretrain": lambda: measure_pretraining(config, public, classes, device),
-        "finetune": lambda: measure_finetuning(config, public, classes, device),
-        "synthesize": lambda: measure_sampling(config, classes, device),
-    }
-    return [measures[name]() for name in config.stages if name in measures]
+    asked = Measurement(config, public, classes, plan.n, device, job)
+    return [MEASURES[name](asked) for name in config.stages if name in MEASURES]
 
 
-def measure_classifier(config: Experiment, public: LabelledImages, device: torch.device) -> Estimate:
+def measure_classifier(asked: Measurement) -> Estimate:
     """A step of the semantic classifier."""
-    settings = config.classifier
-    module = new_classifier(config, len(public.class_names)).to(device).train()
-    images, labels = batch(public, settings.batch_size, device)
+    settings = asked.config.classifier
+    module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device).train()
 
-    def step() -> None:
-        F.cross_entropy(module(images), labels).backward()
+    def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(module(images), labels)
 
-    return extrapolate("classifier", step, settings.steps, f"{settings.steps} steps of {settings.batch_size} images")
-
-
-def measure_query(config: Experiment, public: LabelledImages, n: int, device: torch.device) -> Estimate:
-    """The classifier's answers for n images."""
-    module = new_classifier(config, len(public.class_names)).to(device)
-    size = min(n, 1000)
-    images, _ = batch(public, size, torch.device("cpu"))
-    return extrapolate("query", lambda: module.topk(images, config.query.semantics), n / size, f"{n} images")
+    return measure_public("classifier", asked, settings, module.network, losses)
 
 
-def measure_pretraining(config: Experiment, public: LabelledImages, classes: int, device: torch.device) -> Estimate:
+def measure_pretraining(asked: Measurement) -> Estimate:
     """A step of pre-training."""
-    settings = config.pretrain
-    model = new_generator(config, classes).to(device)
-    images, labels = batch(public, settings.batch_size, device)
+    model = new_generator(asked.config, asked.classes).to(asked.device)
+    random = torch.Generator(asked.device).manual_seed(0)
+
+    def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
+
+    return measure_public("pretrain", asked, asked.config.pretrain, model.trainable, losses)
+
+
+def measure_public(
+    stage: str, asked: Measurement, settings: Classifier | Pretrain, network: nn.Module, losses: Callable[..., Any]
+) -> Estimate:
+    """A micro-batch of ordinary training, in the stage's precision."""
+    part = asked.job.part(settings.batch_size)
+    size = min(part, settings.micro_batch or part)
+    images, labels = batch(asked.public, size, asked.device)
+    with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
+        return extrapolate(
+            stage,
+            lambda: losses(images, labels).backward(),
+            rounds=settings.steps * math.ceil(part / size),
+            serial=settings.steps * asked.job.sending(network),
+            basis=f"{settings.steps} steps of {settings.batch_size} images, {size} at once in {settings.precision}",
+        )
+
+
+def measure_query(asked: Measurement) -> Estimate:
+    """The classifier's answers for n images."""
+    module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
+    part = asked.job.part(asked.n)
+    size = min(part, 1000)
+    images, _ = batch(asked.public, size, torch.device("cpu"))
+    semantics = asked.config.query.semantics
+    return extrapolate("query", lambda: module.topk(images, semantics), rounds=part / size, basis=f"{asked.n} images")
+
+
+def measure_finetuning(asked: Measurement) -> Estimate:
+    """A micro-batch of DP-SGD, and what a step takes beside: the noise and the optimiser."""
+    config, settings, device = asked.config, asked.config.finetune, asked.device
+    model = new_generator(config, asked.classes)
+    engine = tried_engine(config, model, classes=asked.classes, device=device)
+    part = asked.job.part(settings.batch_size)
+    size = min(choose(config, model, engine, classes=asked.classes, device=device), part)
+    images, labels = batch(asked.public, size, device)
     random = torch.Generator(device).manual_seed(0)
-
-    def step() -> None:
-        model.record_losses(images, labels % classes, random, multiplicity=1).mean().backward()
-
-    return extrapolate("pretrain", step, settings.steps, f"{settings.steps} steps of {settings.batch_size} images")
-
-
-def measure_finetuning(config: Experiment, public: LabelledImages, classes: int, device: torch.device) -> Estimate:
-    """A micro-batch of DP-SGD."""
-    settings = config.finetune
-    model = new_generator(config, classes)
-    engine = tried_engine(config, model, classes=classes, device=device)
-    size = min(choose(config, model, engine, classes=classes, device=device), settings.batch_size)
-    images, labels = batch(public, size, device)
-    random = torch.Generator(device).manual_seed(0)
-    rounds = settings.steps * settings.batch_size / size
     basis = f"{settings.steps} steps of {settings.batch_size} records on average, {size} at once"
     basis += " (auto)" if settings.micro_batch == "auto" else ""
-    return extrapolate("finetune", lambda: engine.clipped_sum(images, labels % classes, random), rounds, basis)
+    update = median_update(model.trainable)
+    return extrapolate(
+        "finetune",
+        lambda: engine.clipped_sum(images, labels % asked.classes, random),
+        rounds=settings.steps * math.ceil(part / size),
+        serial=settings.steps * (update + asked.job.sending(model.trainable)),
+        basis=basis,
+    )
 
 
-def measure_sampling(config: Experiment, classes: int, device: torch.device) -> Estimate:
+def measure_sampling(asked: Measurement) -> Estimate:
     """A batch of sampling, at most 100 images."""
-    settings = config.synthesize
-    model = new_generator(config, classes).to(device)
+    settings, device = asked.config.synthesize, asked.device
+    model = new_generator(asked.config, asked.classes).to(device)
     size = min(settings.batch_size, settings.count, 100)
-    labels = torch.arange(size, device=device) % classes
+    labels = torch.arange(size, device=device) % asked.classes
     random = torch.Generator(device).manual_seed(0)
+    batches = asked.job.part(math.ceil(settings.count / settings.batch_size))
+    images = min(batches * settings.batch_size, settings.count)
     basis = f"{settings.count} images in {settings.precision}" + (", compiling not counted" if settings.compile else "")
     with accelerated(model.trainable, precision=settings.precision, compile=settings.compile):
-        return extrapolate("synthesize", lambda: model.sample(labels, random), settings.count / size, basis)
+        return extrapolate("synthesize", lambda: model.sample(labels, random), rounds=images / size, basis=basis)
+
+
+MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
+    "classifier": measure_classifier,
+    "query": measure_query,
+    "pretrain": measure_pretraining,
+    "finetune": measure_finetuning,
+    "synthesize": measure_sampling,
+}
 
 
 def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,8 +176,24 @@ def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torc
     return torch.from_numpy(chosen.images).to(device), torch.from_numpy(chosen.labels).to(device)
 
 
-def extrapolate(stage: str, work: Callable[[], Any], rounds: float, basis: str) -> Estimate:
-    """The median of a few rounds, times how many there will be."""
+def extrapolate(stage: str, work: Callable[[], Any], *, rounds: float, basis: str, serial: float = 0.0) -> Estimate:
+    """The median of a few rounds, times how many there will be. serial: seconds of the whole stage that come on top."""
+    seconds, peak_bytes = median_seconds(work)
+    return Estimate(stage, seconds * math.ceil(rounds) + serial, peak_bytes, basis)
+
+
+def median_update(network: nn.Module) -> float:
+    """Seconds of one step of Adam, which every process takes for itself."""
+    optimizer = torch.optim.Adam(network.parameters())
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    seconds, _ = median_seconds(optimizer.step)
+    optimizer.zero_grad()
+    return seconds
+
+
+def median_seconds(work: Callable[[], Any]) -> tuple[float, int]:
+    """The median seconds of a few rounds after one that warms up, and the peak of memory in bytes."""
     times = []
     with Meter() as meter:
         for _ in range(1 + ROUNDS):
@@ -125,5 +202,4 @@ def extrapolate(stage: str, work: Callable[[], Any], rounds: float, basis: str) 
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
-    seconds = statistics.median(times[1:]) * math.ceil(rounds)
-    return Estimate(stage, seconds, meter.gpu_peak_bytes or meter.peak_bytes, basis)
+    return statistics.median(times[1:]), meter.gpu_peak_bytes or meter.peak_bytes

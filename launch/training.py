@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from accounting.access import PrivateAccess
 from configs.errors import UserError
@@ -20,7 +19,8 @@ from launch.checkpoint_io import DurableCheckpointIO
 from launch.checkpointing import Found, StepCheckpoint, latest_checkpoint
 from launch.progress_bar import ProgressBar
 from launch.publish_barrier import PublishBarrier
-from launch.ranks import Ranks, trainer_options
+from launch.ranks import Ranks
+from launch.strategy import trainer_options
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 Module = TypeVar("Module", bound=LightningModule)
@@ -108,15 +108,13 @@ def new_trainer(
     options: dict[str, Any],
 ) -> Trainer:
     """A Trainer for one pass over a stage's steps that leaves saving, progress and signals to us."""
-    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []  # it saves inside the handler
     return Trainer(
         accelerator=accelerator,
-        **options,
+        **{**options, "plugins": [DurableCheckpointIO(), *options["plugins"]]},
         max_epochs=1,
         logger=logger or False,
         log_every_n_steps=max(1, total_steps // POINTS),
         callbacks=callbacks,
-        plugins=[DurableCheckpointIO(), *slurm],
         default_root_dir=folder,
         enable_checkpointing=False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # else it adds its own

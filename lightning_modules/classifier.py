@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from configs.schema import Classifier, Image
 from lightning_modules.pixels import to_network
+from lightning_modules.public_module import Batch, PublicModule
 from lightning_modules.registries import CLASSIFIERS
 from lightning_modules.schedules import one_cycle
 
 WARM_UP_SHARE = 0.25  # of the steps, as usual for a one-cycle schedule
-Batch = tuple[int, Tensor, Tensor]
 
 
-class SemanticClassifier(lightning.LightningModule):
+class SemanticClassifier(PublicModule):
     """A classifier of public categories with cross-entropy, AdamW and a one-cycle schedule.
 
-    network: configuration of a registered classifier; training: learning_rate, weight_decay and steps are read here.
+    network: configuration of a registered classifier; training: its learning rate, weight decay, steps and batches.
     Logs `train/loss`, `validation/loss` and `validation/accuracy` (public). `topk` and `features` may be asked about
     sensitive images: each answer depends on its own image alone, nothing is kept, and the answers are as sensitive as
     the images.
     """
 
     def __init__(self, network: Any, training: Classifier, image: Image, classes: int) -> None:
-        super().__init__()
+        super().__init__(batch_size=training.batch_size, micro_batch=training.micro_batch, seed=0)  # it draws nothing
         self.network: Any = CLASSIFIERS.build(network, channels=image.channels, classes=classes)
         self.learning_rate = training.learning_rate
         self.weight_decay = training.weight_decay
@@ -38,11 +37,9 @@ class SemanticClassifier(lightning.LightningModule):
         """Logits [B, classes] of images uint8 [B, C, H, W]."""
         return self.network(to_network(images))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        _, images, labels = batch
-        loss = F.cross_entropy(self(images), labels)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(images))
-        return loss
+    def losses(self, images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+        """Cross-entropy of each record, [B]."""
+        return F.cross_entropy(self(images), labels, reduction="none")
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         _, images, labels = batch

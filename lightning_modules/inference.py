@@ -1,4 +1,4 @@
-"""A network that runs faster while images are sampled: in half precision, compiled, or both."""
+"""A network that runs faster for a while: in half precision, compiled, or both."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Accelerated:
     first call took, where it compiles; 0 otherwise. Raises UserError where the compiler fails.
     """
 
-    def __init__(self, forward: Callable[..., Tensor], *, precision: str, compile: bool) -> None:
+    def __init__(self, forward: Callable[..., Tensor], *, precision: str, compile: bool, stage: str) -> None:
         self.forward = forward
+        self.stage = stage
         self.half = precision == "bf16"
         self.to_compile = compile
         self.compile_seconds = 0.0
@@ -42,22 +43,24 @@ class Accelerated:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = next((line for line in lines if not line.endswith(":")), type(error).__name__)
             raise UserError(
-                f"synthesize.compile: the network could not be compiled: {reason.rstrip('.')}. Install a C++ compiler "
-                "(g++, or name yours in CXX; a GPU needs Triton as well), or sample without: synthesize.compile=false "
-                "(`privimage synthesize --no-compile`)."
+                f"{self.stage}.compile: the network could not be compiled: {reason.rstrip('.')}. Install a C++ "
+                f"compiler (g++, or name yours in CXX; a GPU needs Triton as well), or do without: "
+                f"{self.stage}.compile=false (`privimage synthesize` has --no-compile)."
             ) from error
         self.compile_seconds, self.to_compile = time.perf_counter() - start, False
         return output
 
 
 @contextmanager
-def accelerated(network: nn.Module, *, precision: str = "fp32", compile: bool = False) -> Iterator[Accelerated]:
+def accelerated(
+    network: nn.Module, *, precision: str = "fp32", compile: bool = False, stage: str = "synthesize"
+) -> Iterator[Accelerated]:
     """Let a network run in another precision, compiled, inside the block; its weights stay as they are.
 
-    precision: fp32 or bf16. compile: for one batch shape; another shape compiles again. Nothing changes with fp32 and
-    without compiling. Touches no data.
+    precision: fp32 or bf16. compile: for one batch shape; another shape compiles again. stage: the one that
+    an error names. Nothing changes with fp32 and without compiling. Touches no data.
     """
-    stand_in = Accelerated(network.forward, precision=precision, compile=compile)
+    stand_in = Accelerated(network.forward, precision=precision, compile=compile, stage=stage)
     if precision == "fp32" and not compile:
         yield stand_in
         return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from configs.errors import UserError
 from datamodules.image_set import ImageSet
 
 BATCH = 256
+Share = Callable[[Sequence[Any]], Iterable[tuple[int, Any]]]
+"""Pieces of work, some of them with their numbers."""
 
 
 class SemanticQuery(Protocol):
@@ -42,6 +45,8 @@ def noisy_semantic_histogram(
     *,
     semantics_per_image: int,
     per_category: bool,
+    share: Share = enumerate,
+    over_ranks: Callable[[np.ndarray], np.ndarray] = lambda counts: counts,
 ) -> np.ndarray:
     """Noisy histogram of the semantics of the sensitive images (PrivImage §3.3, Theorem 3.1). SENSITIVE.
 
@@ -54,13 +59,16 @@ def noisy_semantic_histogram(
     since every release lies on the integer grid whatever the count, the gaps between floating-point numbers cannot
     betray it (Mironov 2012).
 
+    Of several processes each counts those batches that `share` gives it, and gets the same histogram; `over_ranks` adds
+    up their raw counts, before the noise, over a network that must be trusted.
+
     Returns int64 [rows, semantics] with one row per category, or a single row without `per_category`. Raises UserError
     where the query function answers in another form than [B, k1] int64, ValueError where the mechanism that was paid
     for is not this one.
     """
     _check_mechanism(access, semantics_per_image)
     rows = len(images.class_names) if per_category else 1
-    counts = _count_semantics(query, images, semantics_per_image, rows)
+    counts = over_ranks(_count_semantics(query, images, semantics_per_image, rows, share))
     noise = access.noise(step=0, count=counts.size).reshape(counts.shape)
     return counts + np.rint(noise).astype(np.int64)
 
@@ -76,8 +84,8 @@ def _check_mechanism(access: PrivateAccess, k: int) -> None:
         )
 
 
-def _count_semantics(query: SemanticQuery, images: ImageSet, k: int, rows: int) -> np.ndarray:
-    """Raw counts, int64 [rows, semantics]. SENSITIVE: never log, keep or return them without noise.
+def _count_semantics(query: SemanticQuery, images: ImageSet, k: int, rows: int, share: Share) -> np.ndarray:
+    """Raw counts of this process' batches, int64 [rows, semantics]. SENSITIVE: never kept or shown without noise.
 
     Every batch has the same size (the last one is padded with black images, not counted), so that the arithmetic of one
     image does not change with the number of the others.
@@ -86,7 +94,7 @@ def _count_semantics(query: SemanticQuery, images: ImageSet, k: int, rows: int) 
     if not 1 <= k <= semantics:
         raise UserError(f"query.semantics: {k} is out of range; the query function knows {semantics} semantics.")
     counts = np.zeros((rows, semantics), dtype=np.int64)
-    for start in range(0, len(images), BATCH):
+    for _, start in share(range(0, len(images), BATCH)):
         here = slice(start, min(start + BATCH, len(images)))
         size = here.stop - here.start
         batch = np.zeros((BATCH, *images.images.shape[1:]), dtype=np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import launch.components  # noqa: F401  (registers every component)
-from launch.commands import parser
+from launch.commands import parse
 from launch.config import load, parse_overrides, walk
 
 FILES = (".py", ".npz", ".png", ".json", ".yaml")
@@ -55,7 +55,7 @@ def commands(text: str) -> list[list[str]]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_are_accepted(document: Path) -> None:
     for words in commands(document.read_text()):
-        options = parser().parse_args(words)
+        options = parse(words)
         if getattr(options, "overrides", None) and not options.experiment.endswith(".yaml"):
             load(options.experiment, options.overrides)
         elif getattr(options, "overrides", None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from launch.commands import config, export, ledger, listing, preflight, prepare, run, synthesize
+from launch.commands import config, export, ledger, listing, preflight, prepare, run, submit, synthesize
 
 OVERVIEW = """\
 Differentially private image synthesis: a DP semantic query selects public images, a small generator learns them and is
@@ -35,6 +35,6 @@ def parser() -> argparse.ArgumentParser:
         prog="privimage", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (run, preflight, config, listing, ledger, synthesize, export, prepare):
+    for module in (run, submit, preflight, config, listing, ledger, synthesize, export, prepare):
         module.add(commands)
     return root

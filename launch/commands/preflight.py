@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from accounting.plan import BudgetPlan
+from configs.errors import UserError
 from launch.commands.experiment import add_experiment, read
 from launch.console import table
 from launch.preflight import Estimate
@@ -15,6 +16,9 @@ from launch.preflight import Estimate
 DESCRIPTION = """\
 Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
 and the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image.
+
+For a job of several devices, run it on one of them (on a node of the cluster) and say how many there will be: each
+stage is measured with one device's part of a batch, and sending gradients is reckoned from the bandwidth.
 """
 
 
@@ -22,6 +26,12 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = add_experiment(
         commands, "preflight", "check an experiment, print its plan and its cost", DESCRIPTION, command
+    )
+    parser.add_argument(
+        "--devices", type=int, metavar="N", help="devices of the job, over all machines (default: launch.devices)"
+    )
+    parser.add_argument(
+        "--bandwidth", type=float, default=10.0, metavar="GB/S", help="between the machines (default: 10, 100 Gbit/s)"
     )
     parser.add_argument("--no-measure", action="store_true", help="leave out the measurement of time and memory")
 
@@ -32,15 +42,20 @@ def command(options: argparse.Namespace) -> None:
     from launch.checks import check_experiment
     from launch.context import pick_device
     from launch.planning import plan
-    from launch.preflight import estimates
+    from launch.preflight import Job, estimates
     from launch.stage import order
 
     config = read(options)
+    devices = config.launch.devices if options.devices is None else options.devices
+    if devices < 1 or not options.bandwidth > 0:
+        raise UserError("--devices must be 1 or more, --bandwidth above 0.")
     order(config)
     budget = plan(config)
     check_experiment(config)
-    costs = [] if options.no_measure else estimates(config, budget, pick_device(config))
-    print(json.dumps(as_json(budget, costs), indent=2) if options.json else readable(budget, costs))
+    job = Job(devices, options.bandwidth * 1e9)
+    costs = [] if options.no_measure else estimates(config, budget, pick_device(config), job)
+    report = as_json(budget, costs) | {"devices": devices}
+    print(json.dumps(report, indent=2) if options.json else readable(budget, costs, devices))
 
 
 def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
@@ -55,7 +70,7 @@ def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
     }
 
 
-def readable(budget: BudgetPlan, costs: list[Estimate]) -> str:
+def readable(budget: BudgetPlan, costs: list[Estimate], devices: int) -> str:
     """The plan for a person."""
     rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "sensitivity", "ε alone"]]
     for row in budget.rows():
@@ -83,8 +98,20 @@ def readable(budget: BudgetPlan, costs: list[Estimate]) -> str:
     if costs:
         rows = [["stage", "time", "peak memory", "basis"]]
         rows += [
-            [cost.stage, f"{cost.seconds:.0f} s", f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis] for cost in costs
+            [cost.stage, duration(cost.seconds), f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis] for cost in costs
         ]
         total = sum(cost.seconds for cost in costs)
-        lines += ["", table(rows), f"together about {total:.0f} s; evaluation and reading of images come on top"]
+        on = f" on {devices} devices like this one ({devices * total / 3600:.2g} device hours)" if devices > 1 else ""
+        lines += [
+            "",
+            table(rows),
+            f"together about {duration(total)}{on}; evaluation and reading of images come on top",
+        ]
     return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"

@@ -6,10 +6,9 @@ import argparse
 import json
 from typing import Any
 
-import torch.distributed as dist
-
 from launch.commands.experiment import add_experiment, read
 from launch.console import Console
+from launch.environment import one_of_several, rank
 from launch.interrupts import install
 
 DESCRIPTION = """\
@@ -31,18 +30,17 @@ def add(commands: Any) -> None:
 def command(options: argparse.Namespace) -> int:
     """Run, on several processes if wanted, then say where things are."""
     config = read(options)
-    if config.launch.devices > 1 and not dist.is_torchelastic_launched():
+    if config.launch.devices > 1 and not one_of_several():
         from launch.processes import start_processes
 
         return start_processes(config.launch.devices, options.words)
     install()
     from launch.pipeline import run, summary  # imports Lightning
-    from launch.ranks import Ranks
     from launch.release import rounded_up
 
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
-    if not Ranks.here().first:
+    if rank() != 0:
         return 0
     result = summary(directory)
     if options.json:

@@ -68,7 +68,7 @@ def command(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         precision=precision,
         compile=compile,
-        progress=lambda parts: track(parts, "synthesize", total=len(parts), unit="batch", show=not quiet),
+        progress=lambda parts, count: track(parts, "synthesize", total=count, unit="batch", show=not quiet),
     )
     notice = released_notice(directory)
     write_images(output, drawn.images, notice)

@@ -18,13 +18,14 @@ def classifier(context: Context) -> str:
     """Train the semantic classifier on the public categories (PrivImage §3.2). Touches no sensitive data."""
     settings = context.config.classifier
     train, validation = split(context.public, settings.validation_fraction, context.config.run.seed)
+    module = context.new_classifier()
     module = fit_public(
         context,
-        context.new_classifier(),
+        module,
+        module.network,
         train,
         stage="classifier",
-        steps=settings.steps,
-        batch_size=settings.batch_size,
+        settings=settings,
         validation=validation,
         validate_every=min(settings.validate_every, settings.steps),
     )

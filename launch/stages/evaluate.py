@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -14,13 +16,15 @@ from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import balanced_sample, public_only_set
-from evaluation.fid import FID, fid
+from evaluation.fid import FID, fid, find_weights
 from evaluation.frechet import frechet_distance
 from evaluation.report import ScoreRow
 from launch.context import Context
+from launch.ranks import Ranks
 from launch.release import read_images
 from launch.stage import stage
 from launch.stages.select import read_selection
+from lightning_modules.classifier import SemanticClassifier
 
 LEAST = 2  # test images; a covariance of fewer is none
 
@@ -29,6 +33,7 @@ LEAST = 2  # test images; a covariance of fewer is none
     needs=("synthesize", "select"),
     keys=("evaluate", "sensitive"),
     reads_sensitive=True,
+    shared=True,
     makes=("internal/scores.json",),
 )
 def evaluate(context: Context) -> str:
@@ -36,28 +41,28 @@ def evaluate(context: Context) -> str:
 
     SENSITIVE, without noise, not covered by the guarantee; nothing is chosen by these numbers.
     """
-    classifier = context.trained_classifier()
     test = context.sensitive_test
     if len(test) < LEAST:
         raise UserError(
             f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test "
             "folder (sensitive.test_root) and give the same command again; the release is finished already."
         )
-    reference = classifier.features(torch.from_numpy(np.array(test.images))).numpy()
-    sets = training_sets(context)
+    features = partial(features_of, context.trained_classifier(), context.ranks)
+    reference, sets = features(test), training_sets(context)
+    accuracies = accuracies_of(context, sets, test)
     inception = inception_distance(context, next(iter(sets.values())), test)
     rows: list[ScoreRow] = []
-    for name, images in track(sets.items(), "evaluate", total=len(sets), unit="set", show=context.console.progress):
-        features = classifier.features(torch.from_numpy(np.array(images.images))).numpy()
+    for name, images in sets.items():
         row = ScoreRow(
             name=name,
-            accuracies=accuracies(context, images, test),
-            frechet=frechet_distance(features, reference),
+            accuracies=accuracies[name],
+            frechet=frechet_distance(features(images), reference),
             fid=None if rows else inception.value,  # of this run alone: Inception is slow
         )
         rows.append(row)
     scores = {"scores": [asdict(row) for row in rows], "fid_reason": inception.reason}
-    atomic_json(context.directory.internal / "scores.json", scores)
+    if context.ranks.first:
+        atomic_json(context.directory.internal / "scores.json", scores)
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[0].accuracies.items())
@@ -80,15 +85,33 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
     }
 
 
-def accuracies(context: Context, images: ImageSet, test: ImageSet) -> dict[str, float]:
-    """Accuracy of each classifier trained on `images`."""
-    settings = context.config.evaluate
-    return classification_accuracy(
-        settings.classifiers, images, test, settings.holdout_fraction, context.config.run.seed, context.device
-    )
+def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, dict[str, float]]:
+    """Accuracy of each classifier trained on each set, by set. The processes of a job share out the trainings."""
+    settings, seed = context.config.evaluate, context.config.run.seed
+    work = [(name, classifier) for name in sets for classifier in settings.classifiers]
+    count, show = context.ranks.count(work), context.console.progress
+    mine: list[tuple[str, dict[str, float]]] = []
+    share = context.ranks.share(work)
+    for _, (name, classifier) in track(share, "evaluate", total=count, unit="classifier", show=show):
+        found = classification_accuracy([classifier], sets[name], test, settings.holdout_fraction, seed, context.device)
+        mine.append((name, found))
+    all_found = dict[str, dict[str, float]]((name, {}) for name in sets)
+    for name, found in chain.from_iterable(context.ranks.all_told(mine)):
+        all_found[name] |= found
+    order = settings.classifiers.index
+    return {name: dict(sorted(found.items(), key=lambda item: order(item[0]))) for name, found in all_found.items()}
+
+
+def features_of(classifier: SemanticClassifier, ranks: Ranks, images: ImageSet) -> np.ndarray:
+    """The semantic classifier's features of a set, [N, F]; shared out among the processes."""
+    return ranks.pooled(lambda part: classifier.features(torch.from_numpy(np.array(part.images))).numpy(), images)
 
 
 def inception_distance(context: Context, images: ImageSet, test: ImageSet) -> FID:
     """FID of a set, or the reason why there is none."""
     settings = context.config.evaluate
-    return fid(images, test, weights=settings.inception_weights, download=settings.download, device=context.device)
+    path, reason = find_weights(settings.inception_weights, settings.download)
+    reasons = [reason for reason in context.ranks.all_told(reason) if reason]  # a machine of its own may lack the file
+    if path is None or reasons:
+        return FID(None, reasons[0])
+    return fid(images, test, path, device=context.device, pooled=context.ranks.pooled)

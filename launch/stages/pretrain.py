@@ -14,14 +14,8 @@ def pretrain(context: Context) -> str:
     """Train the generator on the selection (PrivImage §3.4). Touches no sensitive data."""
     settings, seed = context.config.pretrain, context.config.run.seed
     images = read_selection(context)
-    module = PublicTraining(
-        context.generator(),
-        learning_rate=settings.learning_rate,
-        ema_decay=settings.ema_decay,
-        steps=settings.steps,
-        seed=seed,
-    )
-    module = fit_public(context, module, images, stage="pretrain", steps=settings.steps, batch_size=settings.batch_size)
+    module = PublicTraining(context.generator(), settings, seed=seed)
+    module = fit_public(context, module, module.generator.trainable, images, stage="pretrain", settings=settings)
     averaged = module.ema.module
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")

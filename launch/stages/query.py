@@ -18,6 +18,7 @@ from semantics.query import noisy_semantic_histogram
     needs=("classifier",),
     keys=("sensitive", "query", "privacy"),
     reads_sensitive=True,
+    shared=True,
     charged=True,
     makes=("stages/query/histogram.json",),
 )
@@ -26,15 +27,14 @@ def query(context: Context) -> str:
     path = context.folder("query") / "histogram.json"
     mechanism = context.plan.mechanism(SEMANTIC_QUERY)
     line = f"noise multiplier {mechanism.noise_multiplier:g}, {context.config.query.semantics} semantics an image"
-    if path.is_file():  # answered before the process ended: it is used, and never asked again
+    ranks = context.ranks
+    if ranks.told(path.is_file()):  # answered before the process ended: it is used, and never asked again
         answer = read_answer(context)
         context.ledger.require(answer["ledger_head"])  # it carries its charge with it
         if answer["fingerprint"] != context.fingerprints["query"]:
             raise UserError(f"'{path}' answers another query. Start again under another run.name.")
         return line
-    access = context.ledger.reserve(
-        mechanism, stage="query", fingerprint=context.fingerprints["query"], run_key=context.run_key
-    )  # by one process: a stage that is not shared
+    access = context.charge(mechanism, "query")
     if access.published():
         raise UserError(
             f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore "
@@ -46,14 +46,17 @@ def query(context: Context) -> str:
         access,
         semantics_per_image=context.config.query.semantics,
         per_category=context.config.query.per_category,
+        share=ranks.share,
+        over_ranks=ranks.summed,
     )
     answer = {
         "histogram": histogram.tolist(),
         "fingerprint": context.fingerprints["query"],
         "ledger_head": access.ledger_head,
     }
-    atomic_json(path, answer)
-    access.progress(1)
+    if ranks.first:
+        atomic_json(path, answer)
+        access.progress(1)
     return line
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from datamodules.progress import track
 from launch.context import Context, load_weights
 from launch.release import RELEASED, write_release
@@ -21,6 +23,7 @@ def synthesize(context: Context) -> str:
     model = context.generator()
     load_weights(model.trainable, context.folder("finetune") / "model.safetensors")
     model.to(context.device).eval()
+    batches = context.folder("synthesize") / f"batches-{context.fingerprints['synthesize'][:12]}"
     drawn = draw(
         model,
         settings.count,
@@ -29,11 +32,14 @@ def synthesize(context: Context) -> str:
         batch_size=settings.batch_size,
         precision=settings.precision,
         compile=settings.compile,
+        kept=batches,
         ranks=context.ranks,
-        progress=lambda parts: track(
-            parts, "synthesize", total=len(parts), unit="batch", show=context.console.progress
+        progress=lambda parts, count: track(
+            parts, "synthesize", total=count, unit="batch", show=context.console.progress
         ),
     )
     if context.ranks.first:
         write_release(context.directory, context.config, context.ledger, model, drawn.images)
-    return f"{settings.count} images at {drawn.speed} in {context.directory.release}"
+        shutil.rmtree(batches)
+    speed = f" at {drawn.speed}" if drawn.sampled else ""
+    return f"{settings.count} images{speed} in {context.directory.release}"

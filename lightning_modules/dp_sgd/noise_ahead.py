@@ -18,9 +18,10 @@ _PIECE = 2**18  # values that a thread draws at a time; even, as `PrivateAccess.
 
 @dataclass(frozen=True)
 class _Drawing:
-    """Noise [count] of a step, complete when every piece is done."""
+    """Values start … start + count - 1 of a step's noise, complete when every piece is done."""
 
     step: int
+    start: int
     noise: Tensor
     pieces: list[Future[None]]
 
@@ -40,35 +41,39 @@ class NoiseAhead(Secret):
         self._drawing: _Drawing | None = None
         self._taken = -1
 
-    def begin(self, step: int, count: int, like: Tensor) -> None:
-        """Begin the noise [count] of `step` for a sum with the type and device of `like`, unless it is begun."""
+    def begin(self, step: int, count: int, like: Tensor, start: int = 0) -> None:
+        """Begin the noise of `step` for a sum with the type and device of `like`, unless it is begun.
+
+        count, start: of which part of the sum; start is even.
+        """
         dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
         pinned = like.device.type == "cuda"  # so that the copy to the device need not wait for the processor
         begun = self._drawing
-        if begun and (begun.step, len(begun.noise), begun.noise.dtype) == (step, count, dtype):
+        if begun and (begun.step, begun.start, len(begun.noise), begun.noise.dtype) == (step, start, count, dtype):
             return
         self.close()
         noise = torch.empty(count, dtype=dtype, pin_memory=pinned)
         values = noise.numpy()
 
-        def draw(start: int) -> None:
-            part = values[start : start + _PIECE]
-            part[:] = self._access.noise(step, len(part), start)  # rounded to `dtype` here, once
+        def draw(first: int) -> None:
+            part = values[first : first + _PIECE]
+            part[:] = self._access.noise(step, len(part), start + first)  # rounded to `dtype` here, once
 
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="noise-ahead")
-        self._drawing = _Drawing(step, noise, [pool.submit(draw, start) for start in range(0, count, _PIECE)])
+        self._drawing = _Drawing(step, start, noise, [pool.submit(draw, first) for first in range(0, count, _PIECE)])
         pool.shutdown(wait=False)  # takes no more work; its threads end when this is done
 
-    def take(self, step: int, total: Tensor) -> Tensor:
+    def take(self, step: int, total: Tensor, start: int = 0) -> Tensor:
         """The noise of `step` for the sum `total` [P], with its type and on its device; begins the next step's.
 
-        Equal bit for bit to `access.noise(step, P)` rounded to float32 (to float64 not at all). Waits for what is not
+        start: even, where `total` begins in the sum that it is part of. Equal bit for bit to those values of
+        `access.noise(step, …)` rounded to float32 (to float64 not at all). Waits for what is not
         drawn yet. Raises what drawing raised, and PrivacyError for a step that is not above all that were taken.
         """
         if step <= self._taken:
             raise PrivacyError(f"noise of step {step} is asked for again: on two sums it would betray their difference")
         self._taken = step
-        self.begin(step, len(total), total)
+        self.begin(step, len(total), total, start)
         drawing = self._drawing
         assert drawing is not None
         try:
@@ -77,7 +82,7 @@ class NoiseAhead(Secret):
         finally:
             self.close()
         if step + 1 < self._access.mechanism.steps:
-            self.begin(step + 1, len(total), total)
+            self.begin(step + 1, len(total), total, start)
         return drawing.noise.to(device=total.device, dtype=total.dtype, non_blocking=True)
 
     def close(self) -> None:

@@ -71,12 +71,13 @@ class PrivateTraining(LightningModule):
         step, images, labels = batch
         if step != self.private_step:
             raise RuntimeError(f"the batch of step {step} came when step {self.private_step} was due")
-        parameters = trained_parameters(self.model)
-        self.noise.begin(step, sum(parameter.numel() for parameter in parameters), parameters[0])
+        part = self.noise_part()
+        self.noise.begin(step, part.stop - part.start, trained_parameters(self.model)[0], part.start)
         total, statistics = self.gradient_sum(step, images, labels)
+        total[part] += self.noise.take(step, total[part], part.start)
         if self.trainer.world_size > 1:
             total, statistics = self.over_ranks(total, statistics)
-        self.descend((total + self.noise.take(step, total)) / self.expected_batch)
+        self.descend(total / self.expected_batch)
         self.private_step = step + 1
         if self.logger is not None:  # its only way out is internal/, behind the publish barrier
             self.logger.log_metrics(statistics.metrics(), step=step)
@@ -93,8 +94,17 @@ class PrivateTraining(LightningModule):
                 statistics += part_statistics
         return total, statistics
 
+    def noise_part(self) -> slice:
+        """The part of the flat sum [P] to which this rank adds the noise, before all parts are added up.
+
+        Together the ranks add every value of the one noise vector once, and no two draw the same.
+        """
+        count = sum(parameter.numel() for parameter in trained_parameters(self.model))
+        each = 2 * -(-count // (2 * self.trainer.world_size))  # even, as the generator of normals asks
+        return slice(min(count, self.global_rank * each), min(count, (self.global_rank + 1) * each))
+
     def over_ranks(self, total: Tensor, statistics: PrivateStatistics) -> tuple[Tensor, PrivateStatistics]:
-        """Sums over all ranks of their clipped sums [P] and statistics, in one all-reduce."""
+        """Sums over all ranks of their noised clipped sums [P] and statistics, in one all-reduce."""
         names = [field.name for field in dataclasses.fields(statistics)]
         counts = total.new_tensor([getattr(statistics, name) for name in names])
         summed = cast(Tensor, self.trainer.strategy.reduce(torch.cat([total, counts]), reduce_op="sum"))

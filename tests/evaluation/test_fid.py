@@ -6,7 +6,14 @@ from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1,
 
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
-from evaluation.fid import FILE_NAME, HASH_PREFIX, checked_weights, fid, inception_features, load_inception
+from evaluation.fid import (
+    FILE_NAME,
+    HASH_PREFIX,
+    checked_weights,
+    find_weights,
+    inception_features,
+    load_inception,
+)
 
 
 def images(channels, count=3, size=8):
@@ -41,12 +48,12 @@ def test_features_of_pytorch_fids_network(random_inception):
 
 def test_other_weights_than_pytorch_fids_are_refused(random_inception, tmp_path):
     with pytest.raises(UserError, match=rf"evaluate\.inception_weights.*{HASH_PREFIX}"):
-        fid(images(1), images(1), weights=str(random_inception), download=False)
+        find_weights(str(random_inception), download=False)
     with pytest.raises(UserError, match="no file at"):
         checked_weights(tmp_path / FILE_NAME)
 
 
 def test_without_weights_there_is_a_reason_and_no_value():
-    result = fid(images(1), images(1), weights=None, download=False)
-    assert result.value is None
-    assert "evaluate.inception_weights" in result.reason
+    path, reason = find_weights(None, download=False)
+    assert path is None
+    assert "evaluate.inception_weights" in reason

@@ -22,7 +22,9 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 
 import launch.pipeline  # noqa: F401  (imported before any fork)
+from accounting.access import PrivacyError
 from accounting.ledger import Ledger
+from configs.errors import UserError
 from launch import interrupts
 from launch.cli import main
 
@@ -190,6 +192,14 @@ def same_release(path: Path, other: Path) -> bool:
 def charges(path: Path) -> list[str]:
     """The names of the mechanisms that a verified ledger was charged with."""
     return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
+
+
+def published(path: Path) -> int:
+    """DP-SGD steps that a run's ledger has as done."""
+    try:
+        return Ledger.read(path / "ledger.jsonl").published("dp-sgd")
+    except (PrivacyError, UserError):  # not there yet, or not begun
+        return 0
 
 
 def generations(path: Path, mechanism: str) -> list[int]:

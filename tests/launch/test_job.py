@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accounting.ledger import Ledger
-from tests.launch.runs import FIXED, RELEASE, privimage, run_words
+from tests.launch.runs import FIXED, RELEASE, charges, privimage, published, run_words
 
 LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds
@@ -19,9 +19,15 @@ WAIT = 120.0  # seconds
 
 def start(path: Path, *overrides: str, devices: int = 2) -> subprocess.Popen[str]:
     """`privimage run` of the tiny run on a number of processes."""
-    words = [sys.executable, "-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides)]
+    return run_python("-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides))
+
+
+def run_python(*words: str) -> subprocess.Popen[str]:
+    """Python with one thread a process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -31,19 +37,6 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> No
         assert process.poll() is None, process.communicate()[1][-3000:]
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def published(path: Path) -> int:
-    """Private steps that the ledger of a run has as done."""
-    try:
-        return Ledger.read(path / "ledger.jsonl").published("dp-sgd")
-    except Exception:  # not there yet, or nothing started
-        return 0
-
-
-def charges(path: Path) -> list[str]:
-    """The mechanisms that a run was charged for."""
-    return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
 
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
@@ -61,7 +54,10 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
 
 
 def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
-    output, errors = (two := start(tmp_path / "two", FIXED)).communicate(timeout=WAIT)
+    program = Path(sys.executable).with_name("privimage")
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no-python", str(program)]
+    two = run_python(*words, *run_words(tmp_path / "two", FIXED))
+    output, errors = two.communicate(timeout=WAIT)
     assert two.returncode == 0 and not output, errors[-3000:]
     assert "processes   2 on 1 machine" in errors
     assert errors.count("guarantee") == 1

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from configs.schema import Experiment
 from launch import preflight
 from launch.config import load
+from launch.data import public_source
 from launch.planning import plan
-from launch.preflight import ROUNDS, estimates, extrapolate, measure_sampling
+from launch.preflight import ROUNDS, Job, Measurement, estimates, extrapolate, measure_pretraining, measure_sampling
 from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
 
@@ -44,9 +48,9 @@ def test_an_estimate_is_the_median_round_times_their_number(monkeypatch: pytest.
     clock = itertools.accumulate([0, 50, 0, 1, 0, 9, 0, 2])
     monkeypatch.setattr(preflight.time, "perf_counter", lambda: next(clock))
     done: list[int] = []
-    estimate = extrapolate("stage", lambda: done.append(1), 10.5, "some batches")
+    estimate = extrapolate("stage", lambda: done.append(1), rounds=10.5, basis="some batches", serial=0.5)
     assert len(done) == 1 + ROUNDS
-    assert (estimate.stage, estimate.seconds, estimate.basis) == ("stage", 2 * 11, "some batches")
+    assert (estimate.stage, estimate.seconds, estimate.basis) == ("stage", 2 * 11 + 0.5, "some batches")
 
 
 def test_the_plan_that_is_printed_is_the_plan(unreadable: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +73,25 @@ def test_nothing_is_written(unreadable: list[str], tmp_path: Path, capsys: pytes
         assert part in text
 
 
+def asked(config: Experiment, job: Job) -> Measurement:
+    """The measurements of a run of the digits."""
+    return Measurement(config, public_source(config).test(progress=False), 10, 1437, torch.device("cpu"), job)
+
+
+@given(st.integers(1, 64), st.integers(1, 5000))
+def test_parts_cover_a_batch_and_a_ring_sends_less_than_two_copies(processes: int, size: int) -> None:
+    job = Job(processes, bandwidth=1e9)
+    assert job.part(size) * processes >= size > (job.part(size) - 1) * processes
+    model = torch.nn.Linear(1000, 1000, bias=False)
+    assert job.sending(model) == pytest.approx(4e6 * 2 * (processes - 1) / processes / 1e9)
+
+
+def test_each_device_of_a_job_takes_its_part_of_a_batch() -> None:
+    config = load("demo", [*TINY, "pretrain.batch_size=8", "pretrain.micro_batch=3"])
+    alone, shared = (measure_pretraining(asked(config, Job(count))).basis for count in (1, 4))
+    assert "8 images, 3 at once" in alone and "8 images, 2 at once" in shared
+
+
 @pytest.mark.parametrize("words", [[], ["synthesize.precision=bf16"]])
 def test_sampling_is_measured_as_it_will_be_done(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """In the precision of the stage, with the network left as it was."""
@@ -81,6 +104,6 @@ def test_sampling_is_measured_as_it_will_be_done(words: list[str], monkeypatch: 
 
     monkeypatch.setattr(UNet, "forward", forward)
     config = load("demo", [*TINY, *words])
-    estimate = measure_sampling(config, 10, torch.device("cpu"))
+    estimate = measure_sampling(asked(config, Job()))
     assert set(seen) == {bool(words)}
     assert estimate.basis == f"60 images in {config.synthesize.precision}"

@@ -1,4 +1,4 @@
-"""Private training on several processes, started by torchrun as a user would."""
+"""Training on several processes, started by torchrun as a user would."""
 
 import os
 import subprocess
@@ -9,25 +9,25 @@ import pytest
 import torch
 
 from accounting.ledger import Ledger
-from tests.launch import private_job
+from tests.launch import ranks_job
 from tests.lightning_modules.dp_sgd.toy import toy
 
 STEPS = 20
 
 
 def job(folder: Path, processes: int, *, stop: int = STEPS) -> subprocess.CompletedProcess[str]:
-    """`tests.launch.private_job` on so many processes of this machine."""
+    """`tests.launch.ranks_job` on so many processes of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    words += ["-m", "tests.launch.private_job", str(folder), str(STEPS), str(stop)]
+    words += ["-m", "tests.launch.ranks_job", str(folder), str(STEPS), str(stop)]
     return subprocess.run(
         words, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
 
 
-def final_weights(folder: Path, processes: int) -> dict[str, torch.Tensor]:
+def final_weights(folder: Path, processes: int, fit: str = "weights") -> dict[str, torch.Tensor]:
     """The weights and averages that the processes ended with, after a check that they all have the same."""
-    states = [torch.load(folder / f"weights-{rank}-of-{processes}.pt") for rank in range(processes)]
+    states = [torch.load(folder / f"{fit}-{rank}-of-{processes}.pt") for rank in range(processes)]
     for state in states[1:]:
         assert all(torch.equal(state[name], value) for name, value in states[0].items())
     return states[0]
@@ -42,18 +42,25 @@ def difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
-    private_job.main(folder, STEPS, STEPS)
+    ranks_job.main(folder, STEPS, STEPS)
     return folder
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_noisy_private_steps_do_not_depend_on_the_number_of_processes(
+def test_steps_with_noise_and_without_do_not_depend_on_the_number_of_processes(
     tmp_path: Path, alone: Path, processes: int
 ) -> None:
     result = job(tmp_path, processes)
     assert result.returncode == 0, result.stderr[-3000:]
     one, many = final_weights(alone, 1), final_weights(tmp_path, processes)
     assert difference(one, many) < 1e-6
+    for fit in ("public-2", "public-5"):
+        assert difference(final_weights(alone, 1, fit), final_weights(tmp_path, processes, fit)) < 1e-6
+    rows, _ = torch.load(alone / "shared-0-of-1.pt")
+    for rank in range(processes):
+        found, total = torch.load(tmp_path / f"shared-{rank}-of-{processes}.pt")
+        assert torch.equal(found, rows)
+        assert total.tolist() == [sum(range(i, i + processes)) for i in range(3)]
     start = toy(noise=0.0).double().network.state_dict()
     moved = {name.removeprefix("model.network."): v for name, v in one.items() if name.startswith("model.network.")}
     assert difference(start, moved) > 1e-2

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +21,7 @@ from launch import sampling
 from launch.config import load
 from launch.context import new_generator
 from launch.sampling import Drawn, draw, label_plan
-from lightning_modules.public_training import step_generator
+from lightning_modules.public_module import step_generator
 from tests.launch.runs import TINY
 
 NAMES = tuple("0123456789")
@@ -39,7 +43,7 @@ class Counting(nn.Module):
 
 
 def images_of(model: object, count: int, batch_size: int, **settings: object) -> np.ndarray:
-    progress = settings.pop("progress", lambda parts: parts)
+    progress = settings.pop("progress", lambda parts, count: parts)
     return draw(model, count, NAMES, seed=0, batch_size=batch_size, progress=progress, **settings).images.images
 
 
@@ -53,7 +57,7 @@ def test_images_are_a_function_of_model_and_seed() -> None:
     config = load("demo", TINY)
     model = new_generator(config, 10)
     first, again, other = (
-        draw(model, 25, NAMES, seed=seed, batch_size=10, progress=lambda parts: parts).images.images
+        draw(model, 25, NAMES, seed=seed, batch_size=10, progress=lambda parts, count: parts).images.images
         for seed in (1, 1, 2)
     )
     assert first.shape == (25, 1, 8, 8) and np.array_equal(first, again) and not np.array_equal(first, other)
@@ -96,7 +100,7 @@ def test_half_precision_gives_other_images_that_are_close() -> None:
 def test_speed_is_that_of_sampling_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(0, 5)
     monkeypatch.setattr(sampling.time, "perf_counter", lambda: next(clock))
-    drawn = draw(Counting(), 30, NAMES, seed=0, batch_size=10, progress=lambda parts: parts)
+    drawn = draw(Counting(), 30, NAMES, seed=0, batch_size=10, progress=lambda parts, count: parts)
     assert (drawn.seconds, drawn.images_per_second, drawn.speed) == (5, 6.0, "6 images/s")
 
 
@@ -105,11 +109,46 @@ def test_speed_is_that_of_sampling_without_compiling(monkeypatch: pytest.MonkeyP
     [(0.1, 0.0, "300 images/s"), (2.9, 0.0, "10 images/s"), (200, 0.0, "0.15 images/s"), (1, 41.7, "30 images/s")],
 )
 def test_speed_in_words(seconds: float, compile_seconds: float, words: str) -> None:
-    images = draw(Counting(), 30, NAMES, seed=0, batch_size=30, progress=lambda parts: parts).images
-    told = Drawn(images, seconds, compile_seconds).speed
+    images = draw(Counting(), 30, NAMES, seed=0, batch_size=30, progress=lambda parts, count: parts).images
+    told = Drawn(images, len(images.images), seconds, compile_seconds).speed
     assert told == words + (" (compiled in 42 s)" if compile_seconds else "")
 
 
 def test_the_run_s_console_tells_the_speed(finished: Path) -> None:
     text = finished.with_name("output").read_text()
     assert re.search(r"^  synthesize  60 images at [\d.]+ images/s in \S+/release, \d+ s$", text, flags=re.MULTILINE)
+
+
+class Stopped(Exception):
+    pass
+
+
+@given(st.integers(1, 50), st.integers(1, 20), st.data())
+def test_sampling_goes_on_where_it_was_stopped(count: int, batch_size: int, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Seeded()
+        whole = images_of(model, count, batch_size)
+        stop = data.draw(st.integers(0, -(-count // batch_size)))
+
+        def stopped(parts: Iterable[Any], count: int) -> Iterator[Any]:
+            for number, part in enumerate(parts):
+                if number == stop:
+                    raise Stopped
+                yield part
+
+        with contextlib.suppress(Stopped):
+            images_of(model, count, batch_size, kept=Path(folder), progress=stopped)
+        files = sorted(Path(folder).iterdir())
+        if files:  # a damaged batch is drawn again
+            files[0].write_bytes(files[0].read_bytes()[:-1])
+        model.sizes.clear()
+        assert np.array_equal(images_of(model, count, batch_size, kept=Path(folder)), whole)
+        assert sum(model.sizes) == count - sum(min(batch_size, count - i * batch_size) for i in range(1, stop))
+
+
+class Seeded(Counting):
+    """A generator whose images are a function of the batch's own random numbers."""
+
+    def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        super().sample(labels, generator)
+        return torch.randint(0, 256, (len(labels), 1, 1, 1), generator=generator, dtype=torch.uint8)

@@ -7,21 +7,23 @@ import lightning
 import pytest
 import torch
 
-from configs.schema import Image
+from configs.schema import Image, Pretrain
 from lightning_modules.diffusion import Diffusion, DiffusionConfig
 from lightning_modules.networks.unet import UNetConfig
-from lightning_modules.public_training import PublicTraining, step_generator
+from lightning_modules.public_module import step_generator
+from lightning_modules.public_training import PublicTraining
 from lightning_modules.samplers import DDIMConfig
 
 STEPS = 12
 
 
-def training(seed: int = 0) -> PublicTraining:
+def training(seed: int = 0, micro_batch: int | None = None) -> PublicTraining:
     torch.manual_seed(0)
     network = UNetConfig(base_channels=4, blocks_per_level=1, multipliers=[1], attention_resolutions=[])
     config = DiffusionConfig(network=network, sampler=DDIMConfig(), multiplicity=3)
     model = Diffusion(config, image=Image(resolution=4, channels=1), classes=2)
-    return PublicTraining(model, learning_rate=1e-2, ema_decay=0.9, steps=STEPS, seed=seed)
+    settings = Pretrain(learning_rate=1e-2, ema_decay=0.9, steps=STEPS, batch_size=16, micro_batch=micro_batch)
+    return PublicTraining(model, settings, seed=seed)
 
 
 class Batches:
@@ -99,6 +101,19 @@ def test_the_seed_decides_the_draws() -> None:
         fit(module, Batches(), max_steps=3)
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(other))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("micro_batch", [1, 5, 16])
+def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch(micro_batch: int) -> None:
+    whole, parts = training(), training(micro_batch=micro_batch)
+    for module in (whole, parts):  # no draws, so that the losses of a record do not hang on its place in a batch
+        network = module.generator.trainable
+        module.generator.record_losses = lambda images, labels, draws, multiplicity, network=network: (
+            network((images / 127.5 - 1), torch.zeros(len(images)), labels).square().flatten(1).mean(1)
+        )
+        fit(module, Batches(), max_steps=3)
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-4, atol=1e-5)
 
 
 def test_draws_differ_between_seeds_steps_and_ranks() -> None:

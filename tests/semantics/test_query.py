@@ -56,6 +56,28 @@ def reserved(mechanism, folder, insecure=True):
     return ledger.reserve(mechanism, stage="query", fingerprint="f" * 64, run_key=key)
 
 
+def counted(images, tmp_path, rank=0, world=1):
+    """The raw counts that a process has before they are added up."""
+    seen = []
+    noisy_semantic_histogram(
+        LinearQuery(),
+        images,
+        reserved(gaussian_query(3), tmp_path),
+        semantics_per_image=3,
+        per_category=True,
+        over_ranks=lambda counts: seen.append(counts) or counts,
+        share=lambda work: list(enumerate(work))[rank::world],
+    )
+    return seen[0]
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_the_counts_of_several_processes_add_up(tmp_path, world):
+    images = random_set(700)
+    parts = [counted(images, tmp_path / f"{rank}", rank=rank, world=world) for rank in range(world)]
+    np.testing.assert_array_equal(sum(parts), counted(images, tmp_path / "alone"))
+
+
 def gaussian_query(k, sigma=2.0):
     return GaussianQuery(name="semantic query", noise_multiplier=sigma, sensitivity=k**0.5)
 

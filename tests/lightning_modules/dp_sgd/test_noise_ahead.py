@@ -249,6 +249,14 @@ def test_a_fit_in_a_forked_process_after_one_here_is_the_same(tmp_path: Path) ->
     assert np.array_equal(weights, flat(here.model.trainable).numpy())
 
 
+def test_parts_of_a_sum_get_the_parts_of_its_noise(access: PrivateAccess, small_pieces: int) -> None:
+    whole = access.noise(0, 101)
+    for first, last in ((0, 34), (34, 68), (68, 101), (101, 101)):
+        noise = NoiseAhead(access)
+        part = noise.take(0, torch.empty(last - first, dtype=torch.float64), first)
+        assert np.array_equal(part.numpy(), whole[first:last])
+
+
 def test_training_adds_the_noise_of_the_access_bit_for_bit(
     tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,8 +264,8 @@ def test_training_adds_the_noise_of_the_access_bit_for_bit(
     ahead, inline = private_training(toy(), access), private_training(toy(), access)
     train(ahead)
     plain = SimpleNamespace(
-        begin=lambda step, count, like: None,
-        take=lambda step, total: torch.from_numpy(access.noise(step, len(total))).to(total),
+        begin=lambda step, count, like, start: None,
+        take=lambda step, total, start: torch.from_numpy(access.noise(step, len(total), start)).to(total),
         close=lambda: None,
     )
     monkeypatch.setattr(inline, "noise", plain)

@@ -1,0 +1,69 @@
+"""`privimage submit`: run an experiment as a batch job on a SLURM cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from configs.files import atomic_text
+from launch.commands.experiment import add_experiment, read
+
+DESCRIPTION = """\
+Writes a SLURM batch script for an experiment and submits it: one task a GPU, on as many machines as wanted. Some
+minutes before the time limit, and at a preemption, the run saves a checkpoint and is queued again under the same job
+number; give the same command later to go on with other resources. The experiment is checked before it is queued.
+
+Every option is a key of the section `slurm` as well (partition, account, container, setup lines, further directives),
+so a cluster's settings can stand in the experiment's YAML. docs/cluster.md has examples.
+"""
+OPTIONS = {
+    "nodes": "machines",
+    "gpus-per-node": "GPUs of each machine; 0 for CPUs alone",
+    "tasks-per-node": "processes on each machine; one a GPU unless given",
+    "cpus-per-task": "CPU cores of each process",
+    "time": "time limit of one allocation, such as 24:00:00",
+    "partition": "partition of the cluster",
+    "account": "account that is charged",
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_experiment(commands, "submit", "run an experiment as a SLURM job", DESCRIPTION, command)
+    for name, help in OPTIONS.items():
+        parser.add_argument(f"--{name}", metavar=name.rpartition("-")[2].upper(), help=help)
+    parser.add_argument("--dry-run", action="store_true", help="print the script, submit nothing")
+
+
+def command(options: argparse.Namespace) -> None:
+    """Check, write the script, submit."""
+    from launch.checks import check_experiment
+    from launch.planning import plan
+    from launch.run_directory import RunDirectory
+    from launch.slurm import batch_script, submit
+
+    words = [options.experiment, *options.overrides]
+    given = {name: getattr(options, name.replace("-", "_")) for name in OPTIONS}
+    options.overrides = options.overrides + [
+        f"slurm.{name.replace('-', '_')}={value}" for name, value in given.items() if value is not None
+    ]
+    config = read(options)
+    plan(config)
+    check_experiment(config)
+    directory = RunDirectory(Path(config.run.root) / config.run.name)
+    logs = directory.internal / "slurm"
+    script = batch_script(config, words, logs)
+    if options.dry_run:
+        print(script, end="")
+        return
+    with directory.lock():
+        directory.claim(config)
+        logs.mkdir(exist_ok=True)
+        atomic_text(logs / "job.sh", script)
+    job = submit(logs / "job.sh")
+    report = {"job": job, "script": str(logs / "job.sh"), "log": str(logs / f"{job}.log")}
+    print(
+        json.dumps(report, indent=2) if options.json else f"job {job}: log in {report['log']}, state: squeue -j {job}"
+    )

@@ -1,0 +1,83 @@
+"""Batch jobs on a SLURM cluster: the script of a run, and its submission."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from configs.errors import UserError
+from configs.schema import Experiment, Slurm
+
+SCRIPT = """\
+#!/bin/bash
+# Written by `privimage submit`. SLURM runs it again after each requeue, and the run goes on from its last checkpoint.
+{directives}
+{setup}
+export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}" SRUN_CPUS_PER_TASK="${{SLURM_CPUS_PER_TASK:-1}}"
+
+srun --kill-on-bad-exit=1 {command}
+code=$?
+if [ "$code" -eq {requeued} ]; then  # SIGUSR1: the time limit is near, or a preemption; the checkpoint is saved
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
+"""
+REQUEUED = 128 + 10  # the exit code of a run that stopped at SIGUSR1
+
+
+def batch_script(config: Experiment, words: list[str], logs: Path) -> str:
+    """The batch script that does `privimage run WORDS` on the cluster, as the section `slurm` says.
+
+    logs: folder for the job's output. Raises UserError for a directive that is none. Reads no data.
+    """
+    settings = config.slurm
+    program = ["privimage"] if settings.container else [sys.executable, "-m", "launch.cli"]
+    command = " ".join(filter(None, [settings.container, shlex.join([*program, "run", *words])]))
+    return SCRIPT.format(
+        directives="\n".join(f"#SBATCH {line}" for line in directives(settings, config.run.name, logs)),
+        setup="".join(f"\n{line}" for line in settings.setup),
+        command=command,
+        requeued=REQUEUED,
+    )
+
+
+def directives(settings: Slurm, name: str, logs: Path) -> Iterator[str]:
+    """What SLURM is asked for."""
+    yield f"--job-name={name}"
+    yield f"--nodes={settings.nodes}"
+    yield f"--ntasks-per-node={settings.tasks_per_node or max(1, settings.gpus_per_node)}"
+    if settings.gpus_per_node:
+        yield f"--gpus-per-node={settings.gpus_per_node}"
+    yield f"--cpus-per-task={settings.cpus_per_task}"
+    yield f"--time={settings.time}"
+    yield f"--signal=USR1@{settings.grace_seconds}"
+    yield "--requeue"
+    yield "--open-mode=append"
+    yield f"--chdir={Path.cwd()}"
+    yield f"--output={logs.resolve() / '%j.log'}"
+    for flag in ("partition", "account"):
+        value = getattr(settings, flag)
+        if value is not None:
+            yield f"--{flag}={value}"
+    for line in settings.directives:
+        if not line.startswith("-") or "\n" in line:
+            raise UserError(f"slurm.directives: got {line!r}; allowed are sbatch's options, such as --mem=64G.")
+        yield line
+
+
+def submit(script: Path) -> str:
+    """Hand a batch script to SLURM; returns the job's number. Raises UserError with what SLURM says against it."""
+    sbatch = shutil.which("sbatch")
+    if sbatch is None:
+        raise UserError(
+            "there is no sbatch on this machine: submit from a login node of the cluster. --dry-run prints the script."
+        )
+    done = subprocess.run([sbatch, "--parsable", str(script)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().removeprefix("sbatch: error: ") or f"exit code {done.returncode}"
+        raise UserError(f"SLURM refuses the job: {reason}. The script is '{script}'; its settings are slurm.* keys.")
+    return done.stdout.strip().split(";")[0]

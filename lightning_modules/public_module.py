@@ -1,0 +1,73 @@
+"""One step of ordinary training on public images: what the classifier and pre-training share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import nullcontext
+from typing import Any, cast
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
+
+Batch = tuple[int, Tensor, Tensor]
+
+
+class PublicModule(lightning.LightningModule):
+    """One optimiser step a logical batch, on the mean of its record losses. For public images: `train/loss` is logged.
+
+    batch_size: images a step, over all processes; micro_batch: images that a process takes at once (its whole part
+    unless given), whose gradients add up; seed: of the loss's draws, which depend on (seed, step, rank) alone, so that
+    a resumed step repeats exactly.
+    """
+
+    def __init__(self, *, batch_size: int, micro_batch: int | None, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.batch_size = batch_size
+        self.micro_batch = micro_batch or batch_size
+        self.seed = seed
+
+    @abstractmethod
+    def losses(self, images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+        """The loss of each record, [B], for images uint8 [B, C, H, W] and labels int64 [B]; B may be 0."""
+
+    def after_update(self) -> None:
+        """What follows a step of the weights."""
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        step, images, labels = batch
+        draws = step_generator(self.seed, step, self.global_rank, images.device)
+        parts = list(zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True))
+        total = torch.zeros((), device=images.device)
+        for number, part in enumerate(parts, start=1):
+            with nullcontext() if number == len(parts) else self.no_sync():
+                losses = self.losses(*part, draws)
+                # DDP takes the mean over processes, whatever the size of their parts: this makes it that over records
+                self.manual_backward(losses.sum() * (self.trainer.world_size / self.batch_size))
+            total += losses.detach().sum()
+        self.update()
+        records = max(1, len(images))
+        self.log("train/loss", total / records, prog_bar=True, batch_size=records)
+
+    def no_sync(self) -> Any:
+        """Gradients stay in this process until the last micro-batch of a step."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+
+    def update(self) -> None:
+        """One step of the weights, of the schedule and of what follows them: no checkpoint falls between."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        cast(Any, self.lr_schedulers()).step()
+        self.after_update()
+
+
+def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:
+    """Random numbers of one step that touches no sensitive data, a function of the three numbers."""
+    state = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0]))

@@ -1,0 +1,125 @@
+"""What every process does that `torchrun -m tests.launch.ranks_job FOLDER STEPS STOP` starts.
+
+A private fit, which stops with a crash when step STOP is due (never, if that is STEPS), then public fits with batches
+that do not divide by the number of processes, and work that is shared out; each process leaves its results in FOLDER.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from accounting.access import PrivateAccess
+from accounting.ledger import Ledger
+from accounting.run_key import RunKey
+from datamodules.image_set import ImageSet
+from datamodules.poisson import PoissonBatches
+from datamodules.public import PublicData
+from launch.ranks import Ranks
+from launch.training import fit
+from lightning_modules.public_module import PublicModule
+from lightning_modules.schedules import one_cycle
+from tests.launch.fits import Crashing, Data
+from tests.lightning_modules.dp_sgd.private import FIXED_KEY, N, private_training, reserved
+from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, records, toy
+
+
+def granted(ranks: Ranks, folder: Path, steps: int) -> tuple[Ledger, PrivateAccess]:
+    """The access that the first process is charged for, on each of them."""
+    ledger, access = reserved(folder, steps=steps) if ranks.first else (None, None)
+    start = ranks.told(access.ledger_head if access else None)
+    mechanism = ranks.told(access.mechanism if access else None)
+    if ledger is not None and access is not None:
+        return ledger, access
+    assert start is not None and mechanism is not None
+    ledger = Ledger.read(folder / "ledger.jsonl")
+    key = RunKey.create_or_load(folder / "key", insecure_hex=FIXED_KEY)
+    return ledger, ledger.join(start, mechanism, stage="finetune", fingerprint="f" * 64, run_key=key)
+
+
+class Public(PublicModule):
+    """Plain descent on the toy's losses, which draw nothing."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(batch_size=batch_size, micro_batch=2, seed=0)
+        self.model = toy(noise=0.0).double()
+
+    def losses(self, images: torch.Tensor, labels: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+        return self.model.record_losses(images, labels, draws)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.model.network.parameters(), lr=1e-2)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": one_cycle(optimizer, 20, 5), "interval": "step"}}
+
+
+def main(folder: Path, steps: int, stop: int) -> None:
+    """Train on this process' part of every batch, with and without privacy."""
+    torch.set_num_threads(1)
+    ranks = Ranks.here()
+    ranks.connect(torch.device("cpu"))
+    private(ranks, folder, steps, stop)
+    for batch_size in (2, 5):
+        public(ranks, folder, batch_size, steps)
+    images = whole_set()
+    rows = ranks.pooled(
+        lambda part: part.images.sum(axis=(1, 2, 3), dtype=np.int64)[:, None] + part.labels[:, None], images
+    )
+    total = ranks.summed(np.arange(3) + ranks.rank)
+    torch.save([torch.from_numpy(rows), torch.from_numpy(total)], folder / f"shared-{ranks.rank}-of-{ranks.world}.pt")
+
+
+def whole_set() -> ImageSet:
+    """The toy's records."""
+    images, labels = records(N)
+    return ImageSet(images.numpy(), labels.numpy(), tuple(str(label) for label in range(CLASSES)))
+
+
+def public(ranks: Ranks, folder: Path, batch_size: int, steps: int) -> None:
+    """An ordinary fit on all processes."""
+    module = Public(batch_size)
+    fit(
+        module,
+        lambda start: PublicData(whole_set(), batch_size, steps, 0, start=start, rank=ranks.rank, world=ranks.world),
+        folder=folder / f"public-{batch_size}",
+        total_steps=steps,
+        accelerator="cpu",
+        minutes=60.0,
+    )
+    torch.save(module.state_dict(), folder / f"public-{batch_size}-{ranks.rank}-of-{ranks.world}.pt")
+
+
+def private(ranks: Ranks, folder: Path, steps: int, stop: int) -> None:
+    """A private fit on all processes."""
+    ledger, access = granted(ranks, folder, steps)
+    model = toy(noise=0.0).double()
+    if not ranks.first:  # the first process' weights must reach this one
+        for parameter in model.parameters():
+            parameter.data.add_(1.0)
+    whole = whole_set()
+    assert whole.images.shape[1:] == (CHANNELS, SIDE, SIDE)
+
+    def data(start: int) -> Data:
+        batches = PoissonBatches(whole, access, start=start, rank=ranks.rank, world=ranks.world)
+        return Data(Crashing(batches, stop))
+
+    module = private_training(model, access)
+    fit(
+        module,
+        data,
+        folder=folder / "checkpoints",
+        total_steps=steps,
+        accelerator="cpu",
+        minutes=60.0,
+        every_steps=5,
+        access=access,
+        require=ledger.require,
+    )
+    torch.save(module.state_dict(), folder / f"weights-{ranks.rank}-of-{ranks.world}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,125 @@
+"""A SLURM cluster of one machine, for tests: its own configuration, keys and state, gone when the test is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# cred_expire is what a job that is queued again waits for, two minutes as a rule
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue")
+CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CredType=cred/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+MpiDefault=none
+KillWait=20
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+START = 60  # seconds
+
+
+def reason_without() -> str | None:
+    """Why there can be no cluster here, or None."""
+    missing = [program for program in PROGRAMS if found(program) is None]
+    if missing:
+        return f"SLURM is not installed ({', '.join(missing)} missing): see tests/install_slurm.sh"
+    if os.geteuid():
+        return "SLURM's daemons need root"
+    return None if (os.cpu_count() or 1) >= 2 else "two tasks need two cores"
+
+
+def found(program: str) -> str | None:
+    """The path of a program; daemons are beside the administrator's."""
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[None]:
+    """One node that is idle; SLURM's commands find it while the block lasts."""
+    for name in ("state", "spool"):
+        (folder / name).mkdir(parents=True)
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    configuration = folder / "slurm.conf"
+    configuration.write_text(CONFIGURATION.format(host=os.uname().nodename.split(".")[0], folder=folder))
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(configuration)
+    daemons = [
+        ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
+        + [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")],
+        ["slurmctld", "-D"],
+        ["slurmd", "-D"],
+    ]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for words in daemons:
+            with open(folder / f"{words[0]}.out", "wb") as output:
+                path = found(words[0]) or words[0]
+                running.append(
+                    subprocess.Popen([path, *words[1:]], stdout=output, stderr=output, start_new_session=True)
+                )
+            time.sleep(1)
+        wait_until_idle(folder)
+        yield
+    finally:
+        end_jobs()
+        for process in running:  # no state of theirs is worth a tidy end
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if before is None:
+            del os.environ["SLURM_CONF"]
+        else:
+            os.environ["SLURM_CONF"] = before
+
+
+def wait_until_idle(folder: Path) -> None:
+    """Wait until the node takes jobs."""
+    end = time.monotonic() + START
+    while "idle" not in ask("sinfo", "-h", "-o", "%t"):
+        logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
+        assert time.monotonic() < end, logs
+        time.sleep(0.5)
+
+
+def end_jobs() -> None:
+    """Cancel what is left of a test that failed: a job's processes would outlive the daemons."""
+    end = time.monotonic() + START
+    while ask("squeue", "-h") and time.monotonic() < end:
+        ask("scancel", "--me")
+        time.sleep(0.5)
+
+
+def ask(*words: str) -> str:
+    """What a command of SLURM's prints; '' where it fails."""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def state(job: str) -> str:
+    """A job's state, such as RUNNING."""
+    words = ask("scontrol", "show", "job", job, "--oneliner").split()
+    return next((word.removeprefix("JobState=") for word in words if word.startswith("JobState=")), "")
