@@ -59,8 +59,7 @@ def directives(settings: Slurm, name: str, logs: Path) -> Iterator[str]:
     yield "--open-mode=append"
     yield f"--chdir={Path.cwd()}"
     yield f"--output={logs.resolve() / '%j.log'}"
-    for flag in ("partition", "account"):
-        value = getattr(settings, flag)
+    for flag, value in {"partition": settings.partition, "account": settings.account}.items():
         if value is not None:
             yield f"--{flag}={value}"
     for line in settings.directives:
