@@ -103,6 +103,12 @@ class Finetune:
         "unless given",
         above=0,
     )
+    snapshots: int = key(
+        4,
+        "how often the averaged weights are kept on the way, evenly over the steps, to score them against epsilon "
+        "(each adds a few seconds of sampling and scoring to a small run; 0: never)",
+        at_least=0,
+    )
 
 
 @dataclass
@@ -120,6 +126,9 @@ class Evaluate:
     inception_weights: Optional[str] = key(None, "pytorch-fid's Inception weights (.pth); FID is left out without")
     download: bool = key(False, "fetch the Inception weights if no file is given")
     word_vectors: Optional[str] = key(None, "GloVe vectors (.txt) for SDS; the classifier's own embeddings without")
+    snapshot_count: int = key(
+        500, "images drawn of each of finetune.snapshots to score it (at least two a category)", at_least=2
+    )
 
 
 @dataclass
@@ -156,6 +165,24 @@ class Slurm:
 
 
 @dataclass
+class Wandb:
+    mode: str = key(
+        "offline",
+        "offline: files in internal/wandb, to send with `wandb sync`; online: sent at once, needs an API key",
+        choices=("offline", "online", "disabled"),
+    )
+    project: str = key("privimage", "the project that the run belongs to")
+    entity: Optional[str] = key(None, "user or team; W&B's own default unless given")
+    group: str = key("", "runs that are compared with each other; the experiment's name unless given")
+    tags: list[str] = key([], "labels to find the run by")
+    trusted_server: bool = key(
+        False,
+        "also log what is computed from sensitive images that are not public without noise (losses, gradient norms, "
+        "scores): whoever can see the project may see them",
+    )
+
+
+@dataclass
 class Experiment:
     """One run from data to report. The order of the keys is the order of the work."""
 
@@ -179,3 +206,9 @@ class Experiment:
     evaluate: Evaluate = section(Evaluate, "scores, not covered by the guarantee")
     launch: Launch = section(Launch, "machine and process settings; never part of the result")
     slurm: Slurm = section(Slurm, "the batch job of `privimage submit`; never part of the result")
+    tracking: list[str] = key(
+        ["wandb"],
+        "where curves, samples and scores are shown as well, in internal/: wandb, tensorboard, csv; never part of the "
+        "result",
+    )
+    wandb: Wandb = section(Wandb, "Weights & Biases; never part of the result (see docs/tracking.md)")

@@ -40,7 +40,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
     method = given.get("method") or preset.get("method") or Experiment().method
-    tree: Tree = {"run": {"name": Path(experiment).stem}, "method": method}
+    stem = Path(experiment).stem
+    tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
     for layer in (read_preset("methods", method), preset, given):
         tree = merge(tree, layer, Experiment, "")
     return typed(Experiment, tree, "")
@@ -254,7 +255,7 @@ def to_yaml(config: Experiment) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
 
 
-FREE = ("launch.", "slurm.", "run.root")
+FREE = ("launch.", "slurm.", "run.root", "tracking", "wandb.")
 """Keys that may change between two commands on one run."""
 
 
