@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -35,25 +35,32 @@ class FID(NamedTuple):
 
 
 def fid(
-    synthetic: ImageSet,
+    sets: Sequence[ImageSet],
     real: ImageSet,
     weights: Path,
     *,
     device: torch.device | str = "cpu",
     pooled: Callable[[Extract, ImageSet], np.ndarray] = lambda extract, images: extract(images),
-) -> FID:
-    """Fréchet Inception Distance of two image sets; not private where `real` is sensitive.
+) -> list[FID]:
+    """Fréchet Inception Distance of each set to the real images; not private where `real` is sensitive.
 
     weights: as `find_weights` found them. pooled: applies the network to all images of a set, on several processes
     perhaps. Returns the reason in place of a value where the distance has no real value.
     """
     network = load_inception(weights).to(device)
-    statistics = []
-    for images in (synthetic, real):
+
+    def statistics(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
         features = pooled(lambda part: inception_features(network, part, device), images)
-        statistics += [features.mean(axis=0), np.cov(features, rowvar=False)]
+        return features.mean(axis=0), np.cov(features, rowvar=False)
+
+    reference = statistics(real)
+    return [distance(*statistics(images), *reference) for images in sets]
+
+
+def distance(mean: np.ndarray, covariance: np.ndarray, real_mean: np.ndarray, real_covariance: np.ndarray) -> FID:
+    """pytorch-fid's distance of two normal distributions, or the reason why there is none."""
     try:
-        return FID(float(calculate_frechet_distance(*statistics)), "")
+        return FID(float(calculate_frechet_distance(mean, covariance, real_mean, real_covariance)), "")
     except ValueError as error:  # pytorch-fid refuses a matrix root that is far from real: too few images
         return FID(None, f"too few images for pytorch-fid's matrix root ({error})")
 

@@ -22,6 +22,7 @@ from datamodules.labelled_images import LabelledImages
 
 SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this width
 COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black
+MARKED = 12  # points of a line, at most, that are marked one by one
 DASHES = ("-", "--", ":", "-.")  # lines differ in more than colour
 INK = "#010203"  # stands for the page's text colour until the drawing is finished
 
@@ -114,14 +115,15 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
         axes = figure.add_subplot()
         for place, series in enumerate(chart.series):
             colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
-            marker = "o" if len(series.x) == 1 else None
+            marker = "o" if len(series.x) <= MARKED else None
             axes.plot(series.x, series.y, dash, color=colour, marker=marker, linewidth=1.8, label=series.name)
         if chart.limit:
             name, value = chart.limit
             axes.axhline(value, color="#c0392b", linewidth=1.1, linestyle=(0, (5, 3)), label=name)
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        whole = all(float(x).is_integer() for series in chart.series for x in series.x)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         if chart.log_y:
             axes.set_yscale("log")
         axes.spines[["top", "right"]].set_visible(False)

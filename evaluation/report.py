@@ -34,6 +34,15 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScorePoint(ScoreRow):
+    """Scores of `count` images of the model after `step` DP-SGD steps, at the `epsilon` that they cost."""
+
+    step: int
+    epsilon: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageCost:
     """What a stage took: wall time and peak memory (0 for a machine without GPU)."""
 

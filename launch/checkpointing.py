@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class StepCheckpoint(Callback):
     It saves when the next batch begins: weights, average, schedule and counters of all steps before agree then. Batches
     are tuples that begin with their step. Once a checkpoint is durable, each of `then` is called with the steps done,
     in order (for a private stage: the ledger's progress line, then the publish barrier). minutes: time between two
-    checkpoints, 0 for every step; every_steps: save at its multiples as well.
+    checkpoints, 0 for every step; every_steps: save at its multiples as well; also_at: save after these steps as well.
     Raises Interrupted after the checkpoint that a signal asked for.
     """
 
@@ -44,12 +44,14 @@ class StepCheckpoint(Callback):
         start: int,
         minutes: float,
         every_steps: int | None = None,
+        also_at: Collection[int] = (),
         then: Sequence[Callable[[int], None]] = (),
     ) -> None:
         self.folder = Path(folder)
         self.done = self.saved = start
         self.minutes = minutes
         self.every_steps = every_steps
+        self.also_at = frozenset(also_at)
         self.then = tuple(then)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -92,7 +94,7 @@ class StepCheckpoint(Callback):
     def _due(self) -> bool:
         """Whether a checkpoint is due by the clock or by the count."""
         counted = self.every_steps is not None and self.done % self.every_steps == 0
-        return counted or time.monotonic() - self.clock >= 60 * self.minutes
+        return counted or self.done in self.also_at or time.monotonic() - self.clock >= 60 * self.minutes
 
     @staticmethod
     def _any_rank(trainer: Trainer, flag: bool) -> bool:

@@ -15,6 +15,7 @@ from evaluation.fid import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
+from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
 LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
@@ -27,6 +28,7 @@ def check_experiment(config: Experiment) -> None:
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
     check_files(config)
+    check_tracking(config)
     if not config.evaluate.classifiers:
         raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
     for name in config.evaluate.classifiers:

@@ -25,6 +25,9 @@ from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
+from launch.tracking.guard import Guard
+from launch.tracking.tracker import TrackedRun
+from launch.tracking.tracking import Tracking
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import GENERATORS
 
@@ -107,6 +110,12 @@ class Context:
     def device(self) -> torch.device:
         """Where networks run."""
         return pick_device(self.config, self.ranks)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """The dashboards of this run; none in the other processes of a job."""
+        guard = Guard.of(self.config, self.sensitive_source)
+        return Tracking(TrackedRun(self.config, self.plan, self.directory, guard) if self.ranks.first else None)
 
     def folder(self, stage: str) -> Path:
         """The folder of a stage's artefacts."""

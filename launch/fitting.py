@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning.pytorch import LightningModule
@@ -19,7 +20,10 @@ from datamodules.public import PublicData
 from launch.context import Context
 from launch.metrics_log import MetricsLog
 from launch.progress_bar import Nominal, progress
+from launch.snapshot_writer import SnapshotWriter, snapshot_steps
+from launch.tracking.stage_logger import Beside, nothing
 from launch.training import fit
+from lightning_modules.dp_sgd.private_training import PrivateTraining
 from lightning_modules.inference import accelerated
 
 Module = TypeVar("Module", bound=LightningModule)
@@ -61,14 +65,15 @@ def fit_public(
         )
 
 
-def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
+def fit_private(context: Context, module: PrivateTraining, access: PrivateAccess, *, stage: str) -> PrivateTraining:
     """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
-    mechanism = access.mechanism
+    mechanism, epsilon = access.mechanism, epsilon_after(context)
+    kept = snapshot_steps(mechanism.steps, context.config.finetune.snapshots)
     nominal = Nominal(
         stage=stage,
         total_steps=mechanism.steps,
         batch=round(mechanism.sampling_rate * context.plan.n),
-        epsilon=epsilon_after(context),
+        epsilon=epsilon,
         timed=context.sensitive_source.public_benchmark,
     )
     return fit(
@@ -77,8 +82,9 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
         total_steps=mechanism.steps,
         access=access,
         require=context.ledger.require,
+        snapshots=SnapshotWriter(snapshot_folder(context), kept, module),
         progress=bar(context, nominal),
-        **surroundings(context, stage),
+        **surroundings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
     )
 
 
@@ -100,6 +106,11 @@ def epsilon_after(context: Context) -> Callable[[int], float]:
     return after
 
 
+def snapshot_folder(context: Context) -> Path:
+    """Where the snapshots of this very fine-tuning are."""
+    return context.folder("finetune") / f"snapshots-{context.fingerprints['finetune'][:12]}"
+
+
 def bar(context: Context, nominal: Nominal) -> Any:
     """The stage's progress on the console, if wanted."""
     return progress(nominal) if context.console.progress else None
@@ -115,11 +126,11 @@ def reading(settings: Launch) -> Reading:
     return Reading(workers=settings.workers, reader=settings.reader)
 
 
-def surroundings(context: Context, stage: str) -> dict[str, Any]:
-    """Where a stage's fit runs and writes to."""
+def surroundings(context: Context, stage: str, beside: Beside = nothing) -> dict[str, Any]:
+    """Where a stage's fit runs and writes to. beside: what dashboards show beside the metrics of a step."""
     return {
         "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
         "accelerator": context.device.type,
         "minutes": context.config.launch.checkpoint_minutes,
-        "logger": MetricsLog(context.metrics_folder(stage)),
+        "loggers": [MetricsLog(context.metrics_folder(stage)), *context.tracking.loggers(stage, beside)],
     }

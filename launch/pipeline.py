@@ -20,6 +20,7 @@ from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
 from launch.stage import Stage, order, perform
+from launch.tracking.results import send_results
 
 
 def run(config: Experiment, console: Console) -> RunDirectory:
@@ -32,11 +33,13 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     ranks.connect(pick_device(config, ranks))
     with directory.lock() if ranks.first else nullcontext():
         context = begin(directory, config, budget, console, ranks)
-        for step in stages:
-            ranks.stop_if_asked()
-            perform(step, context)
-            if ranks.first and charged_stages_done(context, stages):
-                context.forget_key()
+        with context.tracking:
+            for step in stages:
+                ranks.stop_if_asked()
+                perform(step, context)
+                if ranks.first and charged_stages_done(context, stages):
+                    context.forget_key()
+            send_results(context)
     return directory
 
 
@@ -94,6 +97,9 @@ def announce(context: Context) -> None:
         f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
         f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"
     )
+    for tracker in context.tracking.trackers:
+        if tracker.notice:
+            context.console.stage("tracking", f"{tracker.destination}: {tracker.notice}")
     if config.privacy.insecure_key is not None:
         context.console.line("  NOT PRIVATE: privacy.insecure_key fixes the noise. Use it for tests only.")
 

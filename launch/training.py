@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from launch.checkpointing import Found, StepCheckpoint, latest_checkpoint
 from launch.progress_bar import ProgressBar
 from launch.publish_barrier import PublishBarrier
 from launch.ranks import Ranks
+from launch.snapshot_writer import SnapshotWriter
 from launch.strategy import trainer_options
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
@@ -55,19 +56,21 @@ def fit(
     accelerator: str,
     minutes: float,
     every_steps: int | None = None,
-    logger: Logger | None = None,
+    loggers: Sequence[Logger] = (),
     validate_every: int | None = None,
     access: PrivateAccess | None = None,
     require: Callable[[str], None] | None = None,
+    snapshots: SnapshotWriter | None = None,
     progress: Callback | None = None,
 ) -> Module:
     """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one, and return it.
 
     data: given the step to start at, the data whose training batches (step, images, labels) run from there to step
     total_steps - 1; its length counts all steps. validate_every: steps between two validations; none unless given.
-    access: of a private stage (SENSITIVE), whose logger is put behind the publish barrier and whose steps are entered
-    in the ledger; require: refuses a ledger that does not hold the given head. Raises Interrupted after saving, where
-    a signal asked to stop, and UserError as `starting_step` does or where the disk is full.
+    access: of a private stage (SENSITIVE), whose loggers are put behind publish barriers and whose steps are entered in
+    the ledger; require: refuses a ledger that does not hold the given head; snapshots: keeps weights on the way. Raises
+    Interrupted after saving, where a signal asked to stop, and UserError as `starting_step` does or where the disk is
+    full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ranks = Ranks.here()
@@ -78,17 +81,19 @@ def fit(
         return finished(module, found, access if ranks.first else None, total_steps)
     then: list[Callable[[int], None]] = []
     if not ranks.first:
-        logger = None  # what is logged is of all ranks together, and one of them writes it
+        loggers = ()  # what is logged is of all ranks together, and one of them writes it
     if access is not None:
-        then.append(access.progress)
-        if logger is not None:
-            logger = PublishBarrier(logger)
-            then.append(logger.release)
-    saver = StepCheckpoint(folder, start=start, minutes=minutes, every_steps=every_steps, then=then)
-    callbacks = [ContinueAt(start), *([progress] if progress else []), saver]
+        barriers = [PublishBarrier(logger) for logger in loggers]
+        then += [access.progress, *(barrier.release for barrier in barriers)]
+        loggers = barriers
+    if snapshots is not None:
+        then.append(snapshots.keep)
+    wanted = snapshots.steps if snapshots else ()
+    saver = StepCheckpoint(folder, start=start, minutes=minutes, every_steps=every_steps, also_at=wanted, then=then)
+    callbacks = [ContinueAt(start), *filter(None, [progress, snapshots]), saver]
     with quiet_lightning():
         options = trainer_options(ranks, private=access is not None)
-        trainer = new_trainer(folder, total_steps, accelerator, logger, callbacks, validate_every, options)
+        trainer = new_trainer(folder, total_steps, accelerator, loggers, callbacks, validate_every, options)
         try:
             trainer.fit(module, datamodule=data(start), ckpt_path=found.path if found else None, weights_only=True)
         except SystemExit as stop:
@@ -102,7 +107,7 @@ def new_trainer(
     folder: Path,
     total_steps: int,
     accelerator: str,
-    logger: Logger | None,
+    loggers: Sequence[Logger],
     callbacks: list[Callback],
     validate_every: int | None,
     options: dict[str, Any],
@@ -112,7 +117,7 @@ def new_trainer(
         accelerator=accelerator,
         **{**options, "plugins": [DurableCheckpointIO(), *options["plugins"]]},
         max_epochs=1,
-        logger=logger or False,
+        logger=loggers or False,
         log_every_n_steps=max(1, total_steps // POINTS),
         callbacks=callbacks,
         default_root_dir=folder,

@@ -17,6 +17,7 @@ COMPONENT_KINDS = {
     "sampler": "samplers (generator.sampler.name)",
     "classifier": "semantic classifiers (classifier.network.name)",
     "score": "classifiers for accuracy (evaluate.classifiers)",
+    "tracker": "dashboards (tracking)",
 }
 PRESET_KINDS = {
     "experiments": ("experiments", "experiments (privimage run NAME)"),

@@ -22,6 +22,7 @@ from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.ranks import Ranks
 from launch.release import read_images
+from launch.snapshots import points
 from launch.stage import stage
 from launch.stages.select import read_selection
 from lightning_modules.classifier import SemanticClassifier
@@ -47,25 +48,22 @@ def evaluate(context: Context) -> str:
             f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test "
             "folder (sensitive.test_root) and give the same command again; the release is finished already."
         )
-    features = partial(features_of, context.trained_classifier(), context.ranks)
-    reference, sets = features(test), training_sets(context)
-    accuracies = accuracies_of(context, sets, test)
-    inception = inception_distance(context, next(iter(sets.values())), test)
-    rows: list[ScoreRow] = []
-    for name, images in sets.items():
-        row = ScoreRow(
-            name=name,
-            accuracies=accuracies[name],
-            frechet=frechet_distance(features(images), reference),
-            fid=None if rows else inception.value,  # of this run alone: Inception is slow
-        )
-        rows.append(row)
-    scores = {"scores": [asdict(row) for row in rows], "fid_reason": inception.reason}
+    sets = training_sets(context)
+    synthetic = next(iter(sets))
+    on_the_way = {point.name: point for point in points(context, sets[synthetic])}
+    every = sets | {name: point.images for name, point in on_the_way.items()}
+    inception = inception_distances(context, {name: every[name] for name in (synthetic, *on_the_way)}, test)
+    rows = score_rows(context, every, inception, test)
+    scores = {
+        "scores": [asdict(rows[name]) for name in sets],
+        "fid_reason": inception[synthetic].reason,
+        "on_the_way": [asdict(rows[name]) | point.place for name, point in on_the_way.items()],
+    }
     if context.ranks.first:
         atomic_json(context.directory.internal / "scores.json", scores)
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
-    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[0].accuracies.items())
+    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[synthetic].accuracies.items())
     return f"trained on synthetic, tested on {len(test)} real: {shown}"
 
 
@@ -82,6 +80,23 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
         name: balanced_sample(images, len(synthetic), seed).in_memory()
         for name, images in sets.items()
         if images is not None
+    }
+
+
+def score_rows(
+    context: Context, sets: dict[str, ImageSet], inception: dict[str, FID], test: ImageSet
+) -> dict[str, ScoreRow]:
+    """The scores of each set, by name; its FID where it is among those given."""
+    features = partial(features_of, context.trained_classifier(), context.ranks)
+    reference, accuracies = features(test), accuracies_of(context, sets, test)
+    return {
+        name: ScoreRow(
+            name=name,
+            accuracies=accuracies[name],
+            frechet=frechet_distance(features(images), reference),
+            fid=inception[name].value if name in inception else None,
+        )
+        for name, images in sets.items()
     }
 
 
@@ -107,11 +122,12 @@ def features_of(classifier: SemanticClassifier, ranks: Ranks, images: ImageSet) 
     return ranks.pooled(lambda part: classifier.features(torch.from_numpy(np.array(part.images))).numpy(), images)
 
 
-def inception_distance(context: Context, images: ImageSet, test: ImageSet) -> FID:
-    """FID of a set, or the reason why there is none."""
+def inception_distances(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, FID]:
+    """FID of each set, or the reason why there is none. Of this run's images alone: Inception is slow."""
     settings = context.config.evaluate
     path, reason = find_weights(settings.inception_weights, settings.download)
     reasons = [reason for reason in context.ranks.all_told(reason) if reason]  # a machine of its own may lack the file
     if path is None or reasons:
-        return FID(None, reasons[0])
-    return fid(images, test, path, device=context.device, pooled=context.ranks.pooled)
+        return dict.fromkeys(sets, FID(None, reasons[0]))
+    found = fid(list(sets.values()), test, path, device=context.device, pooled=context.ranks.pooled)
+    return dict(zip(sets, found, strict=True))

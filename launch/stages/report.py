@@ -8,7 +8,7 @@ import numpy as np
 
 from configs.files import read_json
 from evaluation.figures import Chart, Series
-from evaluation.report import ReportData, ScoreRow, StageCost, write_report
+from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.context import Context
 from launch.fitting import epsilon_after
 from launch.metrics_log import read_metrics
@@ -48,7 +48,7 @@ def report(context: Context) -> str:
         similarity_embedding=embedding,
         selection=read_json(context.folder("select") / "selection.json", AGAIN),
         public=context.public,
-        charts=charts(context),
+        charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
         stages=costs(context),
         software=software(),
     )
@@ -117,6 +117,33 @@ def charts(context: Context) -> list[Chart]:
         ),
         Chart("Budget spent", "DP-SGD step", "ε", [spent], limit=("target", context.plan.epsilon)),
     ]
+
+
+def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
+    """Scores on the way through fine-tuning against the ε spent by then, each point from the same number of images."""
+    if not points:
+        return []
+    classifiers = list(dict.fromkeys(name for point in points for name in point.accuracies))
+    curves = {
+        "Accuracy": {name.upper(): [point.accuracies.get(name) for point in points] for name in classifiers},
+        "Fréchet distance": {"the semantic classifier's features": [point.frechet for point in points]},
+        "FID": {"Inception's features": [point.fid for point in points]},
+    }
+    return [
+        Chart(
+            f"{title} on the way (not private), {points[0].count} images a point",
+            "ε",
+            title,
+            [scored(name, points, values) for name, values in series.items() if any(v is not None for v in values)],
+        )
+        for title, series in curves.items()
+    ]
+
+
+def scored(name: str, points: Sequence[ScorePoint], values: Sequence[float | None]) -> Series:
+    """The values that there are, against ε."""
+    pairs = [(point.epsilon, value) for point, value in zip(points, values, strict=True) if value is not None]
+    return Series(name, [epsilon for epsilon, _ in pairs], [value for _, value in pairs])
 
 
 def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> Sequence[Series]:

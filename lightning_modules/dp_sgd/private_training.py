@@ -79,8 +79,8 @@ class PrivateTraining(LightningModule):
             total, statistics = self.over_ranks(total, statistics)
         self.descend(total / self.expected_batch)
         self.private_step = step + 1
-        if self.logger is not None:  # its only way out is internal/, behind the publish barrier
-            self.logger.log_metrics(statistics.metrics(), step=step)
+        for logger in self.loggers:  # the only ways out, each behind a publish barrier
+            logger.log_metrics(statistics.metrics(), step=step)
 
     def gradient_sum(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, PrivateStatistics]:
         """The clipped sum [P] over this rank's records, one micro-batch after the other. Not yet noised."""

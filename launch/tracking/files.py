@@ -1,0 +1,98 @@
+"""Dashboards of files that stay in `internal/`: TensorBoard and CSV, through Lightning's loggers. NOT private."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
+from PIL import Image
+
+from configs.errors import UserError
+from configs.fields import key
+from configs.schema import Experiment
+from launch.tracking.tracker import TRACKERS, TrackedRun, Tracker
+
+SCORES = "scores"  # the folder of scores, beside those of the stages
+
+
+@dataclass
+class TensorBoardConfig:
+    name: str = key("tensorboard", "TensorBoard's event files in internal/tensorboard")
+
+
+@TRACKERS.register(TensorBoardConfig)
+class TensorBoard(Tracker):
+    """TensorBoard's event files in internal/tensorboard; needs the package tensorboard."""
+
+    destination = "tensorboard"
+
+    def __init__(self, config: TensorBoardConfig, run: TrackedRun) -> None:
+        self.folder = run.directory.internal / config.name
+
+    @staticmethod
+    def check(config: Experiment) -> None:
+        """Raise UserError where the package is missing."""
+        if not any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")):
+            raise UserError(
+                "tracking: 'tensorboard' needs the package of that name. Install it (`pip install tensorboard`), or "
+                "use tracking=[csv]."
+            )
+
+    def stage_logger(self, stage: str) -> TensorBoardLogger:
+        """A folder of event files; each start of a stage adds one."""
+        return TensorBoardLogger(self.folder, name=stage, version="", default_hp_metric=False)
+
+    @cached_property
+    def scores(self) -> TensorBoardLogger:
+        """The event files of the scores."""
+        return self.stage_logger(SCORES)
+
+    def point(self, step: int, epsilon: float, values: dict[str, float], picture: Path | None) -> None:
+        """Scores by step, since TensorBoard's steps are whole numbers, with ε among them."""
+        self.scores.log_metrics({**values, "epsilon": epsilon}, step)
+        if picture is not None:
+            pixels = np.asarray(Image.open(picture).convert("RGB"))
+            self.scores.experiment.add_image("samples", pixels, step, dataformats="HWC")
+        self.scores.save()
+
+    @property
+    def place(self) -> str:
+        return f"tensorboard --logdir {self.folder}"
+
+
+@dataclass
+class CsvConfig:
+    name: str = key("csv", "tables of comma-separated values in internal/csv")
+
+
+@TRACKERS.register(CsvConfig)
+class Csv(Tracker):
+    """Comma-separated values in internal/csv; each start of a stage is a version of its own."""
+
+    destination = "csv"
+
+    def __init__(self, config: CsvConfig, run: TrackedRun) -> None:
+        self.folder = run.directory.internal / config.name
+
+    def stage_logger(self, stage: str) -> Logger:
+        """A file metrics.csv in the next free version_N."""
+        return CSVLogger(self.folder, name=stage)
+
+    @cached_property
+    def scores(self) -> Logger:
+        """The file of the scores."""
+        return self.stage_logger(SCORES)
+
+    def point(self, step: int, epsilon: float, values: dict[str, float], picture: Path | None) -> None:
+        """A row of scores."""
+        self.scores.log_metrics({**values, "epsilon": epsilon}, step)
+        self.scores.save()
+
+    @property
+    def place(self) -> str:
+        return str(self.folder)

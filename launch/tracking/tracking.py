@@ -1,0 +1,65 @@
+"""The dashboards of a run together: which there are, and what of a stage each is given."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from lightning.pytorch.loggers.logger import Logger
+
+from configs.errors import UserError
+from configs.schema import Experiment
+from launch.interrupts import Interrupted
+from launch.tracking.guard import ORIGINS, Origin
+from launch.tracking.stage_logger import Beside, StageLogger, nothing
+from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
+
+
+def wanted(config: Experiment) -> list[str]:
+    """The names of the trackers that a configuration asks for. Raises UserError for one that is not registered."""
+    for name in config.tracking:
+        if name not in TRACKERS.names():
+            raise UserError(f"tracking: there is no '{name}' (there are: {', '.join(TRACKERS.names())}).")
+    return [name for name in dict.fromkeys(config.tracking) if TRACKERS.implementation(name).wanted(config)]
+
+
+def check_tracking(config: Experiment) -> None:
+    """Refuse trackers that do not exist, lack their package, or lack a key. Raises UserError."""
+    for name in wanted(config):
+        TRACKERS.implementation(name).check(config)
+
+
+class Tracking:
+    """All trackers of a run; none without a run, which is what the processes of a job other than the first have.
+
+    To be entered around the work: leaving it ends every tracker's part.
+    """
+
+    def __init__(self, run: TrackedRun | None) -> None:
+        self.run = run
+        self.trackers: list[Tracker] = []
+        if run is not None:
+            self.trackers = [TRACKERS.build(TRACKERS.config(name)(), run) for name in wanted(run.config)]
+
+    def loggers(self, stage: str, beside: Beside = nothing) -> list[Logger]:
+        """A logger for each tracker that may be shown a stage's curves while it works.
+
+        beside: public values to show beside the metrics of each step.
+        """
+        origin = ORIGINS.get(stage, Origin.SENSITIVE)
+        chosen = [tracker for tracker in self.trackers if tracker.live and tracker.admits(origin)]
+        for tracker in chosen:
+            assert self.run is not None
+            self.run.state.mark_live(tracker.destination, stage)
+        return [StageLogger(tracker.stage_logger(stage), beside) for tracker in chosen]
+
+    def __enter__(self) -> Tracking:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        outcome = Outcome.FINISHED if error is None else Outcome.FAILED
+        if isinstance(error, (Interrupted, KeyboardInterrupt)):
+            outcome = Outcome.STOPPED
+        for tracker in self.trackers:
+            tracker.close(outcome)
