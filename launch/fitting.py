@@ -23,7 +23,6 @@ from launch.progress_bar import Nominal, progress
 from launch.snapshot_writer import SnapshotWriter, snapshot_steps
 from launch.tracking.stage_logger import Beside, nothing
 from launch.training import fit
-from lightning_modules.dp_sgd.private_training import PrivateTraining
 from lightning_modules.inference import accelerated
 
 Module = TypeVar("Module", bound=LightningModule)
@@ -65,7 +64,7 @@ def fit_public(
         )
 
 
-def fit_private(context: Context, module: PrivateTraining, access: PrivateAccess, *, stage: str) -> PrivateTraining:
+def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
     """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
     mechanism, epsilon = access.mechanism, epsilon_after(context)
     kept = snapshot_steps(mechanism.steps, context.config.finetune.snapshots)
@@ -82,7 +81,7 @@ def fit_private(context: Context, module: PrivateTraining, access: PrivateAccess
         total_steps=mechanism.steps,
         access=access,
         require=context.ledger.require,
-        snapshots=SnapshotWriter(snapshot_folder(context), kept, module),
+        snapshots=SnapshotWriter(snapshot_folder(context), kept),
         progress=bar(context, nominal),
         **surroundings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
     )

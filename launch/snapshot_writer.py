@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -22,12 +24,12 @@ class SnapshotWriter(Callback):
     its snapshot is made up for by the one that goes on from the checkpoint.
     """
 
-    def __init__(self, folder: Path, steps: list[int], module: PrivateTraining) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, steps: Sequence[int]) -> None:
+        self.folder = Path(folder)
         self.steps = frozenset(steps)
-        self.module = module
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.module = cast(PrivateTraining, module)
         if trainer.is_global_zero:
             self.keep(self.module.private_step)  # the fit begins with the weights of a durable checkpoint
 

@@ -85,6 +85,9 @@ class WeightsAndBiases(Tracker):
             try:
                 return self._begin("online")
             except Exception as error:  # a server can fail in any way
+                import wandb
+
+                wandb.teardown()  # its service would not give the id of the run free
                 _warn(f"could not be reached ({_brief(error)}); this run goes on offline, for `wandb sync`")
         return self._begin("offline")
 
@@ -92,7 +95,7 @@ class WeightsAndBiases(Tracker):
         import wandb  # takes a second: only those who show something wait for it
 
         config, guard, folder = self.tracked.config, self.tracked.guard, self.tracked.directory.internal
-        os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").resolve()))  # tables are staged there
+        os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").resolve()))  # rather than in the user's home
         method = Path(config.method).stem
         run = wandb.init(
             mode=mode,
@@ -123,6 +126,7 @@ class WeightsAndBiases(Tracker):
                 disable_git=True,
                 x_save_requirements=False,
                 host="",
+                allow_offline_artifacts=False,  # they are staged under absolute paths: a copied folder could not be sent
                 x_disable_machine_info=not guard.public_benchmark,
                 x_disable_stats=not guard.public_benchmark,
                 console="auto" if guard.public_benchmark else "off",

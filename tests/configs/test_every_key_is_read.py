@@ -143,4 +143,9 @@ def other(keys: Others):
 
 
 def test_components_of_every_kind_are_looked_at() -> None:
-    assert {kind.__module__.split(".")[0] for kind in PARTS} == {"datamodules", "evaluation", "lightning_modules"}
+    assert {kind.__module__.split(".")[0] for kind in PARTS} == {
+        "datamodules",
+        "evaluation",
+        "launch",
+        "lightning_modules",
+    }

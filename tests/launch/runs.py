@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from safetensors.torch import load_file
 from tqdm import tqdm
 
@@ -41,9 +42,9 @@ generator.network.base_channels=4 generator.network.multipliers=[1] generator.ne
 generator.network.attention_resolutions=[] generator.network.embedding_multiplier=1
 generator.multiplicity=1 generator.guidance=0 generator.sampler.steps=2
 pretrain.steps=4 pretrain.batch_size=8
-finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20 finetune.learning_rate=2e-3
+finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20 finetune.learning_rate=2e-3 finetune.snapshots=1
 synthesize.count=60 synthesize.batch_size=20
-evaluate.classifiers=[lr]
+evaluate.classifiers=[lr] tracking=[]
 """)
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
 
@@ -51,6 +52,34 @@ RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "sam
 def run_words(path: Path, *overrides: str) -> list[str]:
     """The command that makes the tiny run `path`."""
     return ["run", "demo", f"run.root={path.parent}", f"run.name={path.name}", *TINY, *overrides]
+
+
+def draw_shapes(root: Path, seed: int, count: int) -> None:
+    """Two categories of small colour pictures of mixed sizes: discs and bars."""
+    random_numbers = np.random.default_rng(seed)
+    for category in ("bars", "discs"):
+        (root / category).mkdir(parents=True)
+        for number in range(count):
+            side = int(random_numbers.integers(9, 20))
+            y, x = np.mgrid[:side, :side]
+            inside = (x - side / 2) ** 2 + (y - side / 2) ** 2 < side if category == "discs" else abs(x - side / 2) < 2
+            colours = random_numbers.integers(0, 256, (2, 3), dtype=np.uint8)
+            Pillow.fromarray(np.where(inside[..., None], *colours)).save(root / category / f"{number}.png")
+
+
+def folder_words(path: Path, *overrides: str) -> list[str]:
+    """The command that makes the tiny run `path` of the images in the folder `data` beside it."""
+    data = path.parent / "data"
+    return run_words(
+        path,
+        "sensitive.name=folder",
+        f"sensitive.root={data / 'train'}",
+        f"sensitive.test_root={data / 'test'}",
+        "image.channels=3",
+        "privacy.delta=1e-3",
+        "finetune.batch_size=20",
+        *overrides,
+    )
 
 
 def privimage(*words: str) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from accounting.composition import rdp_epsilon
 from accounting.ledger import Ledger
@@ -22,8 +21,10 @@ from launch.run_directory import RunDirectory
 from tests.launch.runs import (
     FIXED,
     RELEASE,
+    draw_shapes,
     errors,
     finish,
+    folder_words,
     privimage,
     released,
     run_words,
@@ -99,33 +100,6 @@ def test_the_noise_is_never_the_same_twice(finished: Path, reference: Path) -> N
 
 
 # --- one's own images
-
-
-def draw_shapes(root: Path, seed: int, count: int) -> None:
-    """Two categories of small colour pictures of mixed sizes: discs and bars."""
-    random_numbers = np.random.default_rng(seed)
-    for category in ("bars", "discs"):
-        (root / category).mkdir(parents=True)
-        for number in range(count):
-            side = int(random_numbers.integers(9, 20))
-            y, x = np.mgrid[:side, :side]
-            inside = (x - side / 2) ** 2 + (y - side / 2) ** 2 < side if category == "discs" else abs(x - side / 2) < 2
-            colours = random_numbers.integers(0, 256, (2, 3), dtype=np.uint8)
-            Pillow.fromarray(np.where(inside[..., None], *colours)).save(root / category / f"{number}.png")
-
-
-def folder_words(path: Path, *overrides: str) -> list[str]:
-    data = path.parent / "data"
-    return run_words(
-        path,
-        "sensitive.name=folder",
-        f"sensitive.root={data / 'train'}",
-        f"sensitive.test_root={data / 'test'}",
-        "image.channels=3",
-        "privacy.delta=1e-3",
-        "finetune.batch_size=20",
-        *overrides,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_finished_stage_is_only_loaded(tmp_path: Path, fit: Callable[..., Lightn
 
 
 def test_curves_and_validations_go_on_where_they_were(tmp_path: Path) -> None:
-    settings = {"logger": MetricsLog(tmp_path / "log"), "validate_every": 4}
+    settings = {"loggers": [MetricsLog(tmp_path / "log")], "validate_every": 4}
     with pytest.raises(Stop):
         public_fit(tmp_path, crash=7, **settings)
     module = public_fit(tmp_path, **settings)
@@ -83,7 +83,7 @@ def test_curves_and_validations_go_on_where_they_were(tmp_path: Path) -> None:
     curves = read_metrics(tmp_path / "log")
     assert [step for step, _ in curves["train/loss"]] == list(range(STEPS))
     assert [step for step, _ in curves["validation/loss"]] == [3, 7, 11]
-    whole = {"logger": MetricsLog(tmp_path / "whole log"), "validate_every": 4}
+    whole = {"loggers": [MetricsLog(tmp_path / "whole log")], "validate_every": 4}
     public_fit(tmp_path / "whole", **whole)
     assert read_metrics(tmp_path / "whole log") == curves
 
@@ -104,7 +104,7 @@ class Order(DummyLogger):
 
 def test_durable_then_ledger_then_published(tmp_path: Path) -> None:
     order = Order(tmp_path)
-    private_fit(tmp_path, logger=order)
+    private_fit(tmp_path, loggers=[order])
     assert [step for step, _, _ in order.events] == list(range(STEPS))
     for step, durable, charged in order.events:
         assert durable > step and charged == durable
@@ -113,9 +113,9 @@ def test_durable_then_ledger_then_published(tmp_path: Path) -> None:
 def test_nothing_of_lost_steps_is_published(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "log")
     with pytest.raises(Stop):
-        private_fit(tmp_path, crash=8, logger=log, fixed=False)
+        private_fit(tmp_path, crash=8, loggers=[log], fixed=False)
     assert [step for step, _ in read_metrics(log.path)["records"]] == list(range(5))
-    module = private_fit(tmp_path, logger=log, fixed=False)
+    module = private_fit(tmp_path, loggers=[log], fixed=False)
     assert module.private_step == STEPS
     assert [step for step, _ in read_metrics(log.path)["records"]] == list(range(STEPS))
 
@@ -139,7 +139,7 @@ def test_published_steps_without_a_checkpoint_are_forfeited(tmp_path: Path) -> N
 
     log = MetricsLog(tmp_path / "log")
     with pytest.warns(UserWarning, match="damaged"), pytest.warns(UserWarning, match="5 steps between are lost"):
-        module = private_fit(tmp_path, fixed=False, watch=watch, logger=log)
+        module = private_fit(tmp_path, fixed=False, watch=watch, loggers=[log])
     assert ran == [10, 11]
     assert module.private_step == STEPS
     assert [step for step, _ in read_metrics(log.path)["records"]] == [10, 11]
