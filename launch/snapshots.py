@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from dataclasses import dataclass
-from itertools import chain
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from launch.fitting import epsilon_after, snapshot_folder
 from launch.release import released_notice, write_samples
 from launch.sampling import draw
 from launch.snapshot_writer import snapshot_steps
+
+SHARED = 4  # batches of a snapshot at least, for several processes to share out
 
 
 @dataclass(frozen=True)
@@ -43,42 +45,43 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
 
     Equal numbers, because Fréchet distances fall and accuracies rise with the number of images. The samples are
     post-processing, drawn with the same random numbers; a grid of each goes to `internal/snapshots`. The processes of a
-    job share the snapshots out. [] where there are none.
+    job draw them together, and each gets them all. [] where there are no snapshots.
     """
     steps = snapshot_steps(context.config.finetune.steps, context.config.finetune.snapshots)
     files = {step: snapshot_folder(context) / f"step-{step:08d}.safetensors" for step in steps}
-    found = [(step, path) for step, path in files.items() if path.is_file()]  # one may have gone with a lost checkpoint
+    found = {step: path for step, path in files.items() if path.is_file()}  # one may have gone with a lost checkpoint
     if not found:
         return []
     least = LEAST_IMAGES * len(context.class_names)
     count = min(len(synthetic), max(context.config.evaluate.snapshot_count, least))
-    model, work = context.generator().to(context.device).eval(), context.ranks.share(found)
-    shown = track(work, "snapshots", total=len(work), unit="snapshot", show=context.console.progress)
-    mine = [(step, sampled(context, model, step, path, count)) for _, (step, path) in shown]
-    drawn = sorted(chain.from_iterable(context.ranks.all_told(mine)), key=itemgetter(0))
+    model, epsilon = context.generator().to(context.device).eval(), epsilon_after(context)
+    batches = context.folder("evaluate") / f"batches-{context.fingerprints['evaluate'][:12]}"
+    shown = track(found.items(), "snapshots", total=len(found), unit="snapshot", show=context.console.progress)
+    drawn = [Point(step, epsilon(step), sampled(context, model, step, path, count, batches)) for step, path in shown]
+    if context.ranks.first:
+        shutil.rmtree(batches)
     last = balanced_sample(synthetic, count, context.config.run.seed)
-    epsilon, total = epsilon_after(context), context.config.finetune.steps
-    return [
-        *(Point(step, epsilon(step), images) for step, images in drawn),
-        Point(total, context.ledger.epsilon(), last),
-    ]
+    return [*drawn, Point(context.config.finetune.steps, context.ledger.epsilon(), last)]
 
 
-def sampled(context: Context, model: Any, step: int, path: Path, count: int) -> ImageSet:
+def sampled(context: Context, model: Any, step: int, path: Path, count: int, batches: Path) -> ImageSet:
     """`count` images of a snapshot, and a grid of them in a file."""
     settings = context.config.synthesize
     load_weights(model.trainable, path)
-    images = draw(
+    drawn = draw(
         model,
         count,
         context.class_names,
         seed=context.config.run.seed,
-        batch_size=settings.batch_size,
+        batch_size=min(settings.batch_size, math.ceil(count / SHARED)),
         precision=settings.precision,
-        progress=list,
-    ).images
-    write_samples(grid_path(context, step), images, released_notice(context.directory))
-    return images
+        kept=batches / str(step),
+        ranks=context.ranks,
+        progress=lambda parts, _: parts,
+    )
+    if context.ranks.first:
+        write_samples(grid_path(context, step), drawn.images, released_notice(context.directory))
+    return context.ranks.told(drawn.images)
 
 
 def grid_path(context: Context, step: int) -> Path:

@@ -126,7 +126,6 @@ class WeightsAndBiases(Tracker):
                 disable_git=True,
                 x_save_requirements=False,
                 host="",
-                allow_offline_artifacts=False,  # they are staged under absolute paths: a copied folder could not be sent
                 x_disable_machine_info=not guard.public_benchmark,
                 x_disable_stats=not guard.public_benchmark,
                 console="auto" if guard.public_benchmark else "off",

@@ -10,7 +10,7 @@ import pytest
 
 from launch.config import load
 from launch.planning import plan
-from tests.launch.runs import FIXED, TINY, finish, run_words
+from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, run_words
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,18 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a fixed key, never interrupted."""
     path = tmp_path_factory.mktemp("reference") / "fixed"
     code, text = finish(run_words(path, FIXED), path.with_name("output"))
+    assert code == 0, text
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on a folder of images that are not public, with a fixed key."""
+    path = tmp_path_factory.mktemp("folder") / "mine"
+    draw_shapes(path.parent / "data" / "train", seed=1, count=40)
+    draw_shapes(path.parent / "data" / "test", seed=2, count=10)
+    plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit what it works out
+    code, text = finish(folder_words(path, FIXED), path.with_name("output"))
     assert code == 0, text
     return path
 

@@ -14,9 +14,7 @@ import pytest
 from accounting.composition import rdp_epsilon
 from accounting.ledger import Ledger
 from accounting.mechanisms import mechanism_from_dict
-from launch.config import load
 from launch.metrics_log import read_metrics
-from launch.planning import plan
 from launch.run_directory import RunDirectory
 from tests.launch.runs import (
     FIXED,
@@ -100,18 +98,6 @@ def test_the_noise_is_never_the_same_twice(finished: Path, reference: Path) -> N
 
 
 # --- one's own images
-
-
-@pytest.fixture(scope="module")
-def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on a folder of images that are not public, with a fixed key."""
-    path = tmp_path_factory.mktemp("folder") / "mine"
-    draw_shapes(path.parent / "data" / "train", seed=1, count=40)
-    draw_shapes(path.parent / "data" / "test", seed=2, count=10)
-    plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit what it works out
-    code, text = finish(folder_words(path, FIXED), path.with_name("output"))
-    assert code == 0, text
-    return path
 
 
 def test_own_images_end_to_end(folder_run: Path) -> None:

@@ -137,12 +137,13 @@ def test_no_text_that_a_user_typed_is_sent(public_run: Path, public_parts: list[
         assert not [path for path in part.files if path.name in ("wandb-metadata.json", "requirements.txt")]
 
 
-def test_offline_files_may_be_sent_from_another_machine(public_parts: list[OfflineRun]) -> None:
-    """Every file that a record names lies in the folder of its own start."""
+def test_all_that_is_to_be_sent_lies_in_the_folder_of_the_run(public_run: Path, public_parts: list[OfflineRun]) -> None:
     for part in public_parts:
-        assert "artifact" not in part.kinds
         for record in part.of("files"):
             assert all((part.folder / "files" / file.path).is_file() for file in record.files)
+        for artifact in part.of("artifact"):
+            (table,) = artifact.manifest.contents
+            assert Path(table.local_path).is_relative_to(public_run / "internal" / "wandb")
 
 
 def test_the_same_command_again_sends_nothing(public_run: Path, tmp_path: Path) -> None:
@@ -208,7 +209,8 @@ def test_no_machine_no_console_and_no_code_of_private_images(guarded: Path, guar
     assert not [path for path in guarded_part.files if "table" not in path.name and path.suffix == ".json"]
     run = guarded_part.run
     assert not run.host and not run.git.commit and not run.git.remote_url
-    assert str(guarded.parent) not in guarded_part.text()
+    sent = "\n".join(str(record) for record in guarded_part.records if record.WhichOneof("record_type") != "artifact")
+    assert str(guarded.parent) not in sent  # an artifact says where its file waits, which is not sent itself
 
 
 def test_private_images_show_no_moment_of_a_step(guarded: Path, guarded_part: OfflineRun) -> None:
@@ -241,11 +243,10 @@ def test_a_trusted_server_is_sent_the_rest(guarded: Path, guarded_part: OfflineR
     assert not {"stats", "output", "output_raw"} & last.kinds
 
 
-def test_with_a_fixed_key_no_sample_of_private_images_is_sent(images: Path) -> None:
-    path = images / "fixed"
-    code, text = finish(folder_words(path, *TRACKED, FIXED), images / "fixed output")
-    assert code == 0, text
-    (part,) = offline_runs(path)
+def test_with_a_fixed_key_no_sample_of_private_images_is_sent(folder_run: Path, tmp_path: Path) -> None:
+    code, text = finish(folder_words(folder_run, FIXED, "tracking=[wandb]"), tmp_path / "tracked")
+    assert code == 0 and text.count("(done before)") == 8, text
+    (part,) = offline_runs(folder_run)
     assert not [name for name in part.metrics if name.startswith("samples")] and not part.rows("pretrain/train/loss")
     assert part.rows("classifier/train/loss") and "NOT PRIVATE" in part.run.tags
     assert part.summary["private"] is False and part.config["private"] is False
