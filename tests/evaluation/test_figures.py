@@ -66,3 +66,9 @@ def test_chart_is_an_element_that_stands_alone():
     assert "currentColor" in drawing
     for text in ("Step", "Loss", "first &lt;b&gt;", "second", "target"):
         assert f">{text}</text>" in drawing
+
+
+@pytest.mark.parametrize(("x", "fractions"), [([1, 2, 3], False), ([0.1, 0.35, 0.6], True)])
+def test_an_axis_has_fractions_where_its_values_have(x, fractions):
+    drawing = line_chart(Chart("Scores", "x", "y", [Series("cnn", x, [100.0, 200.0, 300.0])]))
+    assert bool(re.search(r">\d+\.\d+</text>", drawing)) == fractions

@@ -223,13 +223,19 @@ def test_text_is_taken_as_it_is_written() -> None:
     assert load("demo", ["privacy.insecure_key=" + "01" * 32]).privacy.insecure_key == "01" * 32
 
 
+def test_runs_of_an_experiment_are_one_group_unless_named() -> None:
+    assert load("demo", ["run.name=a"]).wandb.group == "demo"
+    assert load("demo", ["wandb.group=sweep"]).wandb.group == "sweep"
+
+
 def test_differences_name_key_and_both_values_and_pass_over_the_machine() -> None:
-    other = load("demo", ["finetune.steps=7", "launch.threads=1", "run.root=elsewhere", "generator.sampler.name=heun"])
+    elsewhere = ["launch.threads=1", "run.root=elsewhere", "tracking=[csv]", "wandb.mode=online"]
+    other = load("demo", ["finetune.steps=7", "generator.sampler.name=heun", *elsewhere])
     lines = differences(DEMO, other)
     assert f"finetune.steps: {DEMO.finetune.steps} there, 7 here" in lines
     assert "generator.sampler.name: 'ddim' there, 'heun' here" in lines
     assert "generator.sampler.S_churn: 'not set' there, 0.0 here" in lines
-    assert not any(line.startswith(("launch", "run.root")) for line in lines)
+    assert not any(line.startswith(("launch", "run.root", "tracking", "wandb")) for line in lines)
 
 
 def test_every_key_of_every_part_has_help_and_a_default_it_allows() -> None:

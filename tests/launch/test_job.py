@@ -1,5 +1,6 @@
 """Whole runs on several processes: what comes out, what stops them, and that they go on with another number."""
 
+import json
 import os
 import signal
 import subprocess
@@ -56,7 +57,7 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
 def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("privimage")
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no-python", str(program)]
-    two = run_python(*words, *run_words(tmp_path / "two", FIXED))
+    two = run_python(*words, *run_words(tmp_path / "two", FIXED, "tracking=[csv]"))
     output, errors = two.communicate(timeout=WAIT)
     assert two.returncode == 0 and not output, errors[-3000:]
     assert "processes   2 on 1 machine" in errors
@@ -70,6 +71,11 @@ def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
     with np.load(tmp_path / "two" / "release" / "synthetic.npz") as release:
         assert [len(release[name]) for name in ("images", "labels")] == [60, 60]
         assert np.bincount(release["labels"]).tolist() == [6] * 10
+    points = json.loads((tmp_path / "two" / "internal" / "scores.json").read_text())["on_the_way"]
+    assert [(point["step"], point["count"]) for point in points] == [(2, 60), (4, 60)]
+    logged = tmp_path / "two" / "internal" / "csv"
+    assert len((logged / "finetune" / "version_0" / "metrics.csv").read_text().splitlines()) == 1 + 4
+    assert [path.name for path in (logged / "finetune").iterdir()] == ["version_0"]  # one of the processes logs
 
 
 def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:

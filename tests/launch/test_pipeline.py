@@ -67,6 +67,18 @@ def test_what_is_released_is_what_was_asked_for(finished: Path) -> None:
     assert "notice" not in arrays
 
 
+def test_scores_on_the_way_stand_against_the_epsilon_they_cost(finished: Path) -> None:
+    scores = json.loads((finished / "internal" / "scores.json").read_text())
+    points = scores["on_the_way"]
+    assert [(point["step"], point["count"]) for point in points] == [(2, 60), (4, 60)]
+    assert 0 < points[0]["epsilon"] < points[1]["epsilon"] == statement(finished)["epsilon"]
+    for name in ("accuracies", "frechet", "fid"):  # the release, by as many images as it has
+        assert points[-1][name] == scores["scores"][0][name]
+    assert [path.name for path in (finished / "internal" / "snapshots").iterdir()] == ["step-00000002.png"]
+    page = (finished / "internal" / "report.html").read_text()
+    assert "Accuracy on the way (not private), 60 images a point" in page
+
+
 def test_the_key_is_gone_when_the_last_private_stage_is_done(finished: Path) -> None:
     assert not (finished / "internal" / "key").exists()
     kinds = [(entry["kind"], entry.get("text")) for entry in Ledger.read(finished / "ledger.jsonl").entries]
