@@ -104,9 +104,9 @@ class Finetune:
         above=0,
     )
     snapshots: int = key(
-        4,
+        3,
         "how often the averaged weights are kept on the way, evenly over the steps, to score them against epsilon "
-        "(each adds a few seconds of sampling and scoring to a small run; 0: never)",
+        "(together about a tenth of the demo's time, for sampling and scoring; 0: never)",
         at_least=0,
     )
 

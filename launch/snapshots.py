@@ -60,7 +60,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
     drawn = [Point(step, epsilon(step), sampled(context, model, step, path, count, batches)) for step, path in shown]
     if context.ranks.first:
         shutil.rmtree(batches)
-    last = balanced_sample(synthetic, count, context.config.run.seed)
+    last = balanced_sample(synthetic, count, context.config.run.seed).in_memory()
     return [*drawn, Point(context.config.finetune.steps, context.ledger.epsilon(), last)]
 
 
