@@ -16,6 +16,7 @@ from accounting.ledger import Ledger
 from launch.config import load
 from launch.planning import plan
 from launch.run_directory import RunDirectory
+from launch.tracking.tracking import Tracking
 from tests.launch.runs import (
     FIXED,
     KEY,
@@ -29,6 +30,7 @@ from tests.launch.runs import (
     run_words,
     statement,
 )
+from tests.launch.tracking.tracked import tracked_run
 from tests.launch.tracking.wandb_records import OfflineRun, offline_runs
 
 TRACKED = ("tracking=[wandb]", "wandb.tags=[nightly]", "finetune.snapshots=2", "evaluate.snapshot_count=40")
@@ -296,14 +298,18 @@ def test_a_server_that_cannot_be_reached_stops_nothing(
 
 
 def test_a_dashboard_that_breaks_is_one_warning(tmp_path: Path) -> None:
-    def break_it() -> None:
-        def log(*_: object, **__: object) -> None:
-            raise RuntimeError("the connection is gone")
+    def log(*_: object, **__: object) -> None:
+        raise RuntimeError("the connection is gone")
 
-        wandb.Run.log = log
-
-    path = tmp_path / "broken"
-    words = run_words(path, "tracking=[wandb]", "stages=[classifier]")
-    code, text = finish(words, tmp_path / "output", break_it)
-    assert code == 0 and text.count("the connection is gone") == 1 and not errors(text), text
-    assert RunDirectory(path).marker("classifier") is not None
+    tracking = Tracking(tracked_run(tmp_path, "tracking=[wandb]"))
+    tracker = tracking.trackers[0]
+    (logger,) = tracking.loggers("pretrain")
+    with tracking:
+        logger.log_metrics({"train/loss": 1.0}, 0)
+        tracker.run.log = log
+        with pytest.warns(UserWarning, match="the connection is gone") as warned:
+            for step in range(1, 4):
+                logger.log_metrics({"train/loss": 1.0}, step)
+            tracker.point(4, 1.0, {"scores/fid": 2.0}, None)
+            tracker.summary({"epsilon": 1.0})
+    assert len(warned) == 1
