@@ -115,7 +115,7 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     path, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
     settings = [FIXED, "finetune.steps=60", "synthesize.count=2000"]
     settings += ["stages=[classifier,query,select,pretrain,finetune,synthesize]"]
-    job = submitted(capsys, path, *settings)
+    job = submitted(capsys, path, *settings, "tracking=[wandb]")
     wait_for(job, path, lambda: published(path) >= 3)
     interrupt(job, path)
     assert 3 <= published(path) < 60
@@ -125,6 +125,9 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     log = (path / "internal" / "slurm" / f"{job}.log").read_text()
     assert log.count("stopped by SIGUSR1; the same command goes on from here") == 2 and "Traceback" not in log
     assert "processes   2 on 1 machine(s)" in log
+
+    ids = {folder.name.rpartition("-")[2] for folder in path.glob("internal/wandb/offline-run-*")}
+    assert len(ids) == 1 and len(list(path.glob("internal/wandb/offline-run-*"))) == 3
 
     other = submitted(capsys, undisturbed, *settings)
     wait_for(other, undisturbed, lambda: slurm_node.state(other) == "COMPLETED")
