@@ -19,7 +19,7 @@ from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
 from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
 
-FINISH = 300  # seconds that unsent data may hold up the end of an online run; `wandb sync` can send it later
+FINISH = 60  # seconds that unsent data may hold up the end of an online run; `wandb sync` can send it later
 BY_EPSILON = ("scores/*", "release/*", "samples")
 NO_KEY = (
     "Weights & Biases has no usable API key for {host}. Run `wandb login`, or set WANDB_API_KEY; or use "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,7 +257,14 @@ def test_with_a_fixed_key_no_sample_of_private_images_is_sent(folder_run: Path, 
     assert KEY not in part.text()
 
 
-# --- when it does not work
+# --- when it is not wanted, or does not work
+
+
+def test_commands_that_show_nothing_do_not_wait_for_it() -> None:
+    program = (
+        "import sys, launch.pipeline; from launch.cli import main; main(['list']); sys.exit('wandb' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
