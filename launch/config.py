@@ -255,7 +255,12 @@ def to_yaml(config: Experiment) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
 
 
-FREE = ("launch.", "slurm.", "run.root", "tracking", "wandb.")
+MEMORY = ("micro_batch", "memory_gib")
+"""Keys of a stage that decide what it holds at once, and are no part of its result."""
+FREE = (
+    *("launch.", "slurm.", "run.root", "tracking", "wandb."),
+    *(f"{stage}.{name}" for stage in ("classifier", "pretrain", "finetune") for name in MEMORY),
+)
 """Keys that may change between two commands on one run."""
 
 

@@ -94,10 +94,13 @@ class Context:
         if self.ranks.first:
             access = self.ledger.reserve(mechanism, **asked, run_key=self.run_key)
             self.ranks.told(access.ledger_head)
+            self.ranks.all_told(None)  # the others join before anything more is written
             return access
         start = self.ranks.told("")
         self.ledger = Ledger.read(self.directory.ledger)
-        return self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
+        access = self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
+        self.ranks.all_told(None)
+        return access
 
     def forget_key(self) -> None:
         """Destroy the run key: no private stage is left that needs it."""

@@ -37,6 +37,12 @@ def install() -> None:
     reinstate()
 
 
+def expect_requeue() -> None:
+    """Take over SIGUSR1 alone: SLURM may send it at any moment, and whom it takes unawares dies of it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, _note)
+
+
 def reinstate() -> None:
     """Put the handlers back where a library replaced them; nothing where `install` was never called."""
     if _State.installed and threading.current_thread() is threading.main_thread():

@@ -132,7 +132,9 @@ def measure_finetuning(asked: Measurement) -> Estimate:
     model = new_generator(config, asked.classes)
     engine = tried_engine(config, model, classes=asked.classes, device=device)
     part = asked.job.part(settings.batch_size)
-    size = min(choose(config, model, engine, classes=asked.classes, device=device), part)
+    size = min(
+        choose(config, model, engine, classes=asked.classes, device=device, processes=config.launch.devices), part
+    )
     images, labels = batch(asked.public, size, device)
     random = torch.Generator(device).manual_seed(0)
     basis = f"{settings.steps} steps of {settings.batch_size} records on average, {size} at once"

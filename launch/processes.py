@@ -12,6 +12,10 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+KILLED = (
+    "process {rank} of the job was killed by {name}, and with it the job. Where nobody did that, the machine was out "
+    "of memory: lower micro_batch of the stage. The same command goes on from the last checkpoint."
+)
 GRACE = 600  # seconds that processes get to save a checkpoint after a signal
 
 
@@ -41,8 +45,12 @@ def start_processes(count: int, words: list[str]) -> int:
     try:
         elastic_launch(settings, sys.executable)("-m", "launch.cli", *words)
     except ChildFailedError as error:
-        code = error.get_first_failure()[1].exitcode
-        return code if code > 0 else 128 - code
+        rank, failure = error.get_first_failure()
+        if failure.exitcode > 0:  # it has said why itself
+            return failure.exitcode
+        name = signal.Signals(-failure.exitcode).name
+        print(f"privimage: {KILLED.format(rank=rank, name=name)}", file=sys.stderr)
+        return 128 - failure.exitcode
     except SignalException as stop:
         return 128 + int(stop.sigval)
     return 0

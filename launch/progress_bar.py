@@ -108,7 +108,11 @@ class ProgressBar(TQDMProgressBar):
 
 
 class ProgressLines(Callback):
-    """A line every tenth of the way, but not within 30 s of the last, and at least every ten minutes."""
+    """A line every tenth of the way, but not within 30 s of the last, and at least every ten minutes.
+
+    Of a stage whose times are nobody's business, at every tenth and nowhere else: which steps have a line would tell
+    how long steps took, and so how many records were drawn.
+    """
 
     def __init__(self, nominal: Nominal) -> None:
         self.nominal = nominal
@@ -124,7 +128,11 @@ class ProgressLines(Callback):
     ) -> None:
         done, waited = batch[0] + 1, time.monotonic() - self.printed_at
         a_tenth_on = 10 * (done - self.printed) >= self.nominal.total_steps
-        if not trainer.is_global_zero or not ((a_tenth_on and waited >= SOONEST) or waited >= LATEST):
+        if self.nominal.timed:
+            due = (a_tenth_on and waited >= SOONEST) or waited >= LATEST
+        else:
+            due = 10 * done // self.nominal.total_steps > 10 * (done - 1) // self.nominal.total_steps
+        if not (due and trainer.is_global_zero):
             return
         values = [
             f"{done}/{self.nominal.total_steps} steps",

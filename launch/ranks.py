@@ -136,6 +136,11 @@ def cluster_environment() -> ClusterEnvironment:
     return SLURMEnvironment(auto_requeue=False) if environment.under_srun() else LightningEnvironment()
 
 
+def lost_another(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch's says that another process is gone; gloo's have no type of their own."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
 def ended() -> Exception:
     """What to raise where another process is gone: after a signal it has stopped, and so does this one."""
     number = interrupts.requested()

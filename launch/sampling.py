@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from configs.errors import UserError
 from configs.files import atomic_write
 from datamodules.image_set import ImageSet
 from launch.ranks import Ranks
@@ -19,6 +20,7 @@ from lightning_modules.inference import accelerated
 from lightning_modules.public_module import step_generator
 
 FILE = "batch-{:06d}.npy"
+LATE = 120.0  # seconds
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # given the pieces of work and how many there are
 
 
@@ -92,7 +94,7 @@ def draw(
     seconds = time.perf_counter() - start - network.compile_seconds
     if ranks.world > 1:
         shapes = {number: (len(part), *model.shape) for number, part in enumerate(parts)} if ranks.first else {}
-        images = {number: cast(np.ndarray, finished(kept, number, shape)) for number, shape in shapes.items()}
+        images = {number: awaited(kept, number, shape) for number, shape in shapes.items()}
     everything = np.concatenate(
         [np.empty((0, *model.shape), dtype=np.uint8), *(images[number] for number in sorted(images))]
     )
@@ -114,6 +116,19 @@ def finished(folder: Path | None, number: int, shape: tuple[int, ...]) -> np.nda
     except (OSError, ValueError, EOFError):  # not there, or damaged: it is drawn again
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
+
+
+def awaited(folder: Path | None, number: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A batch that another process has kept: a network file system may show it late. UserError where it does not."""
+    end = time.monotonic() + LATE
+    while (batch := finished(folder, number, shape)) is None:
+        if time.monotonic() > end:
+            raise UserError(
+                f"'{folder}' does not show what another process of the job has sampled. Put run.root on a folder that "
+                "all machines share, and give the same command again."
+            )
+        time.sleep(0.5)
+    return batch
 
 
 def keep(folder: Path | None, number: int, images: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ def batch_script(config: Experiment, words: list[str], logs: Path) -> str:
     logs: folder for the job's output. Raises UserError for a directive that is none. Reads no data.
     """
     settings = config.slurm
+    check_time(settings)
     program = ["privimage"] if settings.container else [sys.executable, "-m", "launch.cli"]
     command = " ".join(filter(None, [settings.container, shlex.join([*program, "run", *words])]))
     return SCRIPT.format(
@@ -47,25 +49,51 @@ def batch_script(config: Experiment, words: list[str], logs: Path) -> str:
 
 def directives(settings: Slurm, name: str, logs: Path) -> Iterator[str]:
     """What SLURM is asked for."""
-    yield f"--job-name={name}"
+    yield option("job-name", name)
     yield f"--nodes={settings.nodes}"
     yield f"--ntasks-per-node={settings.tasks_per_node or max(1, settings.gpus_per_node)}"
     if settings.gpus_per_node:
         yield f"--gpus-per-node={settings.gpus_per_node}"
     yield f"--cpus-per-task={settings.cpus_per_task}"
-    yield f"--time={settings.time}"
+    yield option("time", settings.time)
     yield f"--signal=USR1@{settings.grace_seconds}"
     yield "--requeue"
     yield "--open-mode=append"
-    yield f"--chdir={Path.cwd()}"
-    yield f"--output={logs.resolve() / '%j.log'}"
+    yield option("chdir", str(Path.cwd()))
+    yield option("output", str(logs.resolve()).replace("%", "%%") + "/%j.log")
     for flag, value in {"partition": settings.partition, "account": settings.account}.items():
         if value is not None:
-            yield f"--{flag}={value}"
+            yield option(flag, value)
     for line in settings.directives:
         if not line.startswith("-") or "\n" in line:
             raise UserError(f"slurm.directives: got {line!r}; allowed are sbatch's options, such as --mem=64G.")
         yield line
+
+
+def option(flag: str, value: str) -> str:
+    """An option of sbatch with a value that may hold blanks. UserError for what a directive cannot hold."""
+    if not value or set(value) & set('"\\\n\r'):
+        raise UserError(f"--{flag}: got {value!r}; a batch script can hold neither quotes nor line breaks there.")
+    return f'--{flag}="{value}"' if " " in value else f"--{flag}={value}"
+
+
+def check_time(settings: Slurm) -> None:
+    """Refuse a time limit that SLURM does not read, or that leaves nothing beside the time for saving."""
+    match = re.fullmatch(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})", settings.time)
+    if match is None:
+        raise UserError(
+            f"slurm.time: got '{settings.time}'; allowed is minutes, hours:minutes:seconds, or days-hours:minutes."
+        )
+    parts = [int(part) for part in match["parts"].split(":")]
+    seconds = 86400 * int(match["days"] or 0)
+    # SLURM reads from the hours on after days, else MM, MM:SS or HH:MM:SS
+    units = [3600, 60, 1] if match["days"] or len(parts) == 3 else [60, 1]
+    seconds += sum(unit * part for unit, part in zip(units, parts, strict=False))
+    if seconds <= settings.grace_seconds:
+        raise UserError(
+            f"slurm.time: {settings.time} is no longer than slurm.grace_seconds={settings.grace_seconds}, so a job "
+            "would be queued again without having worked. Give more time, or a shorter grace."
+        )
 
 
 def submit(script: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from configs.errors import UserError
 from configs.schema import Experiment
+from launch.config import MEMORY
 from launch.context import Context
 from launch.resources import Meter
 
@@ -82,7 +83,7 @@ def fingerprint(step: Stage, context: Context) -> str:
     config = dataclasses.asdict(context.config)
     parts: dict[str, Any] = {"format": FORMAT, "stage": step.name, "image": config["image"]}
     for key in step.keys:
-        parts[key] = config[key]
+        parts[key] = {name: value for name, value in config[key].items() if name not in MEMORY}
     if step.charged:
         parts["plan"] = context.plan.to_dict()
     parts["seed"] = context.config.run.seed

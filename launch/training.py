@@ -19,7 +19,7 @@ from launch.checkpoint_io import DurableCheckpointIO
 from launch.checkpointing import Found, StepCheckpoint, latest_checkpoint
 from launch.progress_bar import ProgressBar
 from launch.publish_barrier import PublishBarrier
-from launch.ranks import Ranks
+from launch.ranks import Ranks, ended, lost_another
 from launch.snapshot_writer import SnapshotWriter
 from launch.strategy import trainer_options
 from lightning_modules.dp_sgd.private_training import PrivateTraining
@@ -96,6 +96,8 @@ def fit(
         trainer = new_trainer(folder, total_steps, accelerator, loggers, callbacks, validate_every, options)
         try:
             trainer.fit(module, datamodule=data(start), ckpt_path=found.path if found else None, weights_only=True)
+        except RuntimeError as error:
+            raise (ended() if lost_another(error) else error) from error
         except SystemExit as stop:
             if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has turned it into exit code 1
                 raise KeyboardInterrupt from stop

@@ -44,7 +44,7 @@ def command(options: argparse.Namespace) -> None:
     from launch.run_directory import RunDirectory
     from launch.slurm import batch_script, submit
 
-    words = [options.experiment, *options.overrides]
+    words = [options.experiment, *options.overrides, "launch.devices=1"]  # the processes are srun's
     given = {name: getattr(options, name.replace("-", "_")) for name in OPTIONS}
     options.overrides = options.overrides + [
         f"slurm.{name.replace('-', '_')}={value}" for name, value in given.items() if value is not None

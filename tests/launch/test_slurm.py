@@ -33,9 +33,18 @@ def test_the_script_asks_for_what_was_asked_for(capsys: pytest.CaptureFixture[st
     assert asked >= {"--account=lab", "--mem=64G", "--requeue", "--open-mode=append", "--signal=USR1@300"}
     assert "module load cuda" in lines
     command = next(line for line in lines if line.startswith("srun "))
-    assert shlex.split(command)[-3:-1] == ["slurm.setup=['module load cuda']", "run.name=a b"] or "run.name=a b" in (
-        shlex.split(command)
-    )
+    assert {"run", "demo", "run.name=a b", "launch.devices=1"} <= set(shlex.split(command))
+
+
+@pytest.mark.parametrize("time", ["6", "5:01", "0:05:01", "0-1", "1-00:00", "0-00:06:00"])
+def test_times_as_slurm_writes_them(capsys: pytest.CaptureFixture[str], time: str) -> None:
+    assert f"#SBATCH --time={time}" in script(capsys, "--time", time)
+
+
+def test_names_and_folders_may_hold_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = script(capsys, "run.name=a b", "run.root=/tmp/50% x")
+    assert '#SBATCH --job-name="a b"' in lines
+    assert '#SBATCH --output="/tmp/50%% x/a b/internal/slurm/%j.log"' in lines
 
 
 def test_tasks_are_one_a_gpu_unless_given(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +63,11 @@ def test_a_container_runs_the_program_inside(capsys: pytest.CaptureFixture[str])
     ("words", "message"),
     [
         (["slurm.directives=[mem]"], "slurm.directives: got 'mem'"),
+        (["--time", "soon"], "slurm.time: got 'soon'"),
+        (["--time", "00:05:00"], "slurm.time: 00:05:00 is no longer than slurm.grace_seconds=300"),
+        (["--time", "5"], "slurm.time: 5 is no longer than"),
+        (['slurm.partition="a\\n#SBATCH --x"'], "--partition: got"),
+        (["--account", 'a"b'], "--account: got"),
         (["--nodes", "0"], "slurm.nodes: got 0"),
         (["privacy.epsilon=1e-9"], "privacy.epsilon"),
     ],

@@ -86,7 +86,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("generator.network.base_channels=6", after("pretrain")),
         ("generator.guidance=1", after("pretrain")),
         ("finetune.learning_rate=0.5", after("finetune")),
-        ("finetune.micro_batch=7", after("finetune")),
+        ("finetune.micro_batch=7", []),
         ("synthesize.count=61", after("synthesize")),
         ("evaluate.classifiers=[mlp]", after("evaluate")),
         ("run.name=other", []),
