@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 REFRESH = 0.2  # seconds between two drawings of the bar
+SHORT = 20  # steps
 SOONEST, LATEST = 30.0, 600.0  # seconds between two lines in a log file
 
 
@@ -110,8 +111,8 @@ class ProgressBar(TQDMProgressBar):
 class ProgressLines(Callback):
     """A line every tenth of the way, but not within 30 s of the last, and at least every ten minutes.
 
-    Of a stage whose times are nobody's business, at every tenth and nowhere else: which steps have a line would tell
-    how long steps took, and so how many records were drawn.
+    Of a stage whose times are nobody's business, at every tenth and nowhere else, and of a short one nowhere: which
+    steps have a line would tell how long steps took, and so how many records were drawn.
     """
 
     def __init__(self, nominal: Nominal) -> None:
@@ -131,7 +132,8 @@ class ProgressLines(Callback):
         if self.nominal.timed:
             due = (a_tenth_on and waited >= SOONEST) or waited >= LATEST
         else:
-            due = 10 * done // self.nominal.total_steps > 10 * (done - 1) // self.nominal.total_steps
+            total = self.nominal.total_steps
+            due = total >= SHORT and 10 * done // total > 10 * (done - 1) // total
         if not (due and trainer.is_global_zero):
             return
         values = [

@@ -30,7 +30,10 @@ def test_short_stage_leaves_no_line_in_a_log_file(tmp_path: Path, capfd: pytest.
     assert output.out == "" and output.err == ""
 
 
-def test_private_stage_leaves_a_line_every_tenth(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_private_stage_leaves_a_line_every_tenth(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_bar, "SHORT", STEPS)
     with pytest.raises(Stop):
         private_fit(tmp_path, crash=6, progress=ProgressLines(PRIVATE))
     private_fit(tmp_path, progress=ProgressLines(PRIVATE))
