@@ -123,6 +123,7 @@ class Stopped(Exception):
     pass
 
 
+@settings(deadline=None)  # it writes durable files
 @given(st.integers(1, 50), st.integers(1, 20), st.data())
 def test_sampling_goes_on_where_it_was_stopped(count: int, batch_size: int, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
