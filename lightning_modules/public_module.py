@@ -38,7 +38,7 @@ class PublicModule(lightning.LightningModule):
     def after_update(self) -> None:
         """What follows a step of the weights."""
 
-    def training_step(self, batch: Batch, batch_index: int) -> None:
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
         step, images, labels = batch
         draws = step_generator(self.seed, step, self.global_rank, images.device)
         parts = list(zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True))
@@ -51,7 +51,9 @@ class PublicModule(lightning.LightningModule):
             total += losses.detach().sum()
         self.update()
         records = max(1, len(images))
-        self.log("train/loss", total / records, prog_bar=True, batch_size=records)
+        mean = total / records
+        self.log("train/loss", mean, prog_bar=True, batch_size=records)
+        return {"loss": mean}  # what progress shows
 
     def no_sync(self) -> Any:
         """Gradients stay in this process until the last micro-batch of a step."""

@@ -43,9 +43,14 @@ class Batches:
 
 
 def fit(
-    module: PublicTraining, loader: Batches, max_steps: int = STEPS, ckpt_path: Path | None = None
+    module: PublicTraining,
+    loader: Batches,
+    max_steps: int = STEPS,
+    ckpt_path: Path | None = None,
+    callbacks: list[lightning.Callback] | None = None,
 ) -> lightning.Trainer:
     trainer = lightning.Trainer(
+        callbacks=callbacks,
         max_steps=max_steps,
         accelerator="cpu",
         logger=False,
@@ -77,6 +82,24 @@ def test_training_lowers_the_loss_and_follows_the_schedule() -> None:
     assert int(module.ema.n_averaged) == STEPS == trainer.global_step
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
     assert "train/loss" in trainer.callback_metrics
+
+
+class Outputs(lightning.Callback):
+    """Keeps what callbacks, progress among them, are given of each step."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:  # type: ignore[no-untyped-def]
+        self.losses.append(float(outputs["loss"]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_progress_is_given_the_loss_of_each_step() -> None:
+    seen = Outputs()
+    trainer = fit(training(), Batches(), callbacks=[seen])
+    assert len(seen.losses) == STEPS
+    assert seen.losses[-1] == pytest.approx(float(trainer.callback_metrics["train/loss"]))
 
 
 @pytest.mark.filterwarnings("ignore")
