@@ -1,15 +1,17 @@
 """Time and memory of a DP-SGD step's clipped sum against an ordinary step and the other ways to clip.
 
 Run from the repository: `python -m benchmarks.dp_step [--case NAME …] [--device cuda] [--precision bf16]`. The engines
-take turns on the same network, batch and K draws a record, so that a slow spell of the machine hits all of them. Each
-gives the sum of clipped per-record gradients and nothing else: no noise, no optimiser. `nonprivate` is a forward and
-backward pass of the mean loss, in the faster of the two memory formats. Memory is the peak of a fresh process per
-engine less what it held before the step. A peer that cannot run a case is shown as `-`, with its reason.
+take turns on the same network, batch and K draws a record, so that a slow spell of the machine hits all of them, each
+in a process of its own. Each gives the sum of clipped per-record gradients and nothing else: no noise, no optimiser.
+`nonprivate` is a forward and backward pass of the mean loss, in the faster of the two memory formats. Memory is the
+peak of a fresh process per engine less what it held before the step. A peer that cannot run a case is shown as `-`,
+with its reason.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
@@ -17,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -84,19 +87,78 @@ def finished(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def timed(peers: list[str], case: Case, device: torch.device, precision: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round by peer; before its timed step a peer takes one that is not, in the state others left."""
-    steps = {peer: ready(peer, case, device, precision) for peer in peers}
+class Worker:
+    """A peer in a process of its own that takes one step when told to.
+
+    In one process the peers would run on memory that the others have freed, and their times depend on who ran before.
+    """
+
+    def __init__(self, peer: str, name: str, options: argparse.Namespace) -> None:
+        words = command("--take-turns", peer, name, options) + (["--keep-memory"] if options.keep_memory else [])
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
+
+    def step(self) -> float | str:
+        """Seconds of the next step, or why there is none."""
+        with contextlib.suppress(BrokenPipeError):  # if it has ended, it has said why
+            print(file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline() if self.process.stdout else ""
+        return float(answer) if answer else self.why()
+
+    def why(self) -> str:
+        """The last line a process that ended left."""
+        code = self.process.wait()
+        self.errors.seek(0)
+        return last_line(self.errors.read(), code)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
+
+def command(task: str, peer: str, name: str, options: argparse.Namespace) -> list[str]:
+    """This program again, for one peer and case."""
+    words = [sys.executable, "-m", "benchmarks.dp_step", task, peer, "--case", name]
+    return [*words, "--device", options.device, "--precision", options.precision, "--threads", str(options.threads)]
+
+
+def last_line(text: str, code: int) -> str:
+    """What a failed process said last."""
+    return (text.strip().splitlines() or [f"exit code {code}"])[-1]
+
+
+def take_turns(step: Callable[[], Tensor], device: torch.device) -> None:
+    """For each line on standard input one step that is not timed, since others had the caches, and one that is."""
+    for _ in sys.stdin:
+        step()
+        finished(device)
+        start = time.perf_counter()
+        step()
+        finished(device)
+        print(time.perf_counter() - start, flush=True)
+
+
+def timed(peers: list[str], name: str, options: argparse.Namespace) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of each round by peer, and why a peer cannot run; the first round, a warm-up, does not count."""
+    workers = {peer: Worker(peer, name, options) for peer in peers}
     seconds: dict[str, list[float]] = {peer: [] for peer in peers}
-    for _ in range(rounds):
-        for peer, step in steps.items():
-            step()
-            finished(device)
-            start = time.perf_counter()
-            step()
-            finished(device)
-            seconds[peer].append(time.perf_counter() - start)
-    return seconds
+    failures: dict[str, str] = {}
+    try:
+        for turn in range(options.rounds + 1):
+            for peer in [peer for peer in peers if peer not in failures]:
+                answer = workers[peer].step()
+                if isinstance(answer, str):
+                    failures[peer] = answer
+                elif turn > 0:
+                    seconds[peer].append(answer)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return {peer: times for peer, times in seconds.items() if peer not in failures}, failures
 
 
 def resident() -> int:
@@ -131,35 +193,23 @@ def peak(step: Callable[[], Tensor], device: torch.device) -> int:
 
 def peak_of_fresh_process(peer: str, name: str, options: argparse.Namespace) -> int | str:
     """Peak bytes of a peer's step in a process of its own, or why it failed."""
-    words = [sys.executable, "-m", "benchmarks.dp_step", "--measure-peak", peer, "--case", name]
-    words += ["--device", options.device, "--precision", options.precision, "--threads", str(options.threads)]
+    words = command("--measure-peak", peer, name, options)
     # one arena and no pool of freed blocks: what the process holds is then what the step holds
     fresh = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     result = subprocess.run(words, capture_output=True, text=True, env=fresh)
     if result.returncode:
-        return (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
+        return last_line(result.stderr, result.returncode)
     return int(result.stdout.split()[-1])
-
-
-def runs(peer: str, case: Case, device: torch.device, precision: str) -> str | None:
-    """Why a peer cannot run a case, None if it can."""
-    try:
-        ready(peer, case, device, precision)()
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-        return str(error).splitlines()[0]
-    return None
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One case: medians in seconds, ratios to the ordinary step, peak bytes, and who could not run."""
-    case, device = CASES[name], torch.device(options.device)
+    case = CASES[name]
     peers = [*NONPRIVATE, *(options.engines or [peer for peer in PEERS if peer not in NONPRIVATE])]
-    failures = {peer: why for peer in peers if (why := runs(peer, case, device, options.precision))}
-    able = [peer for peer in peers if peer not in failures]
-    seconds = timed(able, case, device, options.precision, options.rounds)
+    seconds, failures = timed(peers, name, options)
     medians = {peer: statistics.median(times) for peer, times in seconds.items()}
     fastest = min((peer for peer in NONPRIVATE), key=medians.__getitem__)
-    peaks = {} if options.no_memory else {peer: peak_of_fresh_process(peer, name, options) for peer in able}
+    peaks = {} if options.no_memory else {peer: peak_of_fresh_process(peer, name, options) for peer in seconds}
     failures |= {peer: why for peer, why in peaks.items() if isinstance(why, str)}
 
     def shown(values: dict[str, Any]) -> dict[str, Any]:
@@ -224,6 +274,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-memory", action="store_true", help="leave out the fresh processes that measure memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the cases here too")
     parser.add_argument("--measure-peak", choices=PEERS, help=argparse.SUPPRESS)
+    parser.add_argument("--take-turns", choices=PEERS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -234,11 +285,14 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
+    if options.keep_memory:
+        keep_freed_memory()
     if options.measure_peak:
         print(peak(ready(options.measure_peak, CASES[options.case[0]], device, options.precision), device))
         return
-    if options.keep_memory:
-        keep_freed_memory()
+    if options.take_turns:
+        take_turns(ready(options.take_turns, CASES[options.case[0]], device, options.precision), device)
+        return
     print(f"{machine(device)}; {options.rounds} interleaved rounds\n")
     cases = []
     for name in options.case:
