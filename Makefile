@@ -10,6 +10,7 @@ UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
+PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: env demo test lint lock clean
@@ -28,7 +29,7 @@ demo: $(INSTALLED)
 	$(BIN)/privimage run demo
 
 test: $(INSTALLED) $(FFCV) $(SLURM)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # the tests fork, and OpenMP's threads do not survive that
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)  # tests fork, which OpenMP threads do not survive
 
 # FFCV compiles against OpenCV and libjpeg-turbo. Where they cannot be had, its tests skip and say so.
 $(FFCV): $(INSTALLED) requirements-ffcv.lock tests/install_ffcv.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class Ranks:
             os.environ |= {"MASTER_ADDR": cluster.main_address, "MASTER_PORT": str(cluster.main_port)}
             backend = "nccl" if device.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=PATIENCE, rank=self.rank, world_size=self.world)
+            atexit.register(leave)
 
     def told(self, value: Value) -> Value:
         """The first process' value, on every one of them; each waits for it.
@@ -134,6 +136,12 @@ def cluster_environment() -> ClusterEnvironment:
     if environment.under_torchrun():
         return TorchElasticEnvironment()
     return SLURMEnvironment(auto_requeue=False) if environment.under_srun() else LightningEnvironment()
+
+
+def leave() -> None:
+    """Leave the job's process group. Left to Python's own end, its threads abort the process now and then."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def lost_another(error: RuntimeError) -> bool:
