@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.calibration import calibrate_noise_multiplier
+from accounting.calibration import BudgetError, calibrate_noise_multiplier
 from accounting.composition import alone, epsilon, shares
 from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
 from configs.errors import UserError
@@ -114,18 +114,21 @@ def plan_budget(
     expected_batch: float,
     clip_norm: float,
 ) -> BudgetPlan:
-    """The plan of a run with a semantic query (or none) and `steps` DP-SGD steps of expected batch q n.
+    """The plan of a run with a semantic query (or none) and `steps` DP-SGD steps (0: none) of expected batch q n.
 
     The DP-SGD noise multiplier is the smallest that the query leaves room for. Raises UserError for an impossible
     budget or batch, BudgetError where the query alone exceeds epsilon. Opens no data: n is public by declaration.
     """
     check_budget(epsilon, delta, n)
+    others = () if query is None else (query,)
+    if steps == 0:
+        check_affordable(others, epsilon, delta, accountant)
+        return BudgetPlan(n=n, epsilon=epsilon, delta=delta, accountant=accountant, mechanisms=others)
     if not 0 < expected_batch <= n:
         raise UserError(
             f"finetune.batch_size={expected_batch:g} is not in (0, n] with n = {n} sensitive records: the sampling "
             f"rate batch_size / n must be in (0, 1]. Set finetune.batch_size to at most {n}."
         )
-    others = () if query is None else (query,)
     rate = expected_batch / n
     noise_multiplier = calibrate_noise_multiplier(
         others=others, sampling_rate=rate, steps=steps, epsilon=epsilon, delta=delta, accountant=accountant
@@ -138,3 +141,14 @@ def plan_budget(
         sensitivity=clip_norm,
     )
     return BudgetPlan(n=n, epsilon=epsilon, delta=delta, accountant=accountant, mechanisms=(*others, training))
+
+
+def check_affordable(mechanisms: Sequence[Mechanism], target: float, delta: float, accountant: str) -> None:
+    """BudgetError where mechanisms whose noise is given cost more than the target."""
+    spent = epsilon(mechanisms, delta, accountant)
+    if spent > target:
+        names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in mechanisms)
+        raise BudgetError(
+            f"privacy.epsilon: {names} costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), above "
+            f"{target:g}. Raise query.noise_multiplier or privacy.epsilon."
+        )

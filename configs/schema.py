@@ -64,6 +64,11 @@ class Selection:
     semantics: Optional[int] = key(
         None, "k2: public categories kept per sensitive category; k1 unless given", at_least=1
     )
+    names: list[str] = key(
+        [],
+        "pairs 'public category -> sensitive category' for the stage select_by_name and the control without private "
+        "access; categories of the same name unless given",
+    )
 
 
 @dataclass

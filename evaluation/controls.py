@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from configs.errors import UserError
 from datamodules.labelled_images import LabelledImages
 
 
@@ -23,12 +24,37 @@ def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[s
     return matches
 
 
-def public_only_set(public: LabelledImages, sensitive_names: Sequence[str]) -> LabelledImages | None:
+def named_categories(
+    pairs: Sequence[str], public_names: Sequence[str], sensitive_names: Sequence[str]
+) -> dict[int, int]:
+    """Public label -> sensitive label of pairs such as "tabby -> cat"; all categories of the same name without any.
+
+    Raises UserError for a pair in another form, a name that is none, or a public category named twice.
+    """
+    if not pairs:
+        return matching_categories(public_names, sensitive_names)
+    matches: dict[int, int] = {}
+    for pair in pairs:
+        public, arrow, sensitive = (part.strip() for part in pair.partition("->"))
+        if not arrow or public not in public_names or sensitive not in sensitive_names:
+            raise UserError(
+                f"selection.names: got {pair!r}; allowed is 'public category -> sensitive category', with the names as "
+                f"the sets have them (sensitive: {', '.join(sensitive_names)})."
+            )
+        if public_names.index(public) in matches:
+            raise UserError(f"selection.names: the public category {public!r} is named twice.")
+        matches[public_names.index(public)] = sensitive_names.index(sensitive)
+    return matches
+
+
+def public_only_set(
+    public: LabelledImages, sensitive_names: Sequence[str], pairs: Sequence[str] = ()
+) -> LabelledImages | None:
     """The public images of the categories that bear a sensitive category's name, relabelled; None where there are none.
 
-    What a user could have trained on with no private access at all.
+    What a user could have trained on with no private access at all. pairs: see `named_categories`.
     """
-    matches = matching_categories(public.class_names, sensitive_names)
+    matches = named_categories(pairs, public.class_names, sensitive_names)
     kept = np.flatnonzero(np.isin(public.labels, list(matches)))
     return public.subset(kept).relabel(matches, tuple(sensitive_names)) if len(kept) else None
 

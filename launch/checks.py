@@ -11,6 +11,7 @@ from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sources import Source
+from evaluation.controls import named_categories
 from evaluation.fid import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
@@ -18,6 +19,7 @@ from launch.data import public_source, sensitive_source
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
+CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
 LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
 
@@ -37,6 +39,9 @@ def check_experiment(config: Experiment) -> None:
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)
+    matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
+    if "select_by_name" in config.stages and not matches:
+        raise unmatched(config)
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
     if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
         raise UserError(
@@ -47,6 +52,14 @@ def check_experiment(config: Experiment) -> None:
         new_classifier(config, len(public.class_names))
         model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
+
+
+def unmatched(config: Experiment) -> UserError:
+    """The message for public categories of which none is named as a sensitive one."""
+    return UserError(
+        f"selection.names: no category of '{config.public.name}' is named as one of '{config.sensitive.name}'. Say "
+        "which stands for which, such as selection.names=['tabby -> cat'], or leave this control out."
+    )
 
 
 def check_files(config: Experiment) -> None:
@@ -83,7 +96,7 @@ def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
 
 def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
     """The query and the selection must be possible with the public categories there are."""
-    if "query" not in config.stages:
+    if not CHOOSING & set(config.stages):
         return
     if config.query.semantics > categories:
         raise UserError(

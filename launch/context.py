@@ -120,17 +120,26 @@ class Context:
         guard = Guard.of(self.config, self.sensitive_source)
         return Tracking(TrackedRun(self.config, self.plan, self.directory, guard) if self.ranks.first else None)
 
-    def folder(self, stage: str) -> Path:
+    def has(self, role: str) -> bool:
+        """Whether the run has a stage of this role, done by now."""
+        return role in self.fingerprints
+
+    def folder(self, role: str) -> Path:
         """The folder of a stage's artefacts."""
-        return self.directory.stage(stage)
+        return self.directory.stage(role)
+
+    @property
+    def outputs(self) -> Path:
+        """Where synthetic images and model go; `release/` where they are private."""
+        return self.directory.outputs
 
     def metrics_folder(self, stage: str) -> Path:
         """Where a stage's curves go. NOT private."""
         return self.directory.internal / "metrics" / stage
 
-    def generator(self) -> Any:
-        """A new generator with the initial weights that the run's seed gives."""
-        return new_generator(self.config, len(self.class_names))
+    def generator(self, classes: int | None = None) -> Any:
+        """A new generator with the initial weights that the run's seed gives, of the sensitive categories or others."""
+        return new_generator(self.config, len(self.class_names) if classes is None else classes)
 
     def new_classifier(self) -> SemanticClassifier:
         """A new semantic classifier with the initial weights that the run's seed gives."""

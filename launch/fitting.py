@@ -38,10 +38,12 @@ def fit_public(
     settings: Classifier | Pretrain,
     validation: LabelledImages | None = None,
     validate_every: int | None = None,
+    show_loss: bool = True,
 ) -> Module:
-    """Train on public images, going on from the stage's last checkpoint. Touches no sensitive data.
+    """Train without clipping and noise, going on from the stage's last checkpoint: on public images, or NOT private.
 
-    network: the part of the module that runs in the precision of `settings`, compiled if wanted.
+    network: the part of the module that runs in the precision of `settings`, compiled if wanted. show_loss: on the
+    console.
     """
     seed, steps, batch_size = context.config.run.seed, settings.steps, settings.batch_size
     with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
@@ -59,7 +61,7 @@ def fit_public(
             ),
             total_steps=steps,
             validate_every=validate_every,
-            progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=True)),
+            progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=show_loss)),
             **surroundings(context, stage),
         )
 

@@ -16,6 +16,7 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
+from launch.guarantee import no_guarantee, without_noise
 from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
@@ -49,6 +50,8 @@ def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, conso
         ranks.told(None)
         return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
     directory.claim(config)
+    if without_noise(config) is not None:
+        directory.not_private.mkdir(exist_ok=True)
     atomic_json(directory.plan, budget.to_dict())
     context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
     announce(context)
@@ -70,7 +73,7 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan)
         delta=budget.delta,
         n=budget.n,
         accountant=budget.accountant,
-        insecure=config.privacy.insecure_key is not None,
+        insecure=no_guarantee(config) is not None,
     )
     for head in heads:
         ledger.require(head)
@@ -80,8 +83,8 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan)
 def charged_stages_done(context: Context, stages: list[Stage]) -> bool:
     """Whether every stage that draws from the run key is finished."""
     return all(
-        (marker := context.directory.marker(step.name)) is not None
-        and marker["fingerprint"] == context.fingerprints.get(step.name)
+        (marker := context.directory.marker(step.role)) is not None
+        and marker["fingerprint"] == context.fingerprints.get(step.role)
         for step in stages
         if step.charged
     )
@@ -93,24 +96,27 @@ def announce(context: Context) -> None:
     context.console.line(f"{config.run.name}: {config.method} on {config.sensitive.name}, public {config.public.name}")
     if context.ranks.world > 1:
         context.console.line(f"  processes   {context.ranks.world} on {context.ranks.nodes} machine(s)")
-    context.console.line(
-        f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
-        f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"
-    )
+    if budget.mechanisms:
+        context.console.line(
+            f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
+            f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"
+        )
     for tracker in context.tracking.trackers:
         if tracker.notice:
             context.console.stage("tracking", f"{tracker.destination}: {tracker.notice}")
-    if config.privacy.insecure_key is not None:
-        context.console.line("  NOT PRIVATE: privacy.insecure_key fixes the noise. Use it for tests only.")
+    notice = no_guarantee(config)
+    if notice is not None:
+        context.console.line(f"  {notice}")
 
 
 def summary(directory: RunDirectory) -> dict[str, Any]:
     """What a run came to, free of anything sensitive: where its results are and, once released, its guarantee."""
     result: dict[str, Any] = {
         "run": str(directory.path),
-        "release": str(directory.release),
+        "release": str(directory.outputs),
         "report": str(directory.internal / "report.html"),
     }
+    result["private"] = directory.outputs == directory.release
     path = directory.release / "privacy.json"
     if path.is_file():
         statement = json.loads(path.read_text())

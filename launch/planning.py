@@ -25,7 +25,8 @@ def plan(config: Experiment) -> BudgetPlan:
     delta = config.privacy.delta if config.privacy.delta is not None else default_delta(n)
     for warning in check_budget(config.privacy.epsilon, delta, n):
         warnings.warn(warning, stacklevel=2)
-    if config.finetune.batch_size > n:
+    trained = "finetune" in config.stages
+    if trained and config.finetune.batch_size > n:
         raise UserError(
             f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
             "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
@@ -36,7 +37,7 @@ def plan(config: Experiment) -> BudgetPlan:
         delta=delta,
         accountant=config.privacy.accountant,
         query=semantic_query(config),
-        steps=config.finetune.steps,
+        steps=config.finetune.steps if trained else 0,
         expected_batch=config.finetune.batch_size,
         clip_norm=config.finetune.clip_norm,
     )

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,15 +89,15 @@ def measure_classifier(asked: Measurement) -> Estimate:
     return measure_public("classifier", asked, settings, module.network, losses)
 
 
-def measure_pretraining(asked: Measurement) -> Estimate:
-    """A step of pre-training."""
+def measure_pretraining(asked: Measurement, stage: str = "pretrain") -> Estimate:
+    """A step of pre-training, or of training the same way on the sensitive images."""
     model = new_generator(asked.config, asked.classes).to(asked.device)
     random = torch.Generator(asked.device).manual_seed(0)
 
     def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
 
-    return measure_public("pretrain", asked, asked.config.pretrain, model.trainable, losses)
+    return measure_public(stage, asked, asked.config.pretrain, model.trainable, losses)
 
 
 def measure_public(
@@ -166,8 +167,10 @@ def measure_sampling(asked: Measurement) -> Estimate:
 MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
     "classifier": measure_classifier,
     "query": measure_query,
+    "query_without_noise": measure_query,
     "pretrain": measure_pretraining,
     "finetune": measure_finetuning,
+    "finetune_without_noise": partial(measure_pretraining, stage="finetune"),
     "synthesize": measure_sampling,
 }
 

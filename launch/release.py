@@ -20,12 +20,13 @@ from datamodules.image_set import ImageSet
 from evaluation.figures import sample_grid
 from launch.config import typed
 from launch.context import load_weights, save_weights
+from launch.guarantee import no_guarantee, without_noise
 from launch.run_directory import RunDirectory
 from lightning_modules.registries import GENERATORS
 
-RELEASED = ("synthetic.npz", "samples.png", "model.safetensors", "model.json", "privacy.json", "PRIVACY.md")
+IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
+MODEL = ("model.safetensors", "model.json")
 SECRET_KEY = "The run key was drawn by the operating system, was known to nobody and has been destroyed."
-NOT_PRIVATE = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
 NEIGHBOURS = "add or remove one record; a record is one image together with its label"
 ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
@@ -37,27 +38,32 @@ ASSUMPTIONS = (
 
 
 def write_release(
-    directory: RunDirectory, config: Experiment, ledger: Ledger, model: Any, images: ImageSet
+    directory: RunDirectory, config: Experiment, ledger: Ledger, images: ImageSet, model: Any | None = None
 ) -> dict[str, Any]:
-    """Fill `release/`; the privacy statement comes last, so that nothing stands there without one."""
+    """Fill `release/`, or the folder in its place; the privacy statement comes last, so that nothing is without one."""
     statement = privacy_statement(config, ledger)
-    folder = directory.release
-    notice = statement.get("notice")
+    folder, notice = directory.outputs, statement.get("notice")
+    if model is not None:
+        write_model(folder, config, model, images.class_names, notice)
+    write_images(folder / "synthetic.npz", images, notice)
+    write_samples(folder / "samples.png", images, notice)
+    atomic_text(folder / "PRIVACY.md", readable_statement(statement))
+    atomic_json(folder / "privacy.json", statement)
+    return statement
+
+
+def write_model(folder: Path, config: Experiment, model: Any, class_names: tuple[str, ...], notice: str | None) -> None:
+    """Write a model's weights and what is needed to build it."""
     save_weights(model.trainable, folder / "model.safetensors", notice)
     atomic_json(
         folder / "model.json",
         {
             "generator": dataclasses.asdict(config.generator),
             "image": dataclasses.asdict(config.image),
-            "class_names": list(images.class_names),
+            "class_names": list(class_names),
             **({"notice": notice} if notice else {}),
         },
     )
-    write_images(folder / "synthetic.npz", images, notice)
-    write_samples(folder / "samples.png", images, notice)
-    atomic_text(folder / "PRIVACY.md", readable_statement(statement))
-    atomic_json(folder / "privacy.json", statement)
-    return statement
 
 
 def write_images(path: Path, images: ImageSet, notice: str | None) -> None:
@@ -98,39 +104,46 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
 
 def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
     """The released model of a run and its category names. Raises UserError for an unfinished run."""
-    path = directory.release / "model.json"
-    description = read_json(path, "There is no released model before the run is finished: give its command again.")
+    path = directory.outputs / "model.json"
+    description = read_json(
+        path, "There is no model before the run is finished (give its command again), or its method has none."
+    )
     name = description["generator"]["name"]
     generator = typed(GENERATORS.config(name), description["generator"], "generator.")
     image, names = Image(**description["image"]), tuple(description["class_names"])
     model = GENERATORS.build(generator, image=image, classes=len(names))
-    load_weights(model.trainable, directory.release / "model.safetensors")
+    load_weights(model.trainable, directory.outputs / "model.safetensors")
     return model, names
 
 
 def released_notice(directory: RunDirectory) -> str | None:
     """Why the outputs of a run are not private, or None where they are."""
-    return read_json(directory.release / "privacy.json", "Finish the run first: give its command again.").get("notice")
+    return read_json(directory.outputs / "privacy.json", "Finish the run first: give its command again.").get("notice")
 
 
 def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
-    """The guarantee of a run, composed from its ledger."""
-    mechanisms = ledger.mechanisms()
-    insecure = config.privacy.insecure_key is not None
+    """The guarantee of a run, composed from its ledger, or that there is none."""
+    notice = no_guarantee(config)
+    if without_noise(config) is not None:
+        return {"private": False, "notice": notice, "records": ledger.terms["n"], **made_with(ledger)}
     return {
         "epsilon": ledger.epsilon(),
         "delta": ledger.terms["delta"],
         "accountant": ledger.terms["accountant"],
-        "private": not insecure,
-        **({"notice": NOT_PRIVATE} if insecure else {}),
+        "private": notice is None,
+        **({"notice": notice} if notice else {}),
         "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
-        "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
-        "assumptions": [*ASSUMPTIONS, *([] if insecure else [SECRET_KEY])],
-        "ledger_head": ledger.head,
-        "software": software(),
+        "mechanisms": [mechanism.to_dict() for mechanism in ledger.mechanisms()],
+        "assumptions": [*ASSUMPTIONS, *([] if notice else [SECRET_KEY])],
+        **made_with(ledger),
     }
+
+
+def made_with(ledger: Ledger) -> dict[str, Any]:
+    """The state of the ledger and the software."""
+    return {"ledger_head": ledger.head, "software": software()}
 
 
 def rounded_up(epsilon: float) -> str:
@@ -146,12 +159,14 @@ def software() -> dict[str, str]:
 def readable_statement(statement: dict[str, Any]) -> str:
     """The guarantee as a page of Markdown."""
     lines = ["# Privacy statement", ""]
+    if "epsilon" not in statement:
+        return "\n".join([*lines, f"**{statement['notice']}** There is no guarantee: publish nothing of this folder."])
     if "notice" in statement:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [
-        f"The synthetic images and the model weights in this folder are **(ε = {rounded_up(statement['epsilon'])}, "
-        f"δ = {statement['delta']:.3g})** differentially private with respect to the {statement['records']} sensitive "
-        "records.",
+        f"What is in this folder (synthetic images, and a model's weights where there are any) is **(ε = "
+        f"{rounded_up(statement['epsilon'])}, δ = {statement['delta']:.3g})** differentially private with respect to "
+        f"the {statement['records']} sensitive records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
         f"- Composition: {statement['accountant'].upper()} accountant. "

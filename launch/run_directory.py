@@ -26,6 +26,12 @@ class RunDirectory:
         self.release = self.path / "release"
         self.internal = self.path / "internal"
         self.key = self.internal / "key"
+        self.not_private = self.internal / "outputs"  # in place of a release, where there is no guarantee
+
+    @property
+    def outputs(self) -> Path:
+        """Where synthetic images and model are: `release/`, or within `internal/` where a run takes no noise."""
+        return self.not_private if self.not_private.is_dir() else self.release
 
     def stage(self, name: str) -> Path:
         """The folder of a stage's artefacts."""

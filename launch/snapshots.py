@@ -47,6 +47,8 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
     post-processing, drawn with the same random numbers; a grid of each goes to `internal/snapshots`. The processes of a
     job draw them together, and each gets them all. [] where there are no snapshots.
     """
+    if "finetune" not in context.config.stages:
+        return []
     steps = snapshot_steps(context.config.finetune.steps, context.config.finetune.snapshots)
     files = {step: snapshot_folder(context) / f"step-{step:08d}.safetensors" for step in steps}
     found = {step: path for step, path in files.items() if path.is_file()}  # one may have gone with a lost checkpoint
@@ -54,38 +56,46 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
         return []
     least = LEAST_IMAGES * len(context.class_names)
     count = min(len(synthetic), max(context.config.evaluate.snapshot_count, least))
-    model, epsilon = context.generator().to(context.device).eval(), epsilon_after(context)
-    batches = context.folder("evaluate") / f"batches-{context.fingerprints['evaluate'][:12]}"
+    model, epsilon = context.generator(), epsilon_after(context)
+
+    def drawn(step: int, path: Path) -> ImageSet:
+        load_weights(model.trainable, path)
+        images = sampled(context, model, str(step), count)
+        if context.ranks.first:
+            write_samples(grid_path(context, step), images, released_notice(context.directory))
+        return images
+
     shown = track(found.items(), "snapshots", total=len(found), unit="snapshot", show=context.console.progress)
-    drawn = [Point(step, epsilon(step), sampled(context, model, step, path, count, batches)) for step, path in shown]
-    if context.ranks.first:
-        shutil.rmtree(batches)
+    on_the_way = [Point(step, epsilon(step), drawn(step, path)) for step, path in shown]
     last = balanced_sample(synthetic, count, context.config.run.seed).in_memory()
-    return [*drawn, Point(context.config.finetune.steps, context.ledger.epsilon(), last)]
+    return [*on_the_way, Point(context.config.finetune.steps, context.ledger.epsilon(), last)]
 
 
-def sampled(context: Context, model: Any, step: int, path: Path, count: int, batches: Path) -> ImageSet:
-    """`count` images of a snapshot, and a grid of them in a file."""
+def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
+    """`count` images of a model for evaluation; post-processing. name: of the folder that keeps finished batches.
+
+    The processes of a job draw them together, and each gets them all.
+    """
     settings = context.config.synthesize
-    load_weights(model.trainable, path)
+    batches = context.folder("evaluate") / f"batches-{context.fingerprints['evaluate'][:12]}" / name
     drawn = draw(
-        model,
+        model.to(context.device).eval(),
         count,
         context.class_names,
         seed=context.config.run.seed,
         batch_size=min(settings.batch_size, math.ceil(count / SHARED)),
         precision=settings.precision,
-        kept=batches / str(step),
+        kept=batches,
         ranks=context.ranks,
         progress=lambda parts, _: parts,
     )
     if context.ranks.first:
-        write_samples(grid_path(context, step), drawn.images, released_notice(context.directory))
+        shutil.rmtree(batches)
     return context.ranks.told(drawn.images)
 
 
 def grid_path(context: Context, step: int) -> Path:
     """The picture of a snapshot's samples, or of the released ones after the last step."""
-    if step == context.config.finetune.steps:
-        return context.directory.release / "samples.png"
+    if step == context.config.finetune.steps or "finetune" not in context.config.stages:
+        return context.outputs / "samples.png"
     return context.directory.internal / "snapshots" / f"step-{step:08d}.png"

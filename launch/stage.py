@@ -7,14 +7,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError
 from configs.schema import Experiment
 from launch.config import MEMORY
-from launch.context import Context
 from launch.resources import Meter
 
+if TYPE_CHECKING:
+    from launch.context import Context
+
+OUTPUTS = "outputs/"
 FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong
 
 
@@ -22,13 +26,17 @@ FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong
 class Stage:
     """One step of a run.
 
-    needs: stages whose artefacts it reads. keys: sections of the configuration that its result depends on.
-    makes: files in the run's folder without which it is not done. reads_sensitive: whether it touches the sensitive
-    images. charged: whether it spends privacy budget. shared: whether all processes of a job work on it together and
-    the first one writes what it makes; the others wait for the first where it works alone.
+    role: what it does for the others, such as "select"; its folder has that name, and of the stages with one role a run
+    has at most one. needs: roles whose artefacts it reads. uses: those that it reads where the run has them.
+    keys: sections of the configuration that its result depends on. makes: files in the run's folder (`outputs/`: in the
+    folder of the run's outputs) without which it is not done. reads_sensitive: whether it touches the sensitive images.
+    charged: whether it spends privacy budget. private: whether what it makes of sensitive images is private or stays in
+    `internal/`; a run with a stage that is not has no guarantee. shared: whether all processes of a job work on it
+    together and the first one writes what it makes; the others wait for the first where it works alone.
     """
 
     name: str
+    role: str
     work: Callable[[Context], str]
     needs: tuple[str, ...]
     keys: tuple[str, ...]
@@ -36,6 +44,8 @@ class Stage:
     charged: bool
     shared: bool = False
     makes: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    private: bool = True
 
 
 STAGES: dict[str, Stage] = {}
@@ -43,18 +53,23 @@ STAGES: dict[str, Stage] = {}
 
 def stage(
     *,
+    role: str | None = None,
     needs: tuple[str, ...] = (),
+    uses: tuple[str, ...] = (),
     keys: tuple[str, ...] = (),
     makes: tuple[str, ...] = (),
     reads_sensitive: bool = False,
     charged: bool = False,
     shared: bool = False,
+    private: bool = True,
 ) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
     """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
 
     def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
         name = work.__name__
-        STAGES[name] = Stage(name, work, needs, keys, reads_sensitive, charged, shared, makes)
+        STAGES[name] = Stage(
+            name, role or name, work, needs, keys, reads_sensitive, charged, shared, makes, uses, private
+        )
         return work
 
     return register
@@ -66,13 +81,29 @@ def order(config: Experiment) -> list[Stage]:
     for name in config.stages:
         if name not in STAGES:
             raise UserError(f"stages: there is no stage '{name}' (there are: {', '.join(STAGES)}).")
-        if name in [done.name for done in chosen]:
-            raise UserError(f"stages: '{name}' is named twice.")
-        missing = [need for need in STAGES[name].needs if need not in [done.name for done in chosen]]
-        if missing:
-            raise UserError(f"stages: '{name}' needs {', '.join(missing)} before it.")
+        roles = {done.role: done.name for done in chosen}
+        other = roles.get(STAGES[name].role)
+        if other is not None:
+            twice = "is named twice" if other == name else f"does what '{other}' does; a run has one of them"
+            raise UserError(f"stages: '{name}' {twice}.")
+        for need in STAGES[name].needs:
+            if need not in roles:
+                able = " or ".join(step.name for step in STAGES.values() if step.role == need)
+                raise UserError(f"stages: '{name}' needs {able} before it.")
         chosen.append(STAGES[name])
+    check_guarantee(chosen)
     return chosen
+
+
+def check_guarantee(stages: list[Stage]) -> None:
+    """A run is private or it is not: UserError where some stages pay for what others take without noise."""
+    open_ones = [step.name for step in stages if not step.private]
+    charged = [step.name for step in stages if step.charged]
+    if open_ones and charged:
+        raise UserError(
+            f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
+            f"and '{charged[0]}' would spend budget for nothing. Take one of them out."
+        )
 
 
 def fingerprint(step: Stage, context: Context) -> str:
@@ -87,18 +118,19 @@ def fingerprint(step: Stage, context: Context) -> str:
     if step.charged:
         parts["plan"] = context.plan.to_dict()
     parts["seed"] = context.config.run.seed
-    parts["needs"] = {need: context.fingerprints[need] for need in step.needs}
+    inputs = [*step.needs, *(role for role in step.uses if role in context.fingerprints)]
+    parts["needs"] = {role: context.fingerprints[role] for role in inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def perform(step: Stage, context: Context) -> None:
     """Do a stage, or skip it where this very stage is done."""
     mark = fingerprint(step, context)
-    context.fingerprints[step.name] = mark
+    context.fingerprints[step.role] = mark
     ranks = context.ranks
     done = ranks.told(line_of(step, context, mark) if ranks.first else None)
     if done is not None:
-        context.console.stage(step.name, f"{done} (done before)")
+        context.console.stage(step.role, f"{done} (done before)")
         return
     if ranks.first:
         work_and_mark(step, context, mark)
@@ -109,9 +141,14 @@ def perform(step: Stage, context: Context) -> None:
 
 def line_of(step: Stage, context: Context, mark: str) -> str | None:
     """What this very stage came to where it is done and nothing of it is missing; else None."""
-    done = context.directory.marker(step.name)
-    whole = all((context.directory.path / made).exists() for made in step.makes)
+    done = context.directory.marker(step.role)
+    whole = all(place(made, context).exists() for made in step.makes)
     return done["line"] if done is not None and done["fingerprint"] == mark and whole else None
+
+
+def place(made: str, context: Context) -> Path:
+    """Where a file that a stage makes is."""
+    return context.directory.path / made if not made.startswith(OUTPUTS) else context.outputs / made[len(OUTPUTS) :]
 
 
 def work_and_mark(step: Stage, context: Context, mark: str) -> None:
@@ -121,7 +158,7 @@ def work_and_mark(step: Stage, context: Context, mark: str) -> None:
         with meter:
             line = step.work(context)
     finally:  # an attempt that was interrupted costs as well
-        context.directory.add_cost(step.name, meter)
-    context.directory.mark(step.name, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
+        context.directory.add_cost(step.role, meter)
+    context.directory.mark(step.role, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
     timed = not step.reads_sensitive or context.sensitive_source.public_benchmark
-    context.console.stage(step.name, f"{line}, {meter.seconds:.0f} s" if timed else line)
+    context.console.stage(step.role, f"{line}, {meter.seconds:.0f} s" if timed else line)

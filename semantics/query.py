@@ -73,6 +73,20 @@ def noisy_semantic_histogram(
     return counts + np.rint(noise).astype(np.int64)
 
 
+def semantic_histogram(
+    query: SemanticQuery,
+    images: ImageSet,
+    *,
+    semantics_per_image: int,
+    per_category: bool,
+    share: Share = enumerate,
+    over_ranks: Callable[[np.ndarray], np.ndarray] = lambda counts: counts,
+) -> np.ndarray:
+    """The same histogram without noise, for runs that promise nothing. SENSITIVE, and NOT private."""
+    rows = len(images.class_names) if per_category else 1
+    return over_ranks(_count_semantics(query, images, semantics_per_image, rows, share))
+
+
 def _check_mechanism(access: PrivateAccess, k: int) -> None:
     mechanism = access.mechanism
     if not isinstance(mechanism, GaussianQuery):

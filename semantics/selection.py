@@ -35,6 +35,15 @@ def select_categories(histogram: np.ndarray, k2: int) -> list[list[int]]:
     return chosen
 
 
+def random_categories(rows: int, categories: int, k2: int, seed: int) -> list[list[int]]:
+    """k2 public categories for each row, drawn at random and each given once: the control of the semantic query.
+
+    Raises UserError where there are too few public categories. Touches no sensitive data.
+    """
+    order = np.random.default_rng(seed).permutation(categories)
+    return select_categories(np.broadcast_to(-np.argsort(order), (rows, categories)), k2)
+
+
 def selected_images(
     public: LabelledImages, choice: Sequence[Sequence[int]], class_names: Sequence[str]
 ) -> LabelledImages:

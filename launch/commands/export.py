@@ -50,7 +50,7 @@ def command(options: argparse.Namespace) -> None:
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
     directory = find_run(options.run, options.root)
-    release, notice = directory.release, released_notice(directory)
+    release, notice = directory.outputs, released_notice(directory)
     images = read_images(options.images or release / "synthetic.npz")
     try:
         FORMATS[options.format](images, options.folder)

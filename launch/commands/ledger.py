@@ -70,5 +70,5 @@ def readable(report: dict[str, Any]) -> str:
         f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
     )
     if report["insecure"]:
-        lines.append("NOT PRIVATE: this run used a fixed key.")
+        lines.append("NOT PRIVATE: this run used a fixed key, or no noise at all.")
     return "\n".join(lines)

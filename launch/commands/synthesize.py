@@ -57,7 +57,7 @@ def command(options: argparse.Namespace) -> None:
     compile = settings.compile if options.compile is None else options.compile
     model, names = load_model(directory)
     seed = options.seed if options.seed is not None else secrets.randbits(32)
-    output = options.output or directory.release / f"synthetic-{options.count}-{seed}.npz"
+    output = options.output or directory.outputs / f"synthetic-{options.count}-{seed}.npz"
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     quiet = options.quiet or options.json
     drawn = draw(

@@ -22,17 +22,23 @@ from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.ranks import Ranks
 from launch.release import read_images
-from launch.snapshots import points
+from launch.snapshots import points, sampled
 from launch.stage import stage
+from launch.stages.pretrain import pretrained
 from launch.stages.select import read_selection
 from lightning_modules.classifier import SemanticClassifier
 
+SYNTHETIC = "synthetic images (this run)"
+BEFORE = "before fine-tuning: samples of the pre-trained model"
+SELECTED = "selected public images, relabelled"
+BY_NAME = "no private access: public categories of the same name"
 LEAST = 2  # test images; a covariance of fewer is none
 
 
 @stage(
-    needs=("synthesize", "select"),
-    keys=("evaluate", "sensitive"),
+    needs=("classifier", "synthesize"),
+    uses=("select", "pretrain", "finetune"),
+    keys=("evaluate", "selection", "sensitive"),
     reads_sensitive=True,
     shared=True,
     makes=("internal/scores.json",),
@@ -49,7 +55,7 @@ def evaluate(context: Context) -> str:
             "folder (sensitive.test_root) and give the same command again; the release is finished already."
         )
     sets = training_sets(context)
-    synthetic = next(iter(sets))
+    synthetic = SYNTHETIC
     on_the_way = {point.name: point for point in points(context, sets[synthetic])}
     every = sets | {name: point.images for name, point in on_the_way.items()}
     inception = inception_distances(context, {name: every[name] for name in (synthetic, *on_the_way)}, test)
@@ -69,11 +75,13 @@ def evaluate(context: Context) -> str:
 
 def training_sets(context: Context) -> dict[str, ImageSet]:
     """The synthetic images first, then what takes less private access, in equal numbers."""
-    synthetic = read_images(context.directory.release / "synthetic.npz")
+    synthetic = read_images(context.outputs / "synthetic.npz")
+    pairs = context.config.selection.names
     sets: dict[str, LabelledImages | None] = {
-        "synthetic images (this run)": synthetic,
-        "query alone: selected public images, relabelled": read_selection(context),
-        "no private access: public categories of the same name": public_only_set(context.public, context.class_names),
+        SYNTHETIC: synthetic,
+        BEFORE: sampled_before(context, len(synthetic)),
+        SELECTED: selection_as_it_is(context),
+        BY_NAME: public_only_set(context.public, context.class_names, pairs),
     }
     seed = context.config.run.seed
     return {
@@ -81,6 +89,19 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
         for name, images in sets.items()
         if images is not None
     }
+
+
+def selection_as_it_is(context: Context) -> LabelledImages | None:
+    """The selected public images, where pre-training had them under the sensitive categories' names."""
+    selection = read_selection(context) if context.has("select") else None
+    return selection if selection is not None and selection.class_names == context.class_names else None
+
+
+def sampled_before(context: Context, count: int) -> ImageSet | None:
+    """Images of the pre-trained model before it sees a sensitive image (PrivImage Figure 6, left); None without one."""
+    if not (context.has("pretrain") and context.has("finetune")):
+        return None
+    return sampled(context, pretrained(context), "before", count)
 
 
 def score_rows(

@@ -6,16 +6,18 @@ from typing import Any
 
 from accounting.plan import DP_SGD
 from launch.clipping import tried_engine
-from launch.context import Context, load_weights, save_weights
-from launch.fitting import fit_private
+from launch.context import Context, save_weights
+from launch.fitting import fit_private, fit_public
 from launch.micro_batch import choose
 from launch.stage import stage
+from launch.stages.pretrain import pretrained
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.public_training import PublicTraining
 
 
 @stage(
-    needs=("pretrain",),
+    uses=("pretrain", "select"),
     keys=("sensitive", "finetune", "generator", "privacy"),
     reads_sensitive=True,
     shared=True,
@@ -26,8 +28,7 @@ def finetune(context: Context) -> str:
     """DP-SGD on the sensitive images (PrivImage Algorithm 1). SENSITIVE: charged as `dp-sgd`."""
     settings = context.config.finetune
     mechanism = context.plan.mechanism(DP_SGD)
-    model = context.generator()
-    load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
+    model = pretrained(context)
     classes, device = len(context.class_names), context.device
     engine = tried_engine(context.config, model, classes=classes, device=device)
     micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)
@@ -50,6 +51,34 @@ def finetune(context: Context) -> str:
         f"{settings.steps} DP-SGD steps{together}, noise multiplier {mechanism.noise_multiplier:.4f}, "
         f"ε = {spent:.4f} spent"
     )
+
+
+@stage(
+    role="finetune",
+    uses=("pretrain", "select"),
+    keys=("sensitive", "pretrain", "generator"),
+    reads_sensitive=True,
+    shared=True,
+    private=False,
+    makes=("stages/finetune/model.safetensors",),
+)
+def finetune_without_noise(context: Context) -> str:
+    """Ordinary training on the sensitive images, as pre-training is: a ceiling. SENSITIVE and NOT private."""
+    settings, seed = context.config.pretrain, context.config.run.seed
+    module = PublicTraining(pretrained(context), settings, seed=seed)
+    shown = context.sensitive_source.public_benchmark
+    module = fit_public(
+        context,
+        module,
+        module.generator.trainable,
+        context.sensitive,
+        stage="finetune",
+        settings=settings,
+        show_loss=shown,
+    )
+    if context.ranks.first:
+        save_weights(module.ema.module, context.folder("finetune") / "model.safetensors")
+    return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"
 
 
 def chosen(context: Context, model: Any, engine: ClippedSum) -> int:

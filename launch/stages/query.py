@@ -11,7 +11,7 @@ from configs.errors import UserError
 from configs.files import atomic_json, read_json
 from launch.context import Context
 from launch.stage import stage
-from semantics.query import noisy_semantic_histogram
+from semantics.query import noisy_semantic_histogram, semantic_histogram
 
 
 @stage(
@@ -60,6 +60,32 @@ def query(context: Context) -> str:
     return line
 
 
+@stage(
+    role="query",
+    needs=("classifier",),
+    keys=("sensitive", "query"),
+    reads_sensitive=True,
+    shared=True,
+    private=False,
+    makes=("stages/query/histogram.json",),
+)
+def query_without_noise(context: Context) -> str:
+    """Exact semantic histogram of the sensitive set, for non-private ceilings. SENSITIVE and NOT private."""
+    settings = context.config.query
+    histogram = semantic_histogram(
+        context.trained_classifier(),
+        context.sensitive,
+        semantics_per_image=settings.semantics,
+        per_category=settings.per_category,
+        share=context.ranks.share,
+        over_ranks=context.ranks.summed,
+    )
+    if context.ranks.first:
+        answer = {"histogram": histogram.tolist(), "ledger_head": context.ledger.head}
+        atomic_json(context.folder("query") / "histogram.json", answer)
+    return f"NOT PRIVATE, no noise; {settings.semantics} semantics an image"
+
+
 def read_answer(context: Context) -> dict[str, Any]:
     """The query's answer and what it was made under."""
     advice = "Its budget is spent: restore the file from a copy, or start again under another run.name."
@@ -67,5 +93,5 @@ def read_answer(context: Context) -> dict[str, Any]:
 
 
 def read_histogram(context: Context) -> np.ndarray:
-    """The released histogram, int64 [rows, public categories]; private by the query's noise."""
+    """The histogram, int64 [rows, public categories]: private by the query's noise, where the query has any."""
     return np.asarray(read_answer(context)["histogram"], dtype=np.int64)

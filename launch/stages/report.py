@@ -11,8 +11,9 @@ from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.context import Context
 from launch.fitting import epsilon_after
+from launch.guarantee import no_guarantee
 from launch.metrics_log import read_metrics
-from launch.release import NOT_PRIVATE, read_images, software
+from launch.release import read_images, software
 from launch.stage import stage
 from launch.stages.query import read_histogram
 from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_distribution_similarity
@@ -20,12 +21,18 @@ from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
 
-@stage(needs=("evaluate",), keys=("evaluate",), reads_sensitive=True, makes=("internal/report.html",))
+@stage(
+    needs=("evaluate",),
+    uses=("query", "select"),
+    keys=("evaluate",),
+    reads_sensitive=True,
+    makes=("internal/report.html",),
+)
 def report(context: Context) -> str:
     """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
     config, plan, ledger = context.config, context.plan, context.ledger
     scores = read_json(context.directory.internal / "scores.json", AGAIN)
-    similarity, embedding = selection_similarity(context)
+    similarity, embedding = selection_similarity(context) if context.has("query") else (None, "")
     data = ReportData(
         run_name=config.run.name,
         method=config.method,
@@ -37,16 +44,16 @@ def report(context: Context) -> str:
         accountant=plan.accountant,
         target_epsilon=plan.epsilon,
         composed={name: plan.composed(name) for name in ("rdp", "prv")},
-        not_private=NOT_PRIVATE if config.privacy.insecure_key is not None else "",
+        not_private=no_guarantee(config) or "",
         budget=plan.rows(),
-        synthetic=read_images(context.directory.release / "synthetic.npz"),
+        synthetic=read_images(context.outputs / "synthetic.npz"),
         real_test=context.sensitive_test,
         scores=[ScoreRow(**row) for row in scores["scores"]],
         frechet_features="the semantic classifier's features",
         fid_reason=scores["fid_reason"],
         similarity=similarity,
         similarity_embedding=embedding,
-        selection=read_json(context.folder("select") / "selection.json", AGAIN),
+        selection=read_json(context.folder("select") / "selection.json", AGAIN) if context.has("query") else {},
         public=context.public,
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
         stages=costs(context),
@@ -91,9 +98,7 @@ def charts(context: Context) -> list[Chart]:
     classifier = read_metrics(context.metrics_folder("classifier"))
     pretrain = read_metrics(context.metrics_folder("pretrain"))
     finetune = read_metrics(context.metrics_folder("finetune"))
-    steps = range(1, context.config.finetune.steps + 1)
-    epsilon = epsilon_after(context)
-    spent = Series("ε", list(steps), [epsilon(step) for step in steps])
+    spent = [budget_curve(context)] if "finetune" in context.config.stages else []
     return [
         Chart(
             "Semantic classifier",
@@ -115,8 +120,15 @@ def charts(context: Context) -> list[Chart]:
             "share of records clipped",
             lines(finetune, {"clipped_fraction": "clipped"}),
         ),
-        Chart("Budget spent", "DP-SGD step", "ε", [spent], limit=("target", context.plan.epsilon)),
+        Chart("Budget spent", "DP-SGD step", "ε", spent, limit=("target", context.plan.epsilon)),
     ]
+
+
+def budget_curve(context: Context) -> Series:
+    """ε after each DP-SGD step."""
+    steps = range(1, context.config.finetune.steps + 1)
+    epsilon = epsilon_after(context)
+    return Series("ε", list(steps), [epsilon(step) for step in steps])
 
 
 def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
@@ -157,5 +169,5 @@ def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> 
 
 def costs(context: Context) -> list[StageCost]:
     """What each stage before this one took."""
-    before = context.config.stages[: context.config.stages.index("report")]
-    return [StageCost(name=name, **context.directory.cost(name)) for name in before]
+    before = [role for role in context.fingerprints if role != "report"]
+    return [StageCost(name=role, **context.directory.cost(role)) for role in before]

@@ -1,32 +1,79 @@
-"""Selection of the public categories that the query found most alike."""
+"""Which public images the generator learns from first: those that the query found alike, all, or some at random."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 
 from configs.files import atomic_json
 from datamodules.indexed_set import load_selection
 from datamodules.labelled_images import LabelledImages
+from evaluation.controls import public_only_set
+from launch.checks import unmatched
 from launch.context import Context
 from launch.stage import stage
 from launch.stages.query import read_histogram
-from semantics.selection import select_categories, selected_images, selection_summary
+from semantics.selection import random_categories, select_categories, selected_images, selection_summary
+
+MAKES = ("stages/select/images", "stages/select/selection.json")
 
 
-@stage(needs=("query",), keys=("selection", "public"), makes=("stages/select/images", "stages/select/selection.json"))
+@stage(needs=("query",), keys=("selection", "public"), makes=MAKES)
 def select(context: Context) -> str:
     """Keep k₂ public categories per sensitive category (PrivImage §3.3); post-processing of the query."""
     histogram = read_histogram(context)
-    count = context.config.selection.semantics or context.config.query.semantics
-    choice = select_categories(histogram, count)
+    return keep_categories(context, select_categories(histogram, categories_each(context)), histogram)
+
+
+@stage(role="select", keys=("selection", "query", "public"), makes=MAKES)
+def select_random(context: Context) -> str:
+    """Keep as many public categories as `select` would, drawn at random; a control. Touches no sensitive data."""
+    rows = len(context.class_names) if context.config.query.per_category else 1
+    categories = len(context.public.class_names)
+    choice = random_categories(rows, categories, categories_each(context), context.config.run.seed)
+    return keep_categories(context, choice, np.zeros((rows, categories), dtype=np.int64))
+
+
+@stage(role="select", keys=("selection", "public"), makes=MAKES)
+def select_all(context: Context) -> str:
+    """Keep every public image with its own category, as PDP-Diffusion and DPGAN-p do. Touches no sensitive data."""
+    public = context.public
+    return keep(context, public, {}, f"all {len(public.class_names)} public categories, {len(public)} images")
+
+
+@stage(role="select", keys=("selection", "public", "sensitive"), makes=MAKES)
+def select_by_name(context: Context) -> str:
+    """Keep the public categories that bear a sensitive category's name; a control. Touches no sensitive image."""
+    images = public_only_set(context.public, context.class_names, context.config.selection.names)
+    if images is None:
+        raise unmatched(context.config)
+    return keep(context, images, {}, f"public categories by name, {len(images)} images")
+
+
+def categories_each(context: Context) -> int:
+    """k₂: public categories for each sensitive one."""
+    return context.config.selection.semantics or context.config.query.semantics
+
+
+def keep_categories(context: Context, choice: list[list[int]], histogram: np.ndarray) -> str:
+    """Relabel the images of the chosen categories with the sensitive ones, and keep them for pre-training."""
     public, names = context.public, context.class_names
     images = selected_images(public, choice, names)
-    images.save(context.folder("select") / "images")
-    atomic_json(
-        context.folder("select") / "selection.json", selection_summary(histogram, choice, public.class_names, names)
-    )
+    summary = selection_summary(histogram, choice, public.class_names, names)
+    chosen = sum(map(len, choice))
     share = len(images) / len(public)
-    return f"{sum(map(len, choice))} of {len(public.class_names)} public categories, {len(images)} images ({share:.0%})"
+    line = f"{chosen} of {len(public.class_names)} public categories, {len(images)} images ({share:.0%})"
+    return keep(context, images, summary, line)
+
+
+def keep(context: Context, images: LabelledImages, summary: dict[str, Any], line: str) -> str:
+    """Write what pre-training reads."""
+    images.save(context.folder("select") / "images")
+    atomic_json(context.folder("select") / "selection.json", summary)
+    return line
 
 
 def read_selection(context: Context) -> LabelledImages:
-    """The selected public images, relabelled with the sensitive categories."""
+    """The selected public images, labelled with the sensitive categories, or all of them with their own."""
     return load_selection(context.folder("select") / "images", lambda: context.public)

@@ -1,21 +1,27 @@
-"""Sampling of the synthetic set and writing of the release."""
+"""Making of the synthetic set, by sampling or from public images, and writing of the release."""
 
 from __future__ import annotations
 
 import shutil
 
+from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
+from evaluation.controls import balanced_sample
 from launch.context import Context, load_weights
-from launch.release import RELEASED, write_release
+from launch.release import IMAGES, MODEL, write_release
 from launch.sampling import draw
-from launch.stage import stage
+from launch.stage import OUTPUTS, stage
+from launch.stages.select import read_selection
+
+IMAGES_MADE = tuple(OUTPUTS + name for name in IMAGES)
+MODEL_MADE = tuple(OUTPUTS + name for name in MODEL)
 
 
 @stage(
     needs=("finetune",),
     keys=("synthesize", "generator"),
     shared=True,
-    makes=tuple(f"release/{name}" for name in RELEASED),
+    makes=IMAGES_MADE + MODEL_MADE,
 )
 def synthesize(context: Context) -> str:
     """Draw the synthetic images from the fine-tuned model; post-processing, free of charge."""
@@ -39,7 +45,32 @@ def synthesize(context: Context) -> str:
         ),
     )
     if context.ranks.first:
-        write_release(context.directory, context.config, context.ledger, model, drawn.images)
+        write_release(context.directory, context.config, context.ledger, drawn.images, model)
         shutil.rmtree(batches)
     speed = f" at {drawn.speed}" if drawn.sampled else ""
-    return f"{settings.count} images{speed} in {context.directory.release}"
+    return f"{settings.count} images{speed} in {context.outputs}"
+
+
+@stage(role="synthesize", needs=("select",), keys=("synthesize",), makes=IMAGES_MADE)
+def publish_selection(context: Context) -> str:
+    """Release selected public images as they are, with the sensitive categories; a control without a generator."""
+    return as_they_are(context, read_selection(context), "public images")
+
+
+@stage(
+    role="synthesize",
+    keys=("synthesize", "sensitive"),
+    reads_sensitive=True,
+    private=False,
+    makes=IMAGES_MADE,
+)
+def take_sensitive(context: Context) -> str:
+    """Put sensitive images in place of synthetic ones, within `internal/`; a ceiling. SENSITIVE and NOT private."""
+    return as_they_are(context, context.sensitive, "NOT PRIVATE, sensitive training images")
+
+
+def as_they_are(context: Context, images: LabelledImages, what: str) -> str:
+    """Make the outputs from a set of images, evenly over its categories."""
+    chosen = balanced_sample(images, context.config.synthesize.count, context.config.run.seed).in_memory()
+    write_release(context.directory, context.config, context.ledger, chosen)
+    return f"{len(chosen)} {what} in {context.outputs}"

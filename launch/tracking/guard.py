@@ -7,6 +7,7 @@ from enum import Enum
 
 from configs.schema import Experiment
 from datamodules.sources import Source
+from launch.guarantee import no_guarantee
 
 
 class Origin(Enum):
@@ -26,8 +27,8 @@ class Guard:
     """Who may see what of a run on a server, or in files that are sent to one later.
 
     public_benchmark: the sensitive images are public (a constant of their source, or declared beside a folder).
-    trusted_server: the user lets everything through all the same. insecure: the noise comes from a fixed key, so what
-    it protects is not private.
+    trusted_server: the user lets everything through all the same. insecure: the noise comes from a fixed key, or there
+    is none, so that nothing is private.
     """
 
     public_benchmark: bool
@@ -40,7 +41,7 @@ class Guard:
         return cls(
             public_benchmark=sensitive.public_benchmark,
             trusted_server=config.wandb.trusted_server,
-            insecure=config.privacy.insecure_key is not None,
+            insecure=no_guarantee(config) is not None,
         )
 
     @property
@@ -59,7 +60,7 @@ class Guard:
         """What is held back, in a sentence; '' where nothing is."""
         if self.open:
             return ""
-        samples = ", samples (the key is fixed)" if self.insecure else ""
+        samples = ", samples (they are not private)" if self.insecure else ""
         return (
             f"losses, gradient norms, scores{samples} and times of the sensitive images are held back; the rest "
             "follows at the end of the run (wandb.trusted_server=true logs everything, as it comes)"

@@ -66,7 +66,7 @@ def send_curves(context: Context, tracker: Tracker) -> None:
 
 def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
     """ε after each step of fine-tuning, or after some of many: a function of the step alone."""
-    if stage != "finetune":
+    if stage != "finetune" or "finetune" not in context.config.stages:  # without noise there is no ε
         return []
     epsilon, total = epsilon_after(context), context.config.finetune.steps
     return [(step, epsilon(step + 1)) for step in {*range(0, total, max(1, total // POINTS)), total - 1}]
@@ -75,21 +75,24 @@ def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
 def send_budget(context: Context, tracker: Tracker) -> None:
     """The plan: public constants."""
     rows = context.plan.rows()
-    tracker.table("budget", list(rows[0]), [list(row.values()) for row in rows])
+    if rows:
+        tracker.table("budget", list(rows[0]), [list(row.values()) for row in rows])
 
 
 def send_points(context: Context, tracker: Tracker) -> None:
     """Scores and samples against ε: those of the snapshots, and the release as the last point."""
     if not (context.directory.release / "privacy.json").is_file():
         return
-    total, epsilon = context.config.finetune.steps, epsilon_after(context)
+    trained = "finetune" in context.config.stages
+    total, epsilon = context.config.finetune.steps if trained else 0, epsilon_after(context)
     values: dict[int, dict[str, float]] = {total: {}}
     if tracker.admits(Origin.SENSITIVE):
         scores = read_scores(context)
         for point in scores["on_the_way"]:
             values[point["step"]] = flat("scores", point)
         values[total] |= {name: value for row in scores["scores"][:1] for name, value in flat("release", row).items()}
-    for step in sorted({*snapshot_steps(total, context.config.finetune.snapshots), total}):
+    on_the_way = snapshot_steps(total, context.config.finetune.snapshots) if trained else []
+    for step in sorted({*on_the_way, total}):
         path = grid_path(context, step)
         picture = path if path.is_file() and tracker.admits(Origin.RELEASED) else None
         if picture is None and not values.get(step):
