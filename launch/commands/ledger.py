@@ -35,7 +35,7 @@ def command(options: argparse.Namespace) -> None:
     for head in directory.known_heads():
         ledger.require(head)
     report = {
-        "epsilon": ledger.epsilon(),
+        "epsilon": ledger.epsilon() if ledger.mechanisms() or not ledger.terms["insecure"] else None,
         "delta": ledger.terms["delta"],
         "accountant": ledger.terms["accountant"],
         "target_epsilon": ledger.terms["epsilon"],
@@ -66,9 +66,10 @@ def readable(report: dict[str, Any]) -> str:
         )
     composed = ", ".join(f"{name.upper()} {value:.4f}" for name, value in report["epsilon_by_accountant"].items())
     lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]
-    lines.append(
-        f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
-    )
+    if report["epsilon"] is not None:
+        lines.append(
+            f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
+        )
     if report["insecure"]:
         lines.append("NOT PRIVATE: this run used a fixed key, or no noise at all.")
     return "\n".join(lines)

@@ -41,6 +41,7 @@ def command(options: argparse.Namespace) -> None:
     import launch.stages  # noqa: F401  (registers the stages)
     from launch.checks import check_experiment
     from launch.context import pick_device
+    from launch.guarantee import no_guarantee
     from launch.planning import plan
     from launch.preflight import Job, estimates
     from launch.stage import order
@@ -54,8 +55,9 @@ def command(options: argparse.Namespace) -> None:
     check_experiment(config)
     job = Job(devices, options.bandwidth * 1e9)
     costs = [] if options.no_measure else estimates(config, budget, pick_device(config), job)
-    report = as_json(budget, costs) | {"devices": devices}
-    print(json.dumps(report, indent=2) if options.json else readable(budget, costs, devices))
+    notice = no_guarantee(config)
+    report = as_json(budget, costs) | {"devices": devices, "private": notice is None}
+    print(json.dumps(report, indent=2) if options.json else readable(budget, costs, devices, notice))
 
 
 def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
@@ -70,8 +72,30 @@ def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
     }
 
 
-def readable(budget: BudgetPlan, costs: list[Estimate], devices: int) -> str:
-    """The plan for a person."""
+def readable(budget: BudgetPlan, costs: list[Estimate], devices: int, notice: str | None) -> str:
+    """The plan for a person. notice: why nothing of the run will be private, None where it will be."""
+    lines = [notice, ""] if notice else []
+    if budget.mechanisms:
+        lines += budget_lines(budget)
+    elif not notice:
+        lines.append("budget: nothing is asked of the sensitive images, ε = 0")
+    if costs:
+        rows = [["stage", "time", "peak memory", "basis"]]
+        rows += [
+            [cost.stage, duration(cost.seconds), f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis] for cost in costs
+        ]
+        total = sum(cost.seconds for cost in costs)
+        on = f" on {devices} devices like this one ({devices * total / 3600:.2g} device hours)" if devices > 1 else ""
+        lines += [
+            "",
+            table(rows),
+            f"together about {duration(total)}{on}; evaluation and reading of images come on top",
+        ]
+    return "\n".join(lines)
+
+
+def budget_lines(budget: BudgetPlan) -> list[str]:
+    """Every mechanism, and what they compose to."""
     rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "sensitivity", "ε alone"]]
     for row in budget.rows():
         rows.append(
@@ -88,26 +112,13 @@ def readable(budget: BudgetPlan, costs: list[Estimate], devices: int) -> str:
         f"{name.upper()} ε = {budget.composed(name):.4f}" + (" (calibrated)" if name == budget.accountant else "")
         for name in ("rdp", "prv")
     )
-    lines = [
+    return [
         f"budget: ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n}; one record added or removed",
         "",
         table(rows),
         "",
         f"composed: {composed}; left: {budget.remaining:.4f}",
     ]
-    if costs:
-        rows = [["stage", "time", "peak memory", "basis"]]
-        rows += [
-            [cost.stage, duration(cost.seconds), f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis] for cost in costs
-        ]
-        total = sum(cost.seconds for cost in costs)
-        on = f" on {devices} devices like this one ({devices * total / 3600:.2g} device hours)" if devices > 1 else ""
-        lines += [
-            "",
-            table(rows),
-            f"together about {duration(total)}{on}; evaluation and reading of images come on top",
-        ]
-    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

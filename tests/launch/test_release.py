@@ -153,7 +153,7 @@ def test_a_release_holds_the_documented_files_and_a_model_that_loads(tmp_path: P
     config, ledger = charged(tmp_path)
     directory = RunDirectory(tmp_path)
     model = new_generator(config, 10)
-    write_release(directory, config, ledger, model, images)
+    write_release(directory, config, ledger, images, model)
     assert {entry.name for entry in directory.release.iterdir()} == RELEASE
     assert Pillow.open(directory.release / "samples.png").size[0] > 50
 
@@ -166,7 +166,7 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
     with torch.no_grad():
         for parameter in model.trainable.parameters():
             parameter.add_(0.1)
-    write_release(directory, config, ledger, model, images)
+    write_release(directory, config, ledger, images, model)
     again, names = load_model(directory)
     assert names == NAMES
     labels = torch.arange(10)
@@ -175,16 +175,16 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
 
 
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no released model"):
+    with pytest.raises(UserError, match="There is no model before"):
         load_model(RunDirectory(tmp_path))
 
 
 def test_a_fixed_key_marks_every_output(tmp_path: Path, images: ImageSet) -> None:
     config, ledger = charged(tmp_path, FIXED)
     directory = RunDirectory(tmp_path)
-    write_release(directory, config, ledger, new_generator(config, 10), images)
+    write_release(directory, config, ledger, images, new_generator(config, 10))
     plain = tmp_path / "plain"
-    write_release(RunDirectory(plain), *charged(plain), new_generator(config, 10), images)
+    write_release(RunDirectory(plain), *charged(plain), images, new_generator(config, 10))
     for name in ("PRIVACY.md", "privacy.json", "model.json"):
         assert "NOT PRIVATE" in (directory.release / name).read_text()
         assert "NOT PRIVATE" not in (plain / "release" / name).read_text()

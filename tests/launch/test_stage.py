@@ -44,14 +44,37 @@ def after(stage: str) -> list[str]:
 
 
 def test_the_stages_run_in_the_order_of_the_work() -> None:
-    assert [step.name for step in order(Experiment())] == STAGE_NAMES == list(STAGES)
+    assert [step.name for step in order(Experiment())] == STAGE_NAMES
+    assert list(dict.fromkeys(step.role for step in STAGES.values())) == STAGE_NAMES
 
 
 def test_a_stage_needs_those_before_it() -> None:
-    with pytest.raises(UserError, match="stages: 'select' needs query before it"):
+    with pytest.raises(UserError, match="stages: 'select' needs query or query_without_noise before it"):
         order(Experiment(stages=["classifier", "select", "query"]))
     with pytest.raises(UserError, match="stages: there is no stage 'clasifier'"):
         order(Experiment(stages=["clasifier"]))
+
+
+def test_a_role_is_filled_once() -> None:
+    with pytest.raises(UserError, match="'select_all' does what 'select' does"):
+        order(Experiment(stages=["classifier", "query", "select", "select_all"]))
+    with pytest.raises(UserError, match="stages: 'classifier' is named twice"):
+        order(Experiment(stages=["classifier", "classifier"]))
+
+
+def test_no_budget_is_spent_beside_a_stage_without_noise() -> None:
+    with pytest.raises(UserError, match=r"'query_without_noise' gives sensitive images away.*'finetune' would spend"):
+        order(Experiment(stages=["classifier", "query_without_noise", "select", "pretrain", "finetune"]))
+
+
+def test_stages_without_noise_say_so_in_their_names_or_are_private() -> None:
+    """What reads sensitive images is charged, scores within `internal/`, or takes all privacy from a run."""
+    for step in STAGES.values():
+        if step.reads_sensitive:
+            inside = all(made.startswith("internal/") for made in step.makes)
+            assert step.charged or inside or not step.private, step.name
+        else:
+            assert step.private, step.name
 
 
 def test_only_stages_that_read_sensitive_images_charge_for_them() -> None:
@@ -132,7 +155,7 @@ class Work:
     def __init__(self, name: str, *, fails: bool = False, **settings: bool) -> None:
         self.times, self.fails = 0, fails
         flags = {"reads_sensitive": False, "charged": False, **settings}
-        self.stage = Stage(name, self, needs=(), keys=("pretrain",), **flags)
+        self.stage = Stage(name, name, self, needs=(), keys=("pretrain",), **flags)
 
     def __call__(self, context: Context) -> str:
         self.times += 1

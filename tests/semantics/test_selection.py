@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
-from semantics.selection import select_categories, selected_images, selection_summary
+from semantics.selection import random_categories, select_categories, selected_images, selection_summary
 
 
 def histograms(low=-20, high=20):
@@ -94,3 +94,24 @@ def test_summary_names_what_was_chosen():
         "dog": [{"category": "x", "label": 0, "noisy_count": 3}],
     }
     assert list(selection_summary(histogram[:1], [[1, 0]], ("x", "y", "z"), ("cat", "dog"))) == ["all"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 20), st.integers(0, 2**31))
+def test_random_categories_are_as_many_each_given_once_and_hang_on_the_seed(
+    rows: int, k2: int, more: int, seed: int
+) -> None:
+    categories = rows * k2 + more
+    choice = random_categories(rows, categories, k2, seed)
+    chosen = [category for row in choice for category in row]
+    assert [len(row) for row in choice] == [k2] * rows
+    assert len(set(chosen)) == len(chosen) and set(chosen) <= set(range(categories))
+    assert choice == random_categories(rows, categories, k2, seed)
+
+
+def test_random_categories_favour_none() -> None:
+    counts = np.zeros((2, 5))
+    for seed in range(600):
+        for row, categories in enumerate(random_categories(2, 5, 1, seed)):
+            counts[row, categories] += 1
+    assert (np.abs(counts - 120) < 60).all()

@@ -1,0 +1,118 @@
+"""Every method of `configs/methods`, from data to report at the smallest size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accounting.ledger import Ledger
+from configs.errors import UserError
+from launch.config import load, preset_names
+from launch.guarantee import no_guarantee
+from launch.planning import plan
+from launch.release import read_images
+from launch.stage import order
+from tests.launch.runs import RELEASE, TINY, charges, privimage, run_words, statement
+
+CHARGES = {
+    "privimage_d": ["semantic query", "dp-sgd"],
+    "pdp_diffusion": ["dp-sgd"],
+    "dpdm": ["dp-sgd"],
+    "random_selection": ["dp-sgd"],
+    "query_only": ["semantic query"],
+    "public_only": [],
+}
+OPEN = ["nonpriv_d", "nonpriv"]
+
+
+def scores(path: Path) -> list[str]:
+    """The names of the sets that a run scored."""
+    return [row["name"] for row in json.loads((path / "internal" / "scores.json").read_text())["scores"]]
+
+
+def test_every_method_is_tried_here() -> None:
+    assert {*CHARGES, *OPEN} == set(preset_names("methods"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", CHARGES)
+def test_a_private_method_is_charged_for_what_it_reads_and_releases(method: str, tmp_path: Path) -> None:
+    path = tmp_path / method
+    assert privimage(*run_words(path, f"method={method}")) == 0
+    assert charges(path) == CHARGES[method]
+    found, ledger = statement(path), Ledger.read(path / "ledger.jsonl")
+    assert found["private"] and found["epsilon"] == pytest.approx(ledger.epsilon())
+    assert [mechanism["name"] for mechanism in found["mechanisms"]] == CHARGES[method]
+    assert ("dp-sgd" not in CHARGES[method]) or found["epsilon"] > 9.9
+    files = {file.name for file in (path / "release").iterdir()}
+    assert RELEASE - files == (set() if "dp-sgd" in CHARGES[method] else {"model.json", "model.safetensors"})
+    assert len(read_images(path / "release" / "synthetic.npz")) == 60
+    assert not (path / "internal" / "key").exists() and not (path / "internal" / "outputs").exists()
+    assert (path / "internal" / "report.html").is_file()
+    before = any(name.startswith("before fine-tuning") for name in scores(path))
+    assert before == (method in ("privimage_d", "pdp_diffusion", "random_selection"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", OPEN)
+def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / method
+    assert privimage(*run_words(path, f"method={method}")) == 0
+    console = capsys.readouterr().err
+    assert "NOT PRIVATE" in console and "guarantee" not in console and "publish     nothing" in console
+    assert not (path / "release").exists() and charges(path) == []
+    outputs = path / "internal" / "outputs"
+    found = json.loads((outputs / "privacy.json").read_text())
+    assert found["private"] is False and "NOT PRIVATE" in found["notice"] and "epsilon" not in found
+    assert "publish nothing" in (outputs / "PRIVACY.md").read_text()
+    with np.load(outputs / "synthetic.npz") as data:
+        assert "NOT PRIVATE" in str(data["notice"])
+    assert "NOT PRIVATE" in (path / "internal" / "report.html").read_text()
+    assert privimage("ledger", str(path)) == 0
+    shown = capsys.readouterr().out
+    assert "NOT PRIVATE" in shown and "ε = 0" not in shown
+    assert privimage("ledger", str(path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["epsilon"] is None
+    assert privimage("preflight", "demo", *TINY, f"method={method}") == 0
+    assert "NOT PRIVATE" in capsys.readouterr().out
+    assert privimage("export", str(path), str(tmp_path / "files")) == 0
+    assert "NOT PRIVATE" in (tmp_path / "files" / "NOT_PRIVATE.txt").read_text()
+
+
+def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
+    for method in preset_names("methods"):
+        config = load("demo", [*TINY, f"method={method}"])
+        assert (no_guarantee(config) is None) == (method in CHARGES)
+        reads = [step for step in order(config) if step.reads_sensitive and not step.makes[0].startswith("internal/")]
+        assert all(step.charged for step in reads) == (method in CHARGES)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_finished_run_of_another_method_is_not_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert privimage(*run_words(path, "method=public_only")) == 0
+    assert privimage(*run_words(path, "method=nonpriv")) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_query_alone_must_fit_the_budget() -> None:
+    words = [*TINY, "method=query_only", "query.noise_multiplier=1"]
+    spent = plan(load("demo", words)).composed()
+    with pytest.raises(UserError, match=r"privacy.epsilon: semantic query .* costs epsilon"):
+        plan(load("demo", [*words, f"privacy.epsilon={0.99 * spent}"]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_public_categories_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["method=public_only", "selection.names=['A -> 0', 'B -> 1', 'C -> 1']"]
+    assert privimage(*run_words(tmp_path / "run", *words)) == 0
+    released = read_images(tmp_path / "run" / "release" / "synthetic.npz")
+    assert set(released.labels.tolist()) == {0, 1}
+    for wrong, message in (("A > 0", "got 'A > 0'"), ("A -> zero", "got 'A -> zero'"), ("Ä -> 0", "got 'Ä -> 0'")):
+        assert privimage(*run_words(tmp_path / "other", "method=public_only", f"selection.names=['{wrong}']")) == 2
+        assert f"selection.names: {message}" in capsys.readouterr().err
