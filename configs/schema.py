@@ -13,6 +13,9 @@ class Run:
     name: str = key("", "name of the run's folder; the experiment's name unless given")
     root: str = key("runs", "folder that holds all runs")
     seed: int = key(0, "seed of everything public (never of a private step)", at_least=0, below=2**32)
+    share: Optional[str] = key(
+        None, "folder where runs find stages that saw no sensitive image, finished by one of them; none unless given"
+    )
 
 
 @dataclass
@@ -55,7 +58,14 @@ class Classifier:
 @dataclass
 class Query:
     semantics: int = key(5, "k1: semantics each sensitive image votes for", at_least=1)
-    noise_multiplier: float = key(10.0, "sigma_1: noise std over the L2 sensitivity sqrt(k1)", above=0)
+    noise_multiplier: Union[float, Literal["auto"]] = key(
+        10.0,
+        "sigma_1: noise std over the L2 sensitivity sqrt(k1); auto: the query by itself costs budget_share of epsilon",
+        above=0,
+    )
+    budget_share: float = key(
+        0.1, "for noise_multiplier=auto: epsilon of the query alone over privacy.epsilon", above=0, below=1
+    )
     per_category: bool = key(True, "one histogram a sensitive category (false: one for all, unconditional)")
 
 
@@ -127,6 +137,11 @@ class Synthesize:
 @dataclass
 class Evaluate:
     classifiers: list[str] = key(["lr", "mlp", "cnn"], "classifiers trained on the synthetic images")
+    controls: list[str] = key(
+        ["before", "selected", "by_name"],
+        "what is scored beside the synthetic images: samples of the model before fine-tuning, the selected public "
+        "images, public categories of the same name",
+    )
     holdout_fraction: float = key(0.1, "share of the synthetic images that chooses a classifier", above=0, below=1)
     inception_weights: Optional[str] = key(None, "pytorch-fid's Inception weights (.pth); FID is left out without")
     download: bool = key(False, "fetch the Inception weights if no file is given")

@@ -19,6 +19,7 @@ from launch.data import public_source, sensitive_source
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
+CONTROL_NAMES = ("before", "selected", "by_name")
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
 LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
@@ -36,6 +37,9 @@ def check_experiment(config: Experiment) -> None:
     for name in config.evaluate.classifiers:
         if name not in SCORERS.names():
             raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
+    for name in config.evaluate.controls:
+        if name not in CONTROL_NAMES:
+            raise UserError(f"evaluate.controls: there is no '{name}' (there are: {', '.join(CONTROL_NAMES)}).")
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)

@@ -164,8 +164,11 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     expected = " ".join(filter(None, [type_name(kind, field), allowed(field.metadata)]))
     if plain_text and value is not None and not isinstance(value, (str, list)):
         raise UserError(f"{here}: got {value!r}; allowed is {expected}. Put it in quotes.")
+    kinds = alternatives(section_type(kind, field))
     try:
-        if isinstance(value, float) and int in alternatives(section_type(kind, field)):
+        if type(value) is int and float in kinds and int not in kinds:
+            value = float(value)  # OmegaConf does so for a plain float, not for one of several types
+        if isinstance(value, float) and int in kinds:
             if not value.is_integer():
                 raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
             value = int(value)
@@ -258,7 +261,7 @@ def to_yaml(config: Experiment) -> str:
 MEMORY = ("micro_batch", "memory_gib")
 """Keys of a stage that decide what it holds at once, and are no part of its result."""
 FREE = (
-    *("launch.", "slurm.", "run.root", "tracking", "wandb."),
+    *("launch.", "slurm.", "run.root", "run.share", "tracking", "wandb."),
     *(f"{stage}.{name}" for stage in ("classifier", "pretrain", "finetune") for name in MEMORY),
 )
 """Keys that may change between two commands on one run."""

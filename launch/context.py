@@ -51,6 +51,7 @@ class Context:
         self.console = console
         self.ranks = ranks
         self.fingerprints: dict[str, str] = {}
+        self.public_roles: set[str] = set()  # stages that neither saw sensitive images nor read what did
 
     @cached_property
     def sensitive_source(self) -> Source:

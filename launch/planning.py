@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+from accounting.gaussian import gaussian_mu
 from accounting.mechanisms import GaussianQuery
 from accounting.plan import SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
 from configs.errors import UserError
@@ -36,19 +37,22 @@ def plan(config: Experiment) -> BudgetPlan:
         epsilon=config.privacy.epsilon,
         delta=delta,
         accountant=config.privacy.accountant,
-        query=semantic_query(config),
+        query=semantic_query(config, delta),
         steps=config.finetune.steps if trained else 0,
         expected_batch=config.finetune.batch_size,
         clip_norm=config.finetune.clip_norm,
     )
 
 
-def semantic_query(config: Experiment) -> GaussianQuery | None:
+def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
     """The mechanism of the semantic query; its sensitivity is √k₁, since a record adds 1 to k₁ bins of one row."""
     if "query" not in config.stages:
         return None
+    settings, multiplier = config.query, config.query.noise_multiplier
+    if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
+        multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
         name=SEMANTIC_QUERY,
-        noise_multiplier=config.query.noise_multiplier,
+        noise_multiplier=float(multiplier),
         sensitivity=math.sqrt(config.query.semantics),
     )

@@ -14,6 +14,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from launch.config import MEMORY
 from launch.resources import Meter
+from launch.sharing import fetch, offer
 
 if TYPE_CHECKING:
     from launch.context import Context
@@ -127,16 +128,30 @@ def perform(step: Stage, context: Context) -> None:
     """Do a stage, or skip it where this very stage is done."""
     mark = fingerprint(step, context)
     context.fingerprints[step.role] = mark
+    if sees_only_public(step, context):
+        context.public_roles.add(step.role)
     ranks = context.ranks
-    done = ranks.told(line_of(step, context, mark) if ranks.first else None)
+    done = ranks.told(done_already(step, context, mark) if ranks.first else None)
     if done is not None:
-        context.console.stage(step.role, f"{done} (done before)")
+        context.console.stage(step.role, done)
         return
     if ranks.first:
         work_and_mark(step, context, mark)
     elif step.shared:
         step.work(context)
     ranks.told(None)  # what the stage has made is there for all
+
+
+def sees_only_public(step: Stage, context: Context) -> bool:
+    """Whether neither a stage nor any before it that it reads has seen a sensitive image, with noise or without."""
+    inputs = [role for role in (*step.needs, *step.uses) if role in context.fingerprints]
+    return not step.reads_sensitive and all(role in context.public_roles for role in inputs)
+
+
+def done_already(step: Stage, context: Context, mark: str) -> str | None:
+    """What the console says of a stage that this run has done, or another that shares it; None where neither has."""
+    line = line_of(step, context, mark)
+    return f"{line} (done before)" if line is not None else fetch(step, context, mark)
 
 
 def line_of(step: Stage, context: Context, mark: str) -> str | None:
@@ -160,5 +175,6 @@ def work_and_mark(step: Stage, context: Context, mark: str) -> None:
     finally:  # an attempt that was interrupted costs as well
         context.directory.add_cost(step.role, meter)
     context.directory.mark(step.role, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
+    offer(step, context, mark)
     timed = not step.reads_sensitive or context.sensitive_source.public_benchmark
     context.console.stage(step.role, f"{line}, {meter.seconds:.0f} s" if timed else line)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 
-from launch.commands import config, export, ledger, listing, preflight, prepare, run, submit, synthesize
+from launch.commands import (
+    compare,
+    config,
+    export,
+    ledger,
+    listing,
+    preflight,
+    prepare,
+    run,
+    submit,
+    sweep,
+    synthesize,
+)
 
 OVERVIEW = """\
 Differentially private image synthesis: a DP semantic query selects public images, a small generator learns them and is
@@ -35,6 +47,6 @@ def parser() -> argparse.ArgumentParser:
         prog="privimage", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (run, submit, preflight, config, listing, ledger, synthesize, export, prepare):
+    for module in (run, compare, sweep, submit, preflight, config, listing, ledger, synthesize, export, prepare):
         module.add(commands)
     return root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -29,9 +30,6 @@ from launch.stages.select import read_selection
 from lightning_modules.classifier import SemanticClassifier
 
 SYNTHETIC = "synthetic images (this run)"
-BEFORE = "before fine-tuning: samples of the pre-trained model"
-SELECTED = "selected public images, relabelled"
-BY_NAME = "no private access: public categories of the same name"
 LEAST = 2  # test images; a covariance of fewer is none
 
 
@@ -76,13 +74,10 @@ def evaluate(context: Context) -> str:
 def training_sets(context: Context) -> dict[str, ImageSet]:
     """The synthetic images first, then what takes less private access, in equal numbers."""
     synthetic = read_images(context.outputs / "synthetic.npz")
-    pairs = context.config.selection.names
-    sets: dict[str, LabelledImages | None] = {
-        SYNTHETIC: synthetic,
-        BEFORE: sampled_before(context, len(synthetic)),
-        SELECTED: selection_as_it_is(context),
-        BY_NAME: public_only_set(context.public, context.class_names, pairs),
-    }
+    sets: dict[str, LabelledImages | None] = {SYNTHETIC: synthetic}
+    for name in context.config.evaluate.controls:
+        title, make = CONTROLS[name]
+        sets[title] = make(context, len(synthetic))
     seed = context.config.run.seed
     return {
         name: balanced_sample(images, len(synthetic), seed).in_memory()
@@ -91,7 +86,7 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
     }
 
 
-def selection_as_it_is(context: Context) -> LabelledImages | None:
+def selection_as_it_is(context: Context, count: int) -> LabelledImages | None:
     """The selected public images, where pre-training had them under the sensitive categories' names."""
     selection = read_selection(context) if context.has("select") else None
     return selection if selection is not None and selection.class_names == context.class_names else None
@@ -102,6 +97,18 @@ def sampled_before(context: Context, count: int) -> ImageSet | None:
     if not (context.has("pretrain") and context.has("finetune")):
         return None
     return sampled(context, pretrained(context), "before", count)
+
+
+def public_by_name(context: Context, count: int) -> LabelledImages | None:
+    """Public images of the categories that bear a sensitive category's name, or of those that the config names."""
+    return public_only_set(context.public, context.class_names, context.config.selection.names)
+
+
+CONTROLS: dict[str, tuple[str, Callable[[Context, int], LabelledImages | None]]] = {
+    "before": ("before fine-tuning: samples of the pre-trained model", sampled_before),
+    "selected": ("selected public images, relabelled", selection_as_it_is),
+    "by_name": ("no private access: public categories of the same name", public_by_name),
+}
 
 
 def score_rows(

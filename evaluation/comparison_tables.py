@@ -1,0 +1,163 @@
+"""Tables, curves and a page of what several runs came to. NOT private."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from evaluation.comparison import Entry, Line, measures_of, sign, verdicts
+from evaluation.figures import Chart, Series, line_chart
+from evaluation.report import MISSING, duration, number, size
+
+EVERYWHERE: tuple[None] = (None,)
+
+
+def shown(value: float | None, deviation: float | None, measure: str) -> str:
+    """A mean with its standard deviation: accuracies in per cent, distances as they are."""
+    if value is None:
+        return MISSING
+    if sign(measure) > 0:
+        return f"{100 * value:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return number(value, 3) + ("" if deviation is None else f" ± {number(deviation, 2)}")
+
+
+def place(x: float | str | None) -> str:
+    """Where on the axis of the comparison a line stands."""
+    return MISSING if x is None else x if isinstance(x, str) else f"{x:g}"
+
+
+def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> list[list[str]]:
+    """One measure, a row a group and a column an x (the paper's Table 2); lines without x stand in every column."""
+    columns = sorted(
+        {line.x for line in lines if line.x is not None}, key=lambda x: (isinstance(x, str), x), reverse=True
+    )
+    marks, cells = verdicts(lines, measure), {(line.group, line.x): line for line in lines}
+    head = [group_name, *(f"{x_name} = {place(x)}" for x in columns)]
+    rows = [head if columns else [group_name, measure]]
+    for group in dict.fromkeys(line.group for line in lines):
+        row = [group]
+        for x in columns or EVERYWHERE:
+            line = cells.get((group, x)) or cells.get((group, None))
+            text = MISSING if line is None else shown(line.mean.get(measure), line.deviation.get(measure), measure)
+            row.append(f"{text} ({marks[(group, x)]})" if (group, x) in marks else text)
+        rows.append(row)
+    return rows
+
+
+def long(lines: Sequence[Line], group_name: str, x_name: str) -> list[list[str]]:
+    """Every line with every measure."""
+    measures = measures_of(lines)
+    rows = [[group_name, x_name, "ε spent", "seeds", *measures]]
+    for line in lines:
+        spent = "not private" if not line.private else f"{line.epsilon:.4g}"
+        cells = [shown(line.mean.get(name), line.deviation.get(name), name) for name in measures]
+        rows.append([line.group, place(line.x), spent, str(line.seeds), *cells])
+    return rows
+
+
+def gaps(lines: Sequence[Line], measure: str, ceilings: Mapping[str, str], x_name: str) -> list[list[str]]:
+    """What privacy costs each method: its ceiling's mean less its own, in points or units (the paper's Table 3)."""
+    cells = {line.group: line for line in lines if line.x is None}
+    rows = [["method", x_name, "ceiling", f"{measure}, ceiling", f"{measure}, private", "gap"]]
+    for line in lines:
+        ceiling = cells.get(ceilings.get(line.group, ""))
+        if ceiling is None or measure not in line.mean or measure not in ceiling.mean:
+            continue
+        gap = (ceiling.mean[measure] - line.mean[measure]) * sign(measure)
+        both = [shown(found.mean[measure], found.deviation[measure], measure) for found in (ceiling, line)]
+        rows.append([line.group, place(line.x), ceiling.group, *both, shown(gap, None, measure)])
+    return rows
+
+
+def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
+    """Mean time and greatest peak memory of each stage (the paper's Table 4). Shared ones count where done."""
+    stages = list(dict.fromkeys(cost.name for entry in entries for cost in entry.costs))
+    rows = [[group_name, *stages, "together"]]
+    for group in dict.fromkeys(entry.group for entry in entries):
+        runs = [entry for entry in entries if entry.group == group]
+        row, total = [group], 0.0
+        for stage in stages:
+            costs = [cost for run in runs for cost in run.costs if cost.name == stage]
+            if not costs:
+                row.append(MISSING)
+                continue
+            seconds = statistics.fmean(cost.seconds for cost in costs)
+            peak = max(cost.gpu_peak_bytes or cost.peak_bytes for cost in costs)
+            total += seconds
+            row.append(f"{duration(seconds)}, {size(peak)}")
+        rows.append([*row, duration(total)])
+    return rows
+
+
+def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
+    """Each measure over x, where x is a number and there are at least two; ceilings as lines across."""
+    xs = sorted({line.x for line in lines if isinstance(line.x, int | float)})
+    if len(xs) < 2:
+        return []
+    drawn = []
+    for measure in measures_of(lines):
+        series = []
+        for group in dict.fromkeys(line.group for line in lines):
+            here = sorted(
+                (float(x), found.mean[measure])
+                for found in lines
+                if found.group == group and measure in found.mean
+                for x in ([found.x] if isinstance(found.x, int | float) else xs if found.x is None else [])
+            )
+            if here:
+                series.append(Series(group, [x for x, _ in here], [value for _, value in here]))
+        drawn.append(Chart(f"{measure} against {x_name}", x_name, measure, series))
+    return drawn
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a Markdown table; the first is the heading."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [cells[0], ["---"] * len(cells[0]), *cells[1:]])
+
+
+def comma_separated(entries: Sequence[Entry], group_name: str, x_name: str) -> str:
+    """One row a run, unrounded."""
+    measures = list(dict.fromkeys(name for entry in entries for name in entry.scores))
+    stages = list(dict.fromkeys(cost.name for entry in entries for cost in entry.costs))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    before = [f"before fine-tuning: {name}" for name in measures]
+    writer.writerow(
+        [group_name, x_name, "seed", "epsilon_spent", *measures, *before, *(f"{s}_seconds" for s in stages)]
+    )
+    for entry in entries:
+        seconds = {cost.name: cost.seconds for cost in entry.costs}
+        row = [entry.group, entry.x, entry.seed, entry.epsilon, *(entry.scores.get(name) for name in measures)]
+        writer.writerow([*row, *(entry.before.get(name) for name in measures), *(seconds.get(s) for s in stages)])
+    return out.getvalue()
+
+
+def page(
+    title: str,
+    notes: Sequence[str],
+    tables: Sequence[tuple[str, str, Sequence[Sequence[str]]]],
+    drawings: Sequence[Chart],
+    pictures: Sequence[tuple[str, str]],
+) -> str:
+    """The comparison as one self-contained page. tables: title, caption, rows. pictures: caption and data URI."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("comparison.html.j2").render(
+        title=title,
+        notes=notes,
+        tables=tables,
+        drawings=[(chart.title, Markup(line_chart(chart))) for chart in drawings],
+        pictures=pictures,
+    )

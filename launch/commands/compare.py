@@ -1,0 +1,82 @@
+"""`privimage compare`: methods side by side on one experiment, over budgets and seeds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from configs.errors import UserError
+from launch.commands.experiment import add_experiment
+from launch.commands.studies import add_options, do
+
+DESCRIPTION = """\
+Runs an experiment with several methods, budgets and seeds, whatever of it is missing, and puts the results side by
+side: accuracy and distances over ε, the gap to the non-private ceilings, time and memory of every stage, samples. Give
+the same command again to go on after an interruption. Stages that see no sensitive image (the classifier, pre-training
+on all public images) are done once and shared.
+
+Tables and page go to RUN.ROOT/NAME/comparison.{csv,md,html}. They are NOT private. Every run is private by itself; all
+of them together cost more than each, as the page says.
+"""
+CEILINGS = {"diffusion": "nonpriv_d", "gan": "nonpriv_g"}
+"""The method without privacy that a generator is measured against."""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = add_experiment(commands, "compare", "run several methods and compare them", DESCRIPTION, command)
+    parser.add_argument("--methods", default="all", metavar="A,B,…", help="methods, or all (default)")
+    parser.add_argument("--epsilons", metavar="E,E,…", help="budgets (default: the experiment's)")
+    add_options(parser, "comparison")
+
+
+def command(options: argparse.Namespace) -> int:
+    """List the cells, run them, compare."""
+    from launch.config import load, preset_names
+
+    methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
+    reserved = [
+        word for word in options.overrides if word.partition("=")[0] in ("method", "privacy.epsilon", "run.seed")
+    ]
+    if reserved:
+        raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
+    configs = {method: load(options.experiment, [*options.overrides, f"method={method}"]) for method in methods}
+    epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
+    cells = [cell for method in methods for cell in cells_of(method, configs[method], epsilons, options.seeds)]
+    trained = {method: config for method, config in configs.items() if "finetune" in config.stages}
+    ceilings = {method: CEILINGS.get(config.generator.name, "") for method, config in trained.items()}
+    return do(options, "comparison", cells, group_name="method", x_name="ε", ceilings=ceilings)
+
+
+def numbers(text: str) -> list[float]:
+    """Budgets that were given, separated by commas."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"--epsilons: got {text!r}; give numbers separated by commas, such as 1,5,10.") from error
+    if any(not value > 0 for value in found):
+        raise UserError(f"--epsilons: got {text!r}; every budget must be above 0.")
+    return list(dict.fromkeys(found))
+
+
+def cells_of(method: str, config: Any, epsilons: list[float], seeds: int) -> list[Any]:
+    """The runs of one method: for each budget where it hangs on that, else one a seed."""
+    from launch.study import Cell
+
+    chosen: list[float | None] = [*epsilons] if hangs_on_budget(config) else [None]
+    return [
+        Cell(method, x, seed, (f"method={method}", f"privacy.epsilon={max(epsilons) if x is None else x:g}"))
+        for x in chosen
+        for seed in range(seeds)
+    ]
+
+
+def hangs_on_budget(config: Any) -> bool:
+    """Whether another budget would change the noise of any mechanism."""
+    import dataclasses
+
+    import launch.stages  # noqa: F401  (registers the stages)
+    from launch.planning import plan
+
+    more = dataclasses.replace(config, privacy=dataclasses.replace(config.privacy, epsilon=2 * config.privacy.epsilon))
+    return plan(config).mechanisms != plan(more).mechanisms

@@ -1,0 +1,126 @@
+"""What `compare` and `sweep` share: running a study's cells and writing what they came to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.files import atomic_text
+from launch.console import Console, table
+
+SHOWN = 12  # pictures on a page
+
+
+def add_options(parser: argparse.ArgumentParser, kind: str) -> None:
+    """Options of both commands."""
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="runs of each cell, seeds 0 … N-1 (default 1)"
+    )
+    parser.add_argument("--name", help=f"folder of the {kind} under run.root (default: EXPERIMENT-{kind})")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+
+
+def do(
+    options: argparse.Namespace,
+    kind: str,
+    cells: Sequence[Any],
+    *,
+    group_name: str,
+    x_name: str,
+    ceilings: Mapping[str, str] | None = None,
+) -> int:
+    """Run what is missing, write tables and page; exit code 1 where a cell failed."""
+    from launch.commands.experiment import read
+    from launch.data import sensitive_source
+    from launch.interrupts import install
+    from launch.study import Study, as_json, failures
+
+    if options.seeds < 1:
+        raise UserError("--seeds must be 1 or more.")
+    config = read(options)
+    folder = Path(config.run.root) / (options.name or f"{config.run.name}-{kind}")
+    study = Study(folder, options.experiment, options.overrides, cells)
+    install()
+    console = Console(quiet=options.quiet or options.json)
+    outcomes = study.run(console)
+    entries = [outcome.entry for outcome in outcomes if outcome.entry is not None]
+    public = sensitive_source(config).public_benchmark
+    failed = failures(outcomes)
+    if entries:
+        texts = write(folder, entries, failed, group_name, x_name, ceilings or {}, together(study, outcomes))
+        if public and not options.json:
+            print(texts)
+        console.line(f"  look at     {folder / 'comparison.html'} (not private)")
+    if options.json:
+        print(as_json(outcomes))
+    for text in failed:
+        console.line(f"  failed      {text}")
+    return 1 if failed else 0
+
+
+def together(study: Any, outcomes: Sequence[Any]) -> str:
+    """What all private runs cost whoever is shown all of them: each is private by itself, and they compose."""
+    from accounting.composition import epsilon
+    from accounting.ledger import Ledger
+
+    ledgers = [Ledger.read(study.directory(o.cell).ledger) for o in outcomes if o.entry and o.entry.epsilon is not None]
+    mechanisms = [mechanism for ledger in ledgers for mechanism in ledger.mechanisms()]
+    if not mechanisms:
+        return "No run of this comparison is private."
+    delta = ledgers[0].terms["delta"]
+    spent = epsilon(mechanisms, delta, "rdp")
+    return (
+        f"Each private run is covered by the ε of its own line. Whoever is given all {len(ledgers)} of them is given "
+        f"ε = {spent:.4g} at δ = {delta:.3g}: publish one."
+    )
+
+
+def write(
+    folder: Path,
+    entries: Sequence[Any],
+    failed: Sequence[str],
+    group_name: str,
+    x_name: str,
+    ceilings: Mapping[str, str],
+    note: str,
+) -> str:
+    """Write comparison.csv, .md and .html; returns the main tables for a terminal. NOT private."""
+    from evaluation import comparison_tables as tables
+    from evaluation.comparison import measures_of, summarised
+
+    lines = summarised(entries)
+    parts = []
+    for measure in measures_of(lines):
+        direction = "higher is better" if tables.sign(measure) > 0 else "lower is better"
+        unit = "per cent of real test images, " if tables.sign(measure) > 0 else ""
+        caption = (
+            f"{unit}{direction}; mean ± standard deviation over seeds. (best): the best private run; (tie): under two "
+            "standard deviations from it."
+        )
+        parts.append((measure, caption, tables.wide(lines, measure, group_name, x_name)))
+    gaps = [tables.gaps(lines, measure, ceilings, x_name) for measure in measures_of(lines)]
+    gap_rows = [(f"Gap to the non-private ceiling, {rows[0][3].split(',')[0]}", rows) for rows in gaps if len(rows) > 1]
+    parts += [
+        (title, "ceiling less private, in points or units; more is a larger loss", rows) for title, rows in gap_rows
+    ]
+    parts.append(("All", "every line with every measure", tables.long(lines, group_name, x_name)))
+    resources = tables.resources(entries, group_name)
+    parts.append(("Time and memory", "mean time of each stage, greatest peak memory of its process", resources))
+    notes = [note, *(f"Failed: {text}" for text in failed)]
+    first = min(entry.seed for entry in entries)
+    pictures = [
+        (entry.group if entry.x is None else f"{entry.group}, {x_name} = {entry.x}", entry.samples)
+        for entry in entries
+        if entry.seed == first and entry.samples
+    ]
+    atomic_text(folder / "comparison.csv", tables.comma_separated(entries, group_name, x_name))
+    text = [f"# {folder.name}", "", "NOT private: computed from sensitive test images without noise.", "", *notes]
+    for title, caption, rows in parts:
+        text += ["", f"## {title}", "", caption, "", tables.markdown(rows)]
+    atomic_text(folder / "comparison.md", "\n".join(text) + "\n")
+    drawings = tables.charts(lines, x_name)
+    atomic_text(folder / "comparison.html", tables.page(folder.name, notes, parts, drawings, pictures))
+    return "\n\n".join(f"{title}\n{table(rows)}" for title, _, rows in parts)

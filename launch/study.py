@@ -1,0 +1,218 @@
+"""Many runs of one experiment: doing what is left of them one after the other, and what they came to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from configs.errors import UserError
+from configs.files import atomic_json, read_json
+from evaluation.comparison import Entry
+from evaluation.figures import data_uri
+from evaluation.report import StageCost
+from launch.config import load
+from launch.console import Console
+from launch.interrupts import Interrupted, requested
+from launch.run_directory import RunDirectory
+
+DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
+"""What runs side by side do not need: controls are methods of their own, and a curve over ε comes from several runs."""
+TAIL = 16384  # characters of a run's last words in which its error message is
+AGAIN = "Remove the file and give the same command again: it is made anew."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study. group, x: what it is compared as, and over; words: overrides that make it what it is."""
+
+    group: str
+    x: float | str | None
+    seed: int
+    words: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of its run."""
+        x = "" if self.x is None else f"-{self.x:g}" if not isinstance(self.x, str) else f"-{self.x}"
+        return "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{self.group}{x}-seed{self.seed}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: its entry where it finished, else why it did not."""
+
+    cell: Cell
+    entry: Entry | None
+    failure: str = ""
+
+
+class Study:
+    """The runs of a study under one folder, which share stages that saw no sensitive image."""
+
+    def __init__(self, folder: Path, experiment: str, overrides: Sequence[str], cells: Sequence[Cell]) -> None:
+        self.folder = folder
+        self.experiment = experiment
+        self.overrides = list(overrides)
+        self.cells = list(cells)
+
+    def words(self, cell: Cell) -> list[str]:
+        """The command of a cell's run, without `privimage`."""
+        own = [*cell.words, f"run.seed={cell.seed}", f"run.name={cell.name}", f"run.root={self.folder / 'runs'}"]
+        own += [f"run.share={self.folder / 'shared'}", f"wandb.group={self.folder.name}"]
+        return ["run", self.experiment, *DEFAULTS, *self.overrides, *own]
+
+    def directory(self, cell: Cell) -> RunDirectory:
+        """The folder of a cell's run."""
+        return RunDirectory(self.folder / "runs" / cell.name)
+
+    def run(self, console: Console) -> list[Outcome]:
+        """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.
+
+        Raises Interrupted where a signal asked to stop; the same command goes on from there.
+        """
+        for cell in self.cells:
+            load(self.experiment, self.words(cell)[2:])  # a mistake in the configuration is one in all of them
+        self.claim()
+        outcomes = []
+        for number, cell in enumerate(self.cells, start=1):
+            console.line(f"[{number}/{len(self.cells)}] {cell.name}")
+            failure = self.do(cell, console)
+            if failure:
+                console.line(f"  failed      {failure}")
+            outcomes.append(Outcome(cell, None if failure else self.entry(cell), failure))
+        return outcomes
+
+    def claim(self) -> None:
+        """Take the folder for this experiment and these overrides; UserError where it was made by others."""
+        path = self.folder / "study.json"
+        mine = {"experiment": self.experiment, "overrides": self.overrides}
+        made = read_json(path, AGAIN) if path.is_file() else mine
+        if made != mine:
+            raise UserError(f"'{self.folder}' was made with other settings: {made}. Give this study another --name.")
+        atomic_json(path, mine)
+
+    def do(self, cell: Cell, console: Console) -> str:
+        """Run or finish a cell; '' or why it failed."""
+        if (self.directory(cell).internal / "report.html").is_file():
+            console.line("  done before")
+            return ""
+        words = [sys.executable, "-m", "launch.cli", *self.words(cell), *(["-q"] if console.quiet else [])]
+        ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            said = follow(process, ours)
+        number = requested()
+        if number is not None:
+            raise Interrupted(number)
+        if process.returncode == 0:
+            return ""
+        if process.returncode > 128:
+            raise Interrupted(process.returncode - 128)
+        return said or f"its process ended with code {process.returncode}"
+
+    def entry(self, cell: Cell) -> Entry:
+        """What a finished run came to. SENSITIVE: reads its scores."""
+        directory = self.directory(cell)
+        rows = read_json(directory.internal / "scores.json", AGAIN)["scores"]
+        guarantee = read_json(directory.outputs / "privacy.json", AGAIN)
+        before = next((row for row in rows[1:] if row["name"].startswith("before fine-tuning")), None)
+        costs = sorted((directory.internal / "costs").glob("*.json"), key=lambda path: path.stat().st_mtime)
+        return Entry(
+            group=cell.group,
+            x=cell.x,
+            seed=cell.seed,
+            epsilon=guarantee["epsilon"] if guarantee["private"] else None,
+            scores=measures(rows[0]),
+            before=measures(before) if before else {},
+            costs=[StageCost(name=path.stem, **directory.cost(path.stem)) for path in costs],
+            samples=picture(directory.outputs / "samples.png"),
+        )
+
+
+def terminal() -> tuple[int, int]:
+    """Both ends of a terminal as wide as ours, so that a run draws its progress bars."""
+    ours, theirs = pty.openpty()
+    columns, rows = shutil.get_terminal_size()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    return ours, theirs
+
+
+def follow(process: subprocess.Popen[bytes], source: int) -> str:
+    """Pass on what a run says, and the signals that only we have got; returns its last error message.
+
+    Ctrl-C reaches both of us from the terminal; then this process waits for the run to save what it has.
+    """
+    tail, passed = "", False
+    with open(source, "rb", buffering=0) as stream:
+        while True:
+            number = requested()
+            if number is not None and number != signal.SIGINT and not passed:
+                process.send_signal(number)
+                passed = True
+            if not select.select([stream], [], [], 0.5)[0]:
+                continue
+            try:
+                chunk = stream.read(65536)
+            except OSError:  # a terminal whose other end is closed
+                break
+            if not chunk:
+                break
+            text = chunk.decode(errors="replace")
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            tail = (tail + text)[-TAIL:]
+    errors = [line for line in tail.splitlines() if line.startswith("privimage: ") and "warning: " not in line]
+    return errors[-1].removeprefix("privimage: ") if errors else ""
+
+
+def measures(row: dict[str, Any]) -> dict[str, float]:
+    """The scores of a row by name, as tables show them."""
+    named = {f"{name.upper()}": value for name, value in row["accuracies"].items()}
+    named |= {"Fréchet distance": row["frechet"], "FID": row["fid"]}
+    return {name: float(value) for name, value in named.items() if value is not None}
+
+
+def picture(path: Path) -> str:
+    """A run's samples as a data URI, '' where there are none."""
+    if not path.is_file():
+        return ""
+    with Image.open(path) as image:
+        return data_uri(image.convert("RGB"))
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[str]:
+    """What failed, a line a cell."""
+    return [f"{outcome.cell.name}: {outcome.failure}" for outcome in outcomes if outcome.failure]
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """Every cell with what it came to."""
+    return json.dumps(
+        [
+            {
+                "run": outcome.cell.name,
+                "group": outcome.cell.group,
+                "x": outcome.cell.x,
+                "seed": outcome.cell.seed,
+                "failure": outcome.failure or None,
+                "epsilon": outcome.entry.epsilon if outcome.entry else None,
+            }
+            for outcome in outcomes
+        ],
+        indent=2,
+    )

@@ -1,0 +1,119 @@
+"""Means, spread and ties over seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation import comparison_tables as tables
+from evaluation.comparison import BEFORE, Entry, measures_of, summarised, verdicts
+from evaluation.report import StageCost
+
+unit = st.floats(0, 1)
+
+
+def entry(group: str, x: float | None, seed: int, score: float, *, private: bool = True, **more: object) -> Entry:
+    return Entry(group=group, x=x, seed=seed, epsilon=x or 0.0 if private else None, scores={"CNN": score}, **more)  # type: ignore[arg-type]
+
+
+@settings(deadline=None)
+@given(st.lists(unit, min_size=1, max_size=6), st.lists(unit, min_size=1, max_size=6))
+def test_a_line_is_the_mean_and_deviation_of_its_runs(first: list[float], second: list[float]) -> None:
+    entries = [entry("a", 1.0, seed, value) for seed, value in enumerate(first)]
+    entries += [entry("b", 1.0, seed, value) for seed, value in enumerate(second)]
+    one, two = summarised(entries)
+    for line, values in ((one, first), (two, second)):
+        assert line.seeds == len(values)
+        assert line.mean["CNN"] == pytest.approx(float(np.mean(values)))
+        if len(values) == 1:
+            assert line.deviation["CNN"] is None
+        else:
+            assert line.deviation["CNN"] == pytest.approx(float(np.std(values, ddof=1)), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(st.lists(unit, min_size=2, max_size=5), st.lists(unit, min_size=2, max_size=5))
+def test_a_tie_is_under_two_deviations_and_the_best_is_best(first: list[float], second: list[float]) -> None:
+    entries = [entry("a", 1.0, seed, value) for seed, value in enumerate(first)]
+    entries += [entry("b", 1.0, seed, value) for seed, value in enumerate(second)]
+    found = verdicts(summarised(entries), "CNN")
+    means, variances = [np.mean(v) for v in (first, second)], [np.var(v, ddof=1) for v in (first, second)]
+    best, other = ("a", "b") if means[0] >= means[1] else ("b", "a")
+    assert found[(best, 1.0)] == "best"
+    gap, limit = abs(means[0] - means[1]), 2 * math.sqrt(np.mean(variances))
+    if abs(gap - limit) > 1e-9:
+        assert (found.get((other, 1.0)) == "tie") == (gap < limit)
+
+
+def test_one_seed_has_no_ties_and_a_ceiling_is_not_the_best() -> None:
+    entries = [entry("a", 1.0, 0, 0.5), entry("b", 1.0, 0, 0.5), entry("c", None, 0, 0.9, private=False)]
+    assert verdicts(summarised(entries), "CNN") == {("a", 1.0): "best"}
+
+
+def test_less_distance_is_better() -> None:
+    entries = [
+        Entry(group=group, x=1.0, seed=0, epsilon=1.0, scores={"FID": value})
+        for group, value in (("a", 9.0), ("b", 3.0))
+    ]
+    assert verdicts(summarised(entries), "FID") == {("b", 1.0): "best"}
+
+
+def test_what_does_not_hang_on_the_budget_takes_part_at_every_budget() -> None:
+    entries = [entry("a", 1.0, 0, 0.4), entry("a", 10.0, 0, 0.8), entry("control", None, 0, 0.6)]
+    lines = summarised(entries)
+    assert verdicts(lines, "CNN") == {("control", 1.0): "best", ("a", 10.0): "best"}
+    assert tables.wide(lines, "CNN", "method", "ε") == [
+        ["method", "ε = 10", "ε = 1"],
+        ["a", "80.0 (best)", "40.0"],
+        ["control", "60.0", "60.0 (best)"],
+    ]
+
+
+def test_scores_before_fine_tuning_are_a_line_of_their_own() -> None:
+    entries = [entry("a", 1.0, seed, 0.8, before={"CNN": 0.25 * (1 + seed)}) for seed in range(2)]
+    lines = summarised(entries)
+    assert [line.group for line in lines] == ["a", "a" + BEFORE]
+    assert lines[1].mean == {"CNN": 0.375}
+    assert verdicts(lines, "CNN") == {("a", 1.0): "best"}
+
+
+def test_the_gap_is_what_privacy_costs() -> None:
+    entries = [entry("a", 1.0, 0, 0.5), entry("ceiling", None, 0, 0.9, private=False)]
+    rows = tables.gaps(summarised(entries), "CNN", {"a": "ceiling", "ceiling": ""}, "ε")
+    assert rows[1:] == [["a", "1", "ceiling", "90.0", "50.0", "40.0"]]
+
+
+def test_every_run_is_a_row_and_every_stage_has_its_cost() -> None:
+    costs = [StageCost(name="pretrain", seconds=90.0, peak_bytes=2**30)]
+    entries = [entry("a", 1.0, seed, 0.1 * seed, costs=costs) for seed in range(3)]
+    rows = list(csv.reader(io.StringIO(tables.comma_separated(entries, "method", "ε"))))
+    assert [row[:5] for row in rows[1:]] == [["a", "1.0", str(s), "1.0", str(0.1 * s)] for s in range(3)]
+    assert tables.resources(entries, "method") == [
+        ["method", "pretrain", "together"],
+        ["a", "1 min 30 s, 1 GiB", "1 min 30 s"],
+    ]
+    assert measures_of(summarised(entries)) == ["CNN"]
+
+
+def test_curves_need_two_numbers_and_ceilings_go_across() -> None:
+    few = summarised([entry("a", 1.0, 0, 0.4)])
+    assert tables.charts(few, "ε") == []
+    entries = [entry("a", 1.0, 0, 0.4), entry("a", 10.0, 0, 0.8), entry("top", None, 0, 0.9, private=False)]
+    (chart,) = tables.charts(summarised(entries), "ε")
+    assert [(s.name, list(s.x), list(s.y)) for s in chart.series] == [
+        ("a", [1.0, 10.0], [0.4, 0.8]),
+        ("top", [1.0, 10.0], [0.9, 0.9]),
+    ]
+
+
+def test_names_in_a_page_are_escaped() -> None:
+    rows = [["<b>", "x"], ["<script>", "1"]]
+    text = tables.page("<i>", ["<u>"], [("t", "c", rows)], [], [])
+    assert not any(tag in text for tag in ("<script>", "<i>", "<u>")) and "&lt;script&gt;" in text
+    assert tables.markdown([["a|b"], ["c"]]).splitlines()[0] == "| a\\|b |"

@@ -1,0 +1,150 @@
+"""Comparisons and sweeps of tiny runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from launch.commands.sweep import split
+from launch.study import Cell
+from tests.launch.runs import TINY, charges, privimage, statement
+
+WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
+ONE_COLUMN = "ε"
+
+
+def study(kind: str, folder: Path, *words: str) -> list[str]:
+    return [kind, "demo", *WORDS, "query.noise_multiplier=auto", f"run.root={folder}", *words]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "comparison.csv") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = study("compare", tmp_path, "--methods", "pdp_diffusion,query_only,nonpriv", "--epsilons", "1,10")
+    folder = tmp_path / "demo-comparison"
+    (folder / "runs").mkdir(parents=True)
+    (folder / "runs" / "query_only-1-seed0").write_text("in the way")
+    assert privimage(*words, "-q") == 1
+    found = rows(folder)
+    assert [(row["method"], row["ε"]) for row in found] == [
+        *(("pdp_diffusion", x) for x in ("1.0", "10.0")),
+        ("query_only", "10.0"),
+        ("nonpriv", ""),
+    ]
+    for row in found[:3]:
+        run = folder / "runs" / f"{row['method']}-{float(row['ε']):g}-seed0"
+        assert float(row["epsilon_spent"]) == statement(run)["epsilon"] <= float(row["ε"])
+    assert found[3]["epsilon_spent"] == "" and not (folder / "runs" / "nonpriv-seed0" / "release").exists()
+    page = (folder / "comparison.html").read_text()
+    assert "query_only-1-seed0" in page and "cannot be a run" in page and "data:image/png" in page
+    assert "cannot be a run" in capfd.readouterr().err
+    kept = json.loads((folder / "runs" / "pdp_diffusion-1-seed0" / "stages" / "pretrain" / "done.json").read_text())
+    shared = json.loads((folder / "runs" / "pdp_diffusion-10-seed0" / "stages" / "pretrain" / "done.json").read_text())
+    assert shared["fingerprint"] == kept["fingerprint"] and shared["line"] == f"{kept['line']} (shared)"
+    (folder / "runs" / "query_only-1-seed0").unlink()
+    assert privimage(*words, "--json") == 0
+    outcomes = json.loads(capfd.readouterr().out)
+    assert len(outcomes) == 5 and all(outcome["failure"] is None for outcome in outcomes)
+    assert charges(folder / "runs" / "query_only-1-seed0") == ["semantic query"]
+    assert privimage(*words, "finetune.steps=5") == 2
+    assert "was made with other settings" in capfd.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_that_saw_sensitive_images_is_shared(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.name={name}", f"run.share={tmp_path / 'shared'}"]
+        assert privimage(*words) == 0
+    assert [path.name.rpartition("-")[0] for path in (tmp_path / "shared").iterdir()] == ["classifier"]
+    lines = {
+        name: {
+            path.parent.name: json.loads(path.read_text())["line"]
+            for path in tmp_path.glob(f"{name}/stages/*/done.json")
+        }
+        for name in ("one", "two")
+    }
+    assert [role for role, line in lines["two"].items() if "(shared)" in line] == ["classifier"]
+    assert not any("(shared)" in line for line in lines["one"].values())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
+    words = study("compare", tmp_path, "--methods", "dpdm", "--seeds", "2", "finetune.steps=200")
+    command = [sys.executable, "-m", "launch.cli", *words]
+    folder = tmp_path / "demo-comparison" / "runs"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 200
+        while not (folder / "dpdm-10-seed0" / "stages" / "classifier" / "done.json").is_file():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in said
+    assert not (folder / "dpdm-10-seed1").exists()
+    assert not (folder / "dpdm-10-seed0" / "internal" / "report.html").is_file()
+    assert privimage(*words, "-q") == 0
+    assert len(rows(folder.parent)) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_sweep_is_a_run_for_every_value(tmp_path: Path) -> None:
+    assert (
+        privimage(*study("sweep", tmp_path, "method=public_only", "synthesize.count=20,40", "--name", "s", "-q")) == 0
+    )
+    assert [(row["run"], row["synthesize.count"]) for row in rows(tmp_path / "s")] == [
+        ("demo", "20.0"),
+        ("demo", "40.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("a=1,2", ["1", "2"]),
+        ("a=[1,2],[3]", ["[1,2]", "[3]"]),
+        ("a='1,2'", ["'1,2'"]),
+        ("a={b: 1, c: 2}", ["{b: 1, c: 2}"]),
+        ("a=", [""]),
+    ],
+)
+def test_commas_separate_values_outside_of_brackets(word: str, values: list[str]) -> None:
+    assert split(word) == ("a", values)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", "demo", "--methods", "privimage"], "there is no method 'privimage'"),
+        (["compare", "demo", "--epsilons", "1,zero"], "--epsilons: got '1,zero'"),
+        (["compare", "demo", "--epsilons", "0"], "--epsilons: got '0'"),
+        (["compare", "demo", "method=dpdm"], "method=dpdm: compare chooses this itself"),
+        (["compare", "demo", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["sweep", "demo", "privacy.epsilon=1"], "which key?"),
+        (["sweep", "demo", "run.seed=1,2"], "use --seeds"),
+        (["sweep", "demo", "pretrain.stepz=1,2"], "pretrain.stepz: unknown key"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_message(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert privimage(*words, f"run.root={tmp_path}") == 2
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said and not list(tmp_path.iterdir())
+
+
+def test_runs_have_names_that_are_folders() -> None:
+    assert Cell("a/b, c=d", 0.5, 3, ()).name == "a_b__c_d-0.5-seed3"
