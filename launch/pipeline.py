@@ -81,12 +81,12 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan)
 
 
 def charged_stages_done(context: Context, stages: list[Stage]) -> bool:
-    """Whether every stage that draws from the run key is finished."""
-    return all(
+    """Whether there are stages that draw from the run key, and all of them are finished."""
+    charged = [step for step in stages if step.charged]
+    return bool(charged) and all(
         (marker := context.directory.marker(step.role)) is not None
         and marker["fingerprint"] == context.fingerprints.get(step.role)
-        for step in stages
-        if step.charged
+        for step in charged
     )
 
 

@@ -126,17 +126,18 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
     notice = no_guarantee(config)
     if without_noise(config) is not None:
         return {"private": False, "notice": notice, "records": ledger.terms["n"], **made_with(ledger)}
+    mechanisms, private = ledger.mechanisms(), notice is None
     return {
         "epsilon": ledger.epsilon(),
         "delta": ledger.terms["delta"],
         "accountant": ledger.terms["accountant"],
-        "private": notice is None,
+        "private": private,
         **({"notice": notice} if notice else {}),
         "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
-        "mechanisms": [mechanism.to_dict() for mechanism in ledger.mechanisms()],
-        "assumptions": [*ASSUMPTIONS, *([] if notice else [SECRET_KEY])],
+        "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
+        "assumptions": [*ASSUMPTIONS, *([SECRET_KEY] if private and mechanisms else [])],
         **made_with(ledger),
     }
 

@@ -9,6 +9,7 @@ import pytest
 
 import launch.components  # noqa: F401  (registers every component)
 from launch.commands import parse
+from launch.commands.sweep import split
 from launch.config import load, parse_overrides, walk
 
 FILES = (".py", ".npz", ".png", ".json", ".yaml")
@@ -56,6 +57,8 @@ def commands(text: str) -> list[list[str]]:
 def test_commands_are_accepted(document: Path) -> None:
     for words in commands(document.read_text()):
         options = parse(words)
+        if words[0] == "sweep":  # the first of every key's values
+            options.overrides = [f"{key}={values[0]}" for key, values in map(split, options.overrides)]
         if getattr(options, "overrides", None) and not options.experiment.endswith(".yaml"):
             load(options.experiment, options.overrides)
         elif getattr(options, "overrides", None):
