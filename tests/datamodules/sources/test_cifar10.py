@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES, Source, cifar10
 from datamodules.sources.cifar10 import TEST, TRAIN, Config
+from tests.datamodules.class_images import CIFAR
 from tests.datamodules.stand_ins import write_cifar10
 
 RECORDS = 12
+REAL = Path(os.environ.get("PRIVIMAGE_CIFAR10", Path(__file__).parents[4] / "shared" / "data" / "cifar10"))
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +107,40 @@ def test_a_missing_batch_is_named(tmp_path: Path) -> None:
     (tmp_path / "test_batch").unlink()
     with pytest.raises(UserError, match=r"^root: no file 'test_batch' in '.*'\. Give .*CIFAR-10.*download=true"):
         build(tmp_path)
+
+
+@pytest.mark.skipif(not (CIFAR / "train_10k.tar").is_file(), reason=f"no JPEGs of CIFAR-10 in {CIFAR}")
+def test_real_photographs_are_read_as_the_source_folder_reads_them(tmp_path: Path) -> None:
+    """As batches and as files of the same pixels: same images, same names of categories."""
+    with tarfile.open(CIFAR / "train_10k.tar") as tar:
+        members = [member for member in tar if member.isfile() and Path(member.name).stem[-4:] < "0006"]
+        tar.extractall(tmp_path / "jpegs", members, filter="data")
+    paths = sorted((tmp_path / "jpegs").glob("*/*.jpg"))
+    assert len(paths) == 5 * RECORDS
+    names = [path.parent.name for path in paths]
+    for number, batch in enumerate(TRAIN):
+        here = slice(number * RECORDS, (number + 1) * RECORDS)
+        planes = [np.asarray(Pillow.open(path)).transpose(2, 0, 1).reshape(-1) for path in paths[here]]
+        labels = [sorted(set(names)).index(name) for name in names[here]]
+        (tmp_path / batch).write_bytes(pickle.dumps({"data": np.array(planes), "labels": labels}, protocol=2))
+    (tmp_path / TEST[0]).touch()
+    train = build(tmp_path).train().in_memory()
+    folder = SOURCES.build(
+        SOURCES.config("folder")(root=str(tmp_path / "jpegs"), test_root=str(tmp_path / "jpegs")), Image(32, 3)
+    )
+    expected = folder.train().in_memory()
+    assert np.array_equal(train.images, expected.images)
+    assert [train.class_names[label] for label in train.labels] == names
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no CIFAR-10 files (set PRIVIMAGE_CIFAR10 to their folder)")
+def test_the_real_cifar10(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    source = build(REAL)
+    assert source.size() == 50_000
+    test = source.test().in_memory()
+    assert test.images.shape == (10_000, 3, 32, 32)
+    assert np.bincount(test.labels).tolist() == [1000] * 10
 
 
 def test_the_real_size_is_known_without_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
