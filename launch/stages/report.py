@@ -78,7 +78,7 @@ def selection_similarity(context: Context) -> tuple[float | None, str]:
         embedding += f" of the {len(sensitive.names)} attributes of {context.config.sensitive.name}"
     words = load_word_vectors(path, list(dict.fromkeys([*sensitive.names, *public])))
     if words.missing:
-        embedding += f", {len(words.missing)} names without a vector left out"
+        embedding += f", {len(words.missing)} without a vector left out"
     embedded = with_vectors(sensitive, words), with_vectors(selected, words)
     if not all(frequencies.any() for frequencies, _ in embedded):
         return None, embedding
