@@ -56,10 +56,9 @@ class CelebA:
         self.class_names = ("face",) if self.attribute is None else (f"not {self.attribute}", self.attribute)
         if self.attribute is not None and self.attribute not in self.attributes:
             near = get_close_matches(self.attribute, self.attributes, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            hint = f"Did you mean '{near[0]}'?" if near else f"It has {', '.join(self.attributes)}."
             raise UserError(
-                f"attribute: CelebA has no '{self.attribute}'.{hint} It has {', '.join(self.attributes)}; null makes "
-                "one category of all faces."
+                f"attribute: CelebA has no '{self.attribute}'. {hint} With null, all faces are one category."
             )
 
     def size(self) -> int:

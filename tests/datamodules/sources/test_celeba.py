@@ -71,10 +71,13 @@ def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
         build(tmp_path)
 
 
-def test_an_attribute_that_there_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("attribute", "hint"), [("Smilling", r"Did you mean 'Smiling'\?"), ("XQ", "It has 5_o_Clock_Shadow, .*, Young\\.")]
+)
+def test_an_attribute_that_there_is_not(tmp_path: Path, attribute: str, hint: str) -> None:
     write_celeba(tmp_path, train=2, test=2)
-    with pytest.raises(UserError, match=r"^attribute: CelebA has no 'Smilling'\. Did you mean 'Smiling'\?.*null makes"):
-        build(tmp_path, attribute="Smilling")
+    with pytest.raises(UserError, match=rf"^attribute: CelebA has no '{attribute}'\. {hint} With null, all faces"):
+        build(tmp_path, attribute=attribute)
 
 
 def test_faces_that_cannot_be_read_are_named(tmp_path: Path) -> None:
