@@ -17,12 +17,17 @@ UNSIGNED_BYTES = 0x08
 DAMAGE = (OSError, EOFError, zlib.error, struct.error)
 
 
+def idx_names(stem: str, dimensions: int) -> list[str]:
+    """The names that an idx file may bear, the usual one first."""
+    return [f"{stem}{dot}idx{dimensions}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+
+
 def find_idx(root: Path, stem: str, dimensions: int) -> Path:
     """The file of that stem in a folder: `stem-idx3-ubyte` or `stem.idx3-ubyte`, with or without .gz.
 
     Raises UserError naming the key `root`, the folder and the file looked for.
     """
-    names = [f"{stem}{dot}idx{dimensions}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+    names = idx_names(stem, dimensions)
     for name in names:
         if (root / name).is_file():
             return root / name

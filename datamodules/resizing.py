@@ -12,17 +12,32 @@ CHUNK = 4096
 
 
 def to_shape(images: np.ndarray, image: Image) -> np.ndarray:
-    """Grayscale images uint8 [N, H, W] as uint8 [N, C, resolution, resolution], bilinear with antialiasing.
+    """Images uint8 [N, H, W] (gray) or [N, 3, H, W] as uint8 [N, C, resolution, resolution], bilinear, antialiased.
 
-    Three channels are three copies of the one.
+    Gray as colour is three copies of the one channel; colour as gray is its luma.
     """
-    count, height, width = images.shape
-    size = (image.resolution, image.resolution)
-    resized = images
-    if (height, width) != size:
-        resized = np.empty((count, *size), dtype=np.uint8)
-        for first in range(0, count, CHUNK):
-            chunk = torch.from_numpy(images[first : first + CHUNK, None].astype(np.float32))
-            chunk = interpolate(chunk, size=size, mode="bilinear", antialias=True, align_corners=False)
-            resized[first : first + CHUNK] = chunk.round().clamp(0, 255).byte()[:, 0].numpy()
-    return np.repeat(resized[:, None], image.channels, axis=1)
+    planes = images[:, None] if images.ndim == 3 else images
+    kept = min(planes.shape[1], image.channels)
+    shaped = np.empty((len(planes), kept, image.resolution, image.resolution), dtype=np.uint8)
+    for first in range(0, len(planes), CHUNK):
+        chunk = planes[first : first + CHUNK]
+        if chunk.shape[1] > kept:
+            chunk = luma(chunk)
+        shaped[first : first + CHUNK] = resized(chunk, image.resolution)
+    return np.repeat(shaped, image.channels // kept, axis=1)
+
+
+def luma(colours: np.ndarray) -> np.ndarray:
+    """The brightness of colours (ITU-R BT.601, rounded as Pillow does), uint8 [N, 3, H, W] to [N, 1, H, W]."""
+    weighted = np.tensordot(np.array([19595, 38470, 7471], np.uint32), colours, axes=(0, 1))
+    return ((weighted[:, None] + (1 << 15)) >> 16).astype(np.uint8)
+
+
+def resized(images: np.ndarray, resolution: int) -> np.ndarray:
+    """uint8 [N, C, H, W] as [N, C, resolution, resolution]."""
+    size = (resolution, resolution)
+    if images.shape[2:] == size:
+        return images
+    wide = torch.from_numpy(images.astype(np.float32))
+    wide = interpolate(wide, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return wide.round().clamp(0, 255).byte().numpy()

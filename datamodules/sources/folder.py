@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Optional
 
@@ -15,10 +13,9 @@ import numpy as np
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
-from datamodules.decoding import decode
+from datamodules.decoded_files import decode_files
 from datamodules.image_folder import NAMED, categories, existing, falls_to_testing, image_files, named
 from datamodules.image_set import ImageSet
-from datamodules.progress import track
 from datamodules.sources.source import SOURCES
 
 
@@ -79,21 +76,13 @@ class Folder:
         return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]
 
     def _load(self, root: Path, files: list[str], key_name: str, progress: bool) -> ImageSet:
-        images = np.empty((len(files), *self.image.shape), np.uint8)
-        readable = np.ones(len(files), dtype=bool)
-
-        def load(index: int) -> bool:
-            try:
-                images[index] = decode(root / files[index], self.image)
-            except OSError:
-                readable[index] = False
-            return bool(readable[index])
-
-        with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-            results = pool.imap(load, range(len(files)), chunksize=16)
-            for done in track(results, f"reading {root.name}", total=len(files), unit="image", show=progress):
-                if not done and self.config.corrupt == "refuse" and np.count_nonzero(~readable) > NAMED:
-                    break  # enough to name
+        images, readable = decode_files(
+            [root / file for file in files],
+            self.image,
+            f"reading {root.name}",
+            progress=progress,
+            bearable=NAMED if self.config.corrupt == "refuse" else None,
+        )
         self._check(files, readable, key_name)
         labels = np.array([self.class_names.index(file.split("/", 1)[0]) for file in files], dtype=np.int64)
         return ImageSet(images if readable.all() else images[readable], labels[readable], self.class_names)

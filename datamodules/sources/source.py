@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from configs.registry import Registry
 from datamodules.labelled_images import LabelledImages
@@ -32,6 +34,22 @@ class Source(Protocol):
 
     def test(self, *, progress: bool = True) -> LabelledImages:
         """All test images, disjoint from the training images."""
+        ...
+
+
+class Semantics(NamedTuple):
+    """What the training images of a set show: names, and how often each is seen, float64 [names] of any scale."""
+
+    names: tuple[str, ...]
+    frequencies: np.ndarray
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A source that knows more of its images than their category."""
+
+    def semantics(self) -> Semantics:
+        """The semantics of the training images. NOT private: counted without noise, for `internal/` alone."""
         ...
 
 

@@ -42,7 +42,7 @@ def command(options: argparse.Namespace) -> None:
     for title, entries in lists.values():
         print(title)
         for name, text in entries.items():
-            print(f"  {name:<16} {text}")
+            print(f"  {name:<18} {text}")
         print()
 
 

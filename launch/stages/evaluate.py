@@ -68,7 +68,7 @@ def evaluate(context: Context) -> str:
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[synthetic].accuracies.items())
-    return f"trained on synthetic, tested on {len(test)} real: {shown}"
+    return f"trained on synthetic, tested on {len(test)} real: {shown or 'one category, nothing to tell apart'}"
 
 
 def training_sets(context: Context) -> dict[str, ImageSet]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from configs.files import read_json
+from datamodules.sources.source import Described, Semantics
 from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.context import Context
@@ -16,7 +17,7 @@ from launch.metrics_log import read_metrics
 from launch.release import read_images, software
 from launch.stage import stage
 from launch.stages.query import read_histogram
-from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_distribution_similarity
+from semantics.similarity import WordVectors, load_word_vectors, noisy_frequencies, semantic_distribution_similarity
 
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
@@ -64,23 +65,38 @@ def report(context: Context) -> str:
     return str(path)
 
 
-def selection_similarity(context: Context) -> tuple[float, str]:
-    """SDS of the selection to the sensitive set (Eq. 5), from the noisy histogram, and the embedding it is taken in."""
-    names = context.public_source.class_names
-    sensitive = noisy_frequencies(read_histogram(context).sum(axis=0))
-    selected = selected_frequencies(context)
-    path = context.config.evaluate.word_vectors
+def selection_similarity(context: Context) -> tuple[float | None, str]:
+    """SDS of the selection to the sensitive set (Eq. 5), and the embedding it is taken in.
+
+    The sensitive set's semantics are what its source knows of it (CelebA: 40 attributes; NOT private), or else the
+    public categories with the frequencies of the noisy histogram. None where no semantic of either set has a vector.
+    """
+    public = context.public_source.class_names
+    selected = Semantics(public, selected_frequencies(context))
+    sensitive = Semantics(public, noisy_frequencies(read_histogram(context).sum(axis=0)))
+    path, source = context.config.evaluate.word_vectors, context.sensitive_source
     if path is None:
         vectors = context.trained_classifier().class_embeddings.numpy()
-        return semantic_distribution_similarity(
-            sensitive, vectors, selected, vectors
-        ), "the classifier's class embeddings"
-    words = load_word_vectors(path, names)
-    known = [label for label, name in enumerate(names) if name in words.vectors]
-    vectors = np.stack([words.vectors[names[label]] for label in known])
-    left_out = f", {len(words.missing)} categories without a vector left out" if words.missing else ""
-    value = semantic_distribution_similarity(sensitive[known], vectors, selected[known], vectors)
-    return value, f"word vectors{left_out}"
+        value = semantic_distribution_similarity(sensitive.frequencies, vectors, selected.frequencies, vectors)
+        return value, "the classifier's class embeddings"
+    embedding = "word vectors"
+    if isinstance(source, Described):
+        sensitive = source.semantics()
+        embedding += f" of the {len(sensitive.names)} attributes of {context.config.sensitive.name}"
+    words = load_word_vectors(path, list(dict.fromkeys([*sensitive.names, *public])))
+    if words.missing:
+        embedding += f", {len(words.missing)} without a vector left out"
+    embedded = with_vectors(sensitive, words), with_vectors(selected, words)
+    if not all(frequencies.any() for frequencies, _ in embedded):
+        return None, embedding
+    return semantic_distribution_similarity(*embedded[0], *embedded[1]), embedding
+
+
+def with_vectors(semantics: Semantics, words: WordVectors) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies [S] and vectors [S, D] of the semantics that have a vector."""
+    known = [place for place, name in enumerate(semantics.names) if name in words.vectors]
+    vectors = [words.vectors[semantics.names[place]] for place in known]
+    return semantics.frequencies[known], np.array(vectors)
 
 
 def selected_frequencies(context: Context) -> np.ndarray:

@@ -149,7 +149,7 @@ BAD = {
     "sensitive.name=digit": ["sensitive.name: there is no source named 'digit'", "Did you mean 'digits'?"],
     "sensitive.name=[digits]": ["sensitive.name", "there is no source named"],
     "privacy=5": ["privacy: got", "privacy.epsilon="],
-    "generator.network.preset=unet_1.7m": ["no network 'unet_1.7m'", "Did you mean 'unet_1.75m'?"],
+    "generator.network.preset=unet_1.75": ["no network 'unet_1.75'", "Did you mean 'unet_1.75m'?"],
     "method=privimage_e": ["no method 'privimage_e'", "Did you mean 'privimage_d'?"],
     "privacy.epsilon": ["'privacy.epsilon' is no override", "section.key=value"],
     "=1": ["'=1' is no override"],

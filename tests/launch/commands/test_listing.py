@@ -30,4 +30,4 @@ def test_a_person_reads_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for names in told.values():
         for name, meaning in names.items():
-            assert f"  {name:<16} {meaning}\n" in text
+            assert f"  {name:<18} {meaning}\n" in text

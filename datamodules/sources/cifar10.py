@@ -1,0 +1,99 @@
+"""CIFAR-10 from the batches of its Python version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torchvision import datasets
+
+from configs.errors import UserError
+from configs.fields import key
+from configs.schema import Image
+from datamodules.benchmark_files import BenchmarkFiles
+from datamodules.image_set import ImageSet
+from datamodules.resizing import to_shape
+from datamodules.sources.source import SOURCES
+
+TRAIN, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",)
+BATCH_RECORDS = 10_000
+FILES = BenchmarkFiles("CIFAR-10", "cifar-10-batches-py", tuple((name,) for name in TRAIN + TEST), datasets.CIFAR10)
+
+
+@dataclass
+class Config:
+    name: str = key("cifar10", "photographs of ten kinds of things, 32x32, 50000 for training and 10000 for testing")
+    root: str = key("data/cifar10", "folder that holds the six batches, or cifar-10-batches-py with them in it")
+    download: bool = key(False, "fetch what is missing, to cifar-10-batches-py in root")
+
+
+@SOURCES.register(Config)
+class Cifar10:
+    """CIFAR-10 photographs from the batches of its Python version in a given folder, 32x32, colour."""
+
+    public_benchmark = True
+    folders: tuple[Path, ...] = ()
+    class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+    def __init__(self, config: Config, image: Image) -> None:
+        self.image = image
+        self.folder = FILES.folder(config.root, config.download)
+
+    def size(self) -> int:
+        """Number of training records, a constant."""
+        return len(TRAIN) * BATCH_RECORDS
+
+    def train(self, *, progress: bool = True) -> ImageSet:
+        """The training images. UserError naming a batch that is damaged."""
+        return self._read(TRAIN)
+
+    def test(self, *, progress: bool = True) -> ImageSet:
+        """The test images. UserError naming the batch if it is damaged."""
+        return self._read(TEST)
+
+    def _read(self, names: Sequence[str]) -> ImageSet:
+        batches = [read_batch(self.folder / name, len(self.class_names)) for name in names]
+        images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        return ImageSet(to_shape(images, self.image), labels, self.class_names)
+
+
+class Batch(datasets.CIFAR10):
+    """torchvision's reader, for one batch. A batch is known by what it holds, not by its hash."""
+
+    base_folder = ""
+
+    def __init__(self, path: Path) -> None:
+        self.train_list = [[path.name, ""]]
+        super().__init__(path.parent)
+
+    def _check_integrity(self) -> bool:
+        return True
+
+    def _load_meta(self) -> None:
+        """The names of the categories are constants."""
+
+
+def read_batch(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [BATCH_RECORDS, 3, 32, 32] and labels int64 [BATCH_RECORDS] of one batch.
+
+    A batch is a pickle, which can run code when it is read: it should come from CIFAR-10's own page. UserError naming
+    the file if it is cut short, is no batch, or has another number of records.
+    """
+    try:
+        batch = Batch(path)
+        images, labels = batch.data.transpose(0, 3, 1, 2), np.array(batch.targets)
+    except Exception as error:  # damaged pickles raise nearly anything
+        raise damaged(path, str(error) or type(error).__name__) from error
+    if images.dtype != np.uint8 or labels.dtype.kind != "i" or {len(images), len(labels)} != {BATCH_RECORDS}:
+        reason = f"it has {len(images)} images of {images.dtype} and {len(labels)} labels of {labels.dtype}"
+        raise damaged(path, f"{reason}, not {BATCH_RECORDS} of each, images of uint8 and labels of whole numbers")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise damaged(path, f"its labels lie in {labels.min()}..{labels.max()}, not in 0..{classes - 1}")
+    return np.ascontiguousarray(images), labels.astype(np.int64)
+
+
+def damaged(path: Path, reason: str) -> UserError:
+    """The message for a file that is not what it should be."""
+    return UserError(f"root: '{path}' cannot be read as a batch of CIFAR-10: {reason}. Fetch that file again.")
