@@ -11,7 +11,7 @@ from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sources import Source
-from evaluation.fid import checked_weights
+from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source

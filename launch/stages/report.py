@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from configs.files import read_json
 from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.context import Context
+from launch.feature_map import feature_map
+from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
 from launch.fitting import epsilon_after
 from launch.metrics_log import read_metrics
 from launch.release import NOT_PRIVATE, read_images, software
+from launch.selection_similarity import similarities
 from launch.stage import stage
 from launch.stages.query import read_histogram
-from semantics.similarity import load_word_vectors, noisy_frequencies, semantic_distribution_similarity
 
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
@@ -25,7 +25,7 @@ def report(context: Context) -> str:
     """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
     config, plan, ledger = context.config, context.plan, context.ledger
     scores = read_json(context.directory.internal / "scores.json", AGAIN)
-    similarity, embedding = selection_similarity(context)
+    synthetic = read_images(context.directory.release / "synthetic.npz")
     data = ReportData(
         run_name=config.run.name,
         method=config.method,
@@ -39,13 +39,14 @@ def report(context: Context) -> str:
         composed={name: plan.composed(name) for name in ("rdp", "prv")},
         not_private=NOT_PRIVATE if config.privacy.insecure_key is not None else "",
         budget=plan.rows(),
-        synthetic=read_images(context.directory.release / "synthetic.npz"),
+        synthetic=synthetic,
         real_test=context.sensitive_test,
         scores=[ScoreRow(**row) for row in scores["scores"]],
-        frechet_features="the semantic classifier's features",
+        frechet_features=CLASSIFIER_FEATURES,
+        precision_features=scores["precision_features"],
         fid_reason=scores["fid_reason"],
-        similarity=similarity,
-        similarity_embedding=embedding,
+        similarities=similarities(context, read_histogram(context) if "query" in config.stages else None),
+        feature_map=feature_map(context, classifier_features(context), synthetic, context.sensitive_test),
         selection=read_json(context.folder("select") / "selection.json", AGAIN),
         public=context.public,
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
@@ -55,35 +56,6 @@ def report(context: Context) -> str:
     path = context.directory.internal / "report.html"
     write_report(path, data)
     return str(path)
-
-
-def selection_similarity(context: Context) -> tuple[float, str]:
-    """SDS of the selection to the sensitive set (Eq. 5), from the noisy histogram, and the embedding it is taken in."""
-    names = context.public_source.class_names
-    sensitive = noisy_frequencies(read_histogram(context).sum(axis=0))
-    selected = selected_frequencies(context)
-    path = context.config.evaluate.word_vectors
-    if path is None:
-        vectors = context.trained_classifier().class_embeddings.numpy()
-        return semantic_distribution_similarity(
-            sensitive, vectors, selected, vectors
-        ), "the classifier's class embeddings"
-    words = load_word_vectors(path, names)
-    known = [label for label, name in enumerate(names) if name in words.vectors]
-    vectors = np.stack([words.vectors[names[label]] for label in known])
-    left_out = f", {len(words.missing)} categories without a vector left out" if words.missing else ""
-    value = semantic_distribution_similarity(sensitive[known], vectors, selected[known], vectors)
-    return value, f"word vectors{left_out}"
-
-
-def selected_frequencies(context: Context) -> np.ndarray:
-    """How many images of each public category were selected, [public categories]."""
-    summary = read_json(context.folder("select") / "selection.json", AGAIN)
-    chosen = [entry["label"] for entries in summary.values() for entry in entries]
-    counts = np.bincount(context.public.labels, minlength=len(context.public.class_names)).astype(float)
-    kept = np.zeros_like(counts)
-    kept[chosen] = counts[chosen]
-    return kept
 
 
 def charts(context: Context) -> list[Chart]:
@@ -126,8 +98,13 @@ def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
     classifiers = list(dict.fromkeys(name for point in points for name in point.accuracies))
     curves = {
         "Accuracy": {name.upper(): [point.accuracies.get(name) for point in points] for name in classifiers},
-        "Fréchet distance": {"the semantic classifier's features": [point.frechet for point in points]},
-        "FID": {"Inception's features": [point.fid for point in points]},
+        "Fréchet distance": {CLASSIFIER_FEATURES: [point.frechet for point in points]},
+        "FID": {INCEPTION_FEATURES: [point.fid for point in points]},
+        "Precision and recall": {
+            "precision": [point.precision for point in points],
+            "recall": [point.recall for point in points],
+        },
+        "Inception Score": {"Inception's classes": [point.inception_score for point in points]},
     }
     return [
         Chart(
