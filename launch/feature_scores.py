@@ -14,6 +14,7 @@ from evaluation.inception import find_weights
 from evaluation.inception_scores import inception_scores
 from evaluation.precision_recall import Manifold
 from launch.context import Context
+from launch.ranks import Ranks
 
 CLASSIFIER_FEATURES = "the semantic classifier's features"
 INCEPTION_FEATURES = "Inception's features"
@@ -49,14 +50,14 @@ def feature_scores(
     return FeatureScores({name: rows[name] | by_inception.get(name, {}) for name in sets}, features, reason)
 
 
-def classifier_features(context: Context) -> Extract:
-    """How to extract the semantic classifier's features, shared out among the processes."""
+def classifier_features(context: Context, ranks: Ranks) -> Extract:
+    """How to extract the semantic classifier's features; shared out among `ranks`, all of which must then ask."""
     classifier = context.trained_classifier()
 
     def features(images: ImageSet) -> np.ndarray:
         return classifier.features(torch.from_numpy(np.array(images.images))).numpy()
 
-    return lambda images: context.ranks.pooled(features, images)
+    return lambda images: ranks.pooled(features, images)
 
 
 def scores_by_classifier(

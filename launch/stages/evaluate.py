@@ -45,7 +45,8 @@ def evaluate(context: Context) -> str:
     synthetic = next(iter(sets))
     on_the_way = {point.name: point for point in points(context, sets[synthetic])}
     every = sets | {name: point.images for name, point in on_the_way.items()}
-    from_features = feature_scores(context, classifier_features(context), every, [synthetic, *on_the_way], test)
+    extract = classifier_features(context, context.ranks)
+    from_features = feature_scores(context, extract, every, [synthetic, *on_the_way], test)
     rows = score_rows(context, every, from_features, test)
     scores = {
         "scores": [asdict(rows[name]) for name in sets],

@@ -12,6 +12,7 @@ from launch.feature_map import feature_map
 from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
 from launch.fitting import epsilon_after
 from launch.metrics_log import read_metrics
+from launch.ranks import Ranks
 from launch.release import NOT_PRIVATE, read_images, software
 from launch.selection_similarity import similarities
 from launch.stage import stage
@@ -25,6 +26,7 @@ def report(context: Context) -> str:
     """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
     config, plan, ledger = context.config, context.plan, context.ledger
     scores = read_json(context.directory.internal / "scores.json", AGAIN)
+    alone = Ranks()  # the other processes of a job have no part in the report
     synthetic = read_images(context.directory.release / "synthetic.npz")
     data = ReportData(
         run_name=config.run.name,
@@ -46,7 +48,7 @@ def report(context: Context) -> str:
         precision_features=scores["precision_features"],
         fid_reason=scores["fid_reason"],
         similarities=similarities(context, read_histogram(context) if "query" in config.stages else None),
-        feature_map=feature_map(context, classifier_features(context), synthetic, context.sensitive_test),
+        feature_map=feature_map(context, classifier_features(context, alone), synthetic, context.sensitive_test),
         selection=read_json(context.folder("select") / "selection.json", AGAIN),
         public=context.public,
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
