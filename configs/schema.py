@@ -143,8 +143,12 @@ class Evaluate:
         "images, public categories of the same name",
     )
     holdout_fraction: float = key(0.1, "share of the synthetic images that chooses a classifier", above=0, below=1)
-    inception_weights: Optional[str] = key(None, "pytorch-fid's Inception weights (.pth); FID is left out without")
+    inception_weights: Optional[str] = key(
+        None, "pytorch-fid's Inception weights (.pth); FID and Inception Score are left out without"
+    )
     download: bool = key(False, "fetch the Inception weights if no file is given")
+    neighbours: int = key(3, "nearest neighbours that span the manifolds of precision and recall", at_least=1)
+    tsne: bool = key(True, "draw synthetic and real images by t-SNE of the semantic classifier's features, 500 of each")
     word_vectors: Optional[str] = key(None, "GloVe vectors (.txt) for SDS; the classifier's own embeddings without")
     snapshot_count: int = key(
         500, "images drawn of each of finetune.snapshots to score it (at least two a category)", at_least=2

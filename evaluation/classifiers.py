@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 import evaluation.cnn
-import evaluation.linear_and_mlp  # noqa: F401
+import evaluation.linear_and_mlp
+import evaluation.residual  # noqa: F401
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from evaluation.scoring import SCORERS, accuracy

@@ -7,12 +7,13 @@ import html
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
@@ -103,16 +104,8 @@ def data_uri(picture: Image.Image) -> str:
 
 def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
     """A chart as an `<svg>` element whose text and axes take the colour of the text around it (light or dark pages)."""
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": chart.title,
-        "font.family": "sans-serif",
-        "font.size": 9,
-    }
-    style |= dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+
+    def draw(axes: Axes) -> None:
         for place, series in enumerate(chart.series):
             colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
             marker = "o" if len(series.x) <= MARKED else None
@@ -130,10 +123,26 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
         axes.grid(alpha=0.18, linewidth=0.6, color=INK)
         if len(chart.series) + bool(chart.limit) > 1:
             axes.legend(frameon=False, loc="best")
-        return _inline_svg(figure, chart.title)
+
+    return inline_svg(chart.title, draw, width, height)
 
 
-def _inline_svg(figure: Figure, title: str) -> str:
+def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: float) -> str:
+    """What `draw` makes of empty axes, as an `<svg>` element; `title` must differ from those of the page's others."""
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": title,
+        "font.family": "sans-serif",
+        "font.size": 9,
+    }
+    style |= dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure.add_subplot())
+        return _as_element(figure, title)
+
+
+def _as_element(figure: Figure, title: str) -> str:
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)

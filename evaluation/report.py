@@ -14,7 +14,8 @@ from markupsafe import Markup
 from configs.files import atomic_text
 from datamodules.image_set import ImageSet
 from datamodules.labelled_images import LabelledImages
-from evaluation.figures import Chart, data_uri, first_of_class, image_strip, line_chart
+from evaluation.feature_map import FeatureMap, feature_map_svg
+from evaluation.figures import Chart, Series, data_uri, first_of_class, image_strip, line_chart
 
 SHOWN_IMAGES = 8  # per category in the sample grid
 SHOWN_CATEGORIES = 20
@@ -23,14 +24,28 @@ SHOWN_EXAMPLES = 3
 MISSING = "\N{EN DASH}"
 
 
+SCORE_NAMES = {  # what a row may have beside accuracies, as headings
+    "frechet": "Fréchet distance",
+    "fid": "FID",
+    "precision": "Precision",
+    "recall": "Recall",
+    "inception_score": "Inception Score",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """Scores of one training set: accuracies in [0, 1] by classifier, distances to the real test images."""
+    """Scores of one training set: accuracies in [0, 1] by classifier; distances, precision and recall against the real
+    test images; the Inception Score, which takes none. None where there is no such score.
+    """
 
     name: str
     accuracies: Mapping[str, float] = field(default_factory=dict)
     frechet: float | None = None
     fid: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    inception_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +67,39 @@ class StageCost:
     gpu_peak_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class SimilarityRow:
+    """SDS of a choice of public categories to the sensitive set; share: of all public images, in [0, 1]."""
+
+    name: str
+    categories: int
+    share: float
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """own: SDS of this run's selection; rows: of other sizes of selection, and last of the whole public set.
+
+    embedding: the words for what semantics are compared by. Computed from the noisy histogram and public images alone,
+    so it may be shown.
+    """
+
+    own: float | None
+    rows: Sequence[SimilarityRow]
+    embedding: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything the page shows, as plain values.
 
     epsilon: composed, under `accountant`; composed: epsilon by accountant's name; not_private: the reason why there is
     no guarantee, '' where there is one; budget: `BudgetPlan.rows()`; scores: this run first, then the controls;
-    similarity: SDS with the embedding that `similarity_embedding` names; selection: `selection_summary`;
-    public: images with the labels that `selection` speaks of; charts: internal and public curves.
+    frechet_features, precision_features: the words for what the distance, and precision and recall, are taken in;
+    similarities: SDS of selections, None where there is no query; feature_map: synthetic and real images by t-SNE;
+    selection: `selection_summary`; public: images with the labels that `selection` speaks of; charts: internal and
+    public curves.
     `real_test` and all that is computed from it is sensitive.
     """
 
@@ -79,9 +119,10 @@ class ReportData:
     real_test: ImageSet
     scores: Sequence[ScoreRow]
     frechet_features: str
+    precision_features: str
     fid_reason: str
-    similarity: float | None
-    similarity_embedding: str
+    similarities: Similarities | None
+    feature_map: FeatureMap | None
     selection: Mapping[str, Sequence[Mapping[str, Any]]]
     public: LabelledImages | None
     charts: Sequence[Chart]
@@ -109,7 +150,10 @@ def render_report(data: ReportData) -> str:
         classifiers=list(dict.fromkeys(name for row in data.scores for name in row.accuracies)),
         error=lambda value: math.sqrt(value * (1 - value) / max(1, len(data.real_test))),
         headline=list(data.scores[0].accuracies.items())[-1] if data.scores and data.scores[0].accuracies else None,
-        with_fid=any(row.fid is not None for row in data.scores),
+        columns=[name for name in SCORE_NAMES if any(getattr(row, name) is not None for row in data.scores)],
+        score_names=SCORE_NAMES,
+        feature_map=Markup(feature_map_svg(data.feature_map)) if data.feature_map else "",
+        similarity_chart=Markup(line_chart(_similarity_chart(data.similarities))) if data.similarities else "",
         samples=_samples(data),
         hidden_categories=max(0, len(data.synthetic.class_names) - SHOWN_CATEGORIES),
         selection=_selection(data),
@@ -119,6 +163,13 @@ def render_report(data: ReportData) -> str:
         total_seconds=sum(stage.seconds for stage in data.stages),
         gpu=any(stage.gpu_peak_bytes for stage in data.stages),
     )
+
+
+def _similarity_chart(similarities: Similarities) -> Chart:
+    """SDS against the share of the public images (PrivImage Figure 6, right)."""
+    known = [(row.share, row.similarity) for row in similarities.rows if row.similarity is not None]
+    series = Series("selections of this query", [share for share, _ in known], [value for _, value in known])
+    return Chart("SDS by selection", "share of the public images that is selected", "SDS", [series])
 
 
 def _samples(data: ReportData) -> list[dict[str, Any]]:

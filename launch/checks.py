@@ -12,7 +12,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sources import Source
 from evaluation.controls import named_categories
-from evaluation.fid import checked_weights
+from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source

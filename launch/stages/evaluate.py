@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from itertools import chain
-
-import numpy as np
-import torch
 
 from configs.errors import UserError
 from configs.files import atomic_json
@@ -17,17 +13,14 @@ from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import balanced_sample, public_only_set
-from evaluation.fid import FID, fid, find_weights
-from evaluation.frechet import frechet_distance
 from evaluation.report import ScoreRow
 from launch.context import Context
-from launch.ranks import Ranks
+from launch.feature_scores import FeatureScores, classifier_features, feature_scores
 from launch.release import read_images
 from launch.snapshots import points, sampled
 from launch.stage import stage
 from launch.stages.pretrain import pretrained
 from launch.stages.select import read_selection
-from lightning_modules.classifier import SemanticClassifier
 
 SYNTHETIC = "synthetic images (this run)"
 LEAST = 2  # test images; a covariance of fewer is none
@@ -42,7 +35,7 @@ LEAST = 2  # test images; a covariance of fewer is none
     makes=("internal/scores.json",),
 )
 def evaluate(context: Context) -> str:
-    """Classification accuracy and Fréchet distances against the sensitive test set (PrivImage §4.3).
+    """Accuracy, Fréchet distances, precision and recall against the sensitive test set (PrivImage §4.3).
 
     SENSITIVE, without noise, not covered by the guarantee; nothing is chosen by these numbers.
     """
@@ -56,11 +49,13 @@ def evaluate(context: Context) -> str:
     synthetic = SYNTHETIC
     on_the_way = {point.name: point for point in points(context, sets[synthetic])}
     every = sets | {name: point.images for name, point in on_the_way.items()}
-    inception = inception_distances(context, {name: every[name] for name in (synthetic, *on_the_way)}, test)
-    rows = score_rows(context, every, inception, test)
+    extract = classifier_features(context, context.ranks)
+    from_features = feature_scores(context, extract, every, [synthetic, *on_the_way], test)
+    rows = score_rows(context, every, from_features, test)
     scores = {
         "scores": [asdict(rows[name]) for name in sets],
-        "fid_reason": inception[synthetic].reason,
+        "fid_reason": from_features.fid_reason,
+        "precision_features": from_features.precision_features,
         "on_the_way": [asdict(rows[name]) | point.place for name, point in on_the_way.items()],
     }
     if context.ranks.first:
@@ -112,20 +107,11 @@ CONTROLS: dict[str, tuple[str, Callable[[Context, int], LabelledImages | None]]]
 
 
 def score_rows(
-    context: Context, sets: dict[str, ImageSet], inception: dict[str, FID], test: ImageSet
+    context: Context, sets: dict[str, ImageSet], from_features: FeatureScores, test: ImageSet
 ) -> dict[str, ScoreRow]:
-    """The scores of each set, by name; its FID where it is among those given."""
-    features = partial(features_of, context.trained_classifier(), context.ranks)
-    reference, accuracies = features(test), accuracies_of(context, sets, test)
-    return {
-        name: ScoreRow(
-            name=name,
-            accuracies=accuracies[name],
-            frechet=frechet_distance(features(images), reference),
-            fid=inception[name].value if name in inception else None,
-        )
-        for name, images in sets.items()
-    }
+    """All scores of each set, by name."""
+    accuracies = accuracies_of(context, sets, test)
+    return {name: ScoreRow(name=name, accuracies=accuracies[name], **from_features.rows[name]) for name in sets}
 
 
 def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, dict[str, float]]:
@@ -143,19 +129,3 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
         all_found[name] |= found
     order = settings.classifiers.index
     return {name: dict(sorted(found.items(), key=lambda item: order(item[0]))) for name, found in all_found.items()}
-
-
-def features_of(classifier: SemanticClassifier, ranks: Ranks, images: ImageSet) -> np.ndarray:
-    """The semantic classifier's features of a set, [N, F]; shared out among the processes."""
-    return ranks.pooled(lambda part: classifier.features(torch.from_numpy(np.array(part.images))).numpy(), images)
-
-
-def inception_distances(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, FID]:
-    """FID of each set, or the reason why there is none. Of this run's images alone: Inception is slow."""
-    settings = context.config.evaluate
-    path, reason = find_weights(settings.inception_weights, settings.download)
-    reasons = [reason for reason in context.ranks.all_told(reason) if reason]  # a machine of its own may lack the file
-    if path is None or reasons:
-        return dict.fromkeys(sets, FID(None, reasons[0]))
-    found = fid(list(sets.values()), test, path, device=context.device, pooled=context.ranks.pooled)
-    return dict(zip(sets, found, strict=True))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from configs.files import read_json
-from datamodules.sources.source import Described, Semantics
 from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.context import Context
+from launch.feature_map import feature_map
+from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
 from launch.fitting import epsilon_after
 from launch.guarantee import no_guarantee
 from launch.metrics_log import read_metrics
+from launch.ranks import Ranks
 from launch.release import read_images, software
+from launch.selection_similarity import similarities
 from launch.stage import stage
 from launch.stages.query import read_histogram
-from semantics.similarity import WordVectors, load_word_vectors, noisy_frequencies, semantic_distribution_similarity
 
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
@@ -33,7 +33,8 @@ def report(context: Context) -> str:
     """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
     config, plan, ledger = context.config, context.plan, context.ledger
     scores = read_json(context.directory.internal / "scores.json", AGAIN)
-    similarity, embedding = selection_similarity(context) if context.has("query") else (None, "")
+    alone = Ranks()  # the other processes of a job have no part in the report
+    synthetic = read_images(context.outputs / "synthetic.npz")
     data = ReportData(
         run_name=config.run.name,
         method=config.method,
@@ -47,13 +48,14 @@ def report(context: Context) -> str:
         composed={name: plan.composed(name) for name in ("rdp", "prv")},
         not_private=no_guarantee(config) or "",
         budget=plan.rows(),
-        synthetic=read_images(context.outputs / "synthetic.npz"),
+        synthetic=synthetic,
         real_test=context.sensitive_test,
         scores=[ScoreRow(**row) for row in scores["scores"]],
-        frechet_features="the semantic classifier's features",
+        frechet_features=CLASSIFIER_FEATURES,
+        precision_features=scores["precision_features"],
         fid_reason=scores["fid_reason"],
-        similarity=similarity,
-        similarity_embedding=embedding,
+        similarities=similarities(context, read_histogram(context) if context.has("query") else None),
+        feature_map=feature_map(context, classifier_features(context, alone), synthetic, context.sensitive_test),
         selection=read_json(context.folder("select") / "selection.json", AGAIN) if context.has("query") else {},
         public=context.public,
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
@@ -63,50 +65,6 @@ def report(context: Context) -> str:
     path = context.directory.internal / "report.html"
     write_report(path, data)
     return str(path)
-
-
-def selection_similarity(context: Context) -> tuple[float | None, str]:
-    """SDS of the selection to the sensitive set (Eq. 5), and the embedding it is taken in.
-
-    The sensitive set's semantics are what its source knows of it (CelebA: 40 attributes; NOT private), or else the
-    public categories with the frequencies of the noisy histogram. None where no semantic of either set has a vector.
-    """
-    public = context.public_source.class_names
-    selected = Semantics(public, selected_frequencies(context))
-    sensitive = Semantics(public, noisy_frequencies(read_histogram(context).sum(axis=0)))
-    path, source = context.config.evaluate.word_vectors, context.sensitive_source
-    if path is None:
-        vectors = context.trained_classifier().class_embeddings.numpy()
-        value = semantic_distribution_similarity(sensitive.frequencies, vectors, selected.frequencies, vectors)
-        return value, "the classifier's class embeddings"
-    embedding = "word vectors"
-    if isinstance(source, Described):
-        sensitive = source.semantics()
-        embedding += f" of the {len(sensitive.names)} attributes of {context.config.sensitive.name}"
-    words = load_word_vectors(path, list(dict.fromkeys([*sensitive.names, *public])))
-    if words.missing:
-        embedding += f", {len(words.missing)} without a vector left out"
-    embedded = with_vectors(sensitive, words), with_vectors(selected, words)
-    if not all(frequencies.any() for frequencies, _ in embedded):
-        return None, embedding
-    return semantic_distribution_similarity(*embedded[0], *embedded[1]), embedding
-
-
-def with_vectors(semantics: Semantics, words: WordVectors) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies [S] and vectors [S, D] of the semantics that have a vector."""
-    known = [place for place, name in enumerate(semantics.names) if name in words.vectors]
-    vectors = [words.vectors[semantics.names[place]] for place in known]
-    return semantics.frequencies[known], np.array(vectors)
-
-
-def selected_frequencies(context: Context) -> np.ndarray:
-    """How many images of each public category were selected, [public categories]."""
-    summary = read_json(context.folder("select") / "selection.json", AGAIN)
-    chosen = [entry["label"] for entries in summary.values() for entry in entries]
-    counts = np.bincount(context.public.labels, minlength=len(context.public.class_names)).astype(float)
-    kept = np.zeros_like(counts)
-    kept[chosen] = counts[chosen]
-    return kept
 
 
 def charts(context: Context) -> list[Chart]:
@@ -154,8 +112,13 @@ def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
     classifiers = list(dict.fromkeys(name for point in points for name in point.accuracies))
     curves = {
         "Accuracy": {name.upper(): [point.accuracies.get(name) for point in points] for name in classifiers},
-        "Fréchet distance": {"the semantic classifier's features": [point.frechet for point in points]},
-        "FID": {"Inception's features": [point.fid for point in points]},
+        "Fréchet distance": {CLASSIFIER_FEATURES: [point.frechet for point in points]},
+        "FID": {INCEPTION_FEATURES: [point.fid for point in points]},
+        "Precision and recall": {
+            "precision": [point.precision for point in points],
+            "recall": [point.recall for point in points],
+        },
+        "Inception Score": {"Inception's classes": [point.inception_score for point in points]},
     }
     return [
         Chart(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.files import read_json
+from evaluation.report import SCORE_NAMES
 from launch.context import Context
 from launch.fitting import epsilon_after
 from launch.metrics_log import read_metrics
@@ -20,7 +21,6 @@ from launch.tracking.tracker import Tracker
 from launch.training import POINTS
 
 AGAIN = "Remove the file and give the same command again: it is made anew."
-SCORE_COLUMNS = ("trained on", "Fréchet distance", "FID")
 
 
 def send_results(context: Context) -> None:
@@ -104,7 +104,7 @@ def send_points(context: Context, tracker: Tracker) -> None:
 def flat(prefix: str, row: dict[str, Any]) -> dict[str, float]:
     """The scores that a row of `scores.json` has, by a name each."""
     named = {f"accuracy/{name}": value for name, value in row["accuracies"].items()}
-    named |= {name: row[name] for name in ("frechet", "fid") if row[name] is not None}
+    named |= {name: row[name] for name in SCORE_NAMES if row.get(name) is not None}
     return {f"{prefix}/{name}": value for name, value in named.items()}
 
 
@@ -114,12 +114,15 @@ def send_scores(context: Context, tracker: Tracker) -> None:
     if not rows or not tracker.admits(Origin.SENSITIVE):
         return
     classifiers = list(dict.fromkeys(name for row in rows for name in row["accuracies"]))
-    first, *others = SCORE_COLUMNS
     tracker.table(
         "report",
-        [first, *(name.upper() for name in classifiers), *others],
+        ["trained on", *(name.upper() for name in classifiers), *SCORE_NAMES.values()],
         [
-            [row["name"], *(row["accuracies"].get(name) for name in classifiers), row["frechet"], row["fid"]]
+            [
+                row["name"],
+                *(row["accuracies"].get(name) for name in classifiers),
+                *(row.get(name) for name in SCORE_NAMES),
+            ]
             for row in rows
         ],
     )

@@ -10,13 +10,14 @@ from datamodules.image_set import ImageSet
 from evaluation.classifiers import SCORERS, classification_accuracy, split
 from evaluation.cnn import CNNConfig, PlainCNN
 from evaluation.linear_and_mlp import LogisticRegressionConfig, MLPConfig
+from evaluation.network_scorer import Training
 from evaluation.scoring import accuracy
 
 NAMES = ("lr", "mlp", "cnn")
 SMALL = {  # quick to train where the accuracy does not matter
     "lr": LogisticRegressionConfig(iterations=20),
     "mlp": MLPConfig(hidden=32, epochs=5),
-    "cnn": CNNConfig(width=4, epochs=2, least_steps=10),
+    "cnn": CNNConfig(width=4, training=Training(epochs=2, least_steps=10)),
 }
 CPU = torch.device("cpu")
 
@@ -110,8 +111,8 @@ def test_sets_with_nothing_to_tell_apart(digits):
     pair = ImageSet(train.images[:2], np.array([0, 1]), train.class_names)
     with pytest.raises(UserError, match=r"synthesize\.count"):
         classification_accuracy(NAMES, pair, test, 0.1, 0)
-    with pytest.raises(UserError, match="no score named 'resnet'"):
-        classification_accuracy(["resnet"], train, test, 0.1, 0)
+    with pytest.raises(UserError, match="no score named 'densenet'"):
+        classification_accuracy(["densenet"], train, test, 0.1, 0)
 
 
 @pytest.mark.parametrize("resolution", [8, 17, 28, 32, 64])

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from datamodules.image_set import ImageSet
+from evaluation.feature_map import FeatureMap
 from evaluation.figures import Chart, Series
 from evaluation.report import (
     MISSING,
+    SCORE_NAMES,
     ReportData,
     ScoreRow,
+    Similarities,
+    SimilarityRow,
     StageCost,
     duration,
     number,
@@ -55,9 +59,14 @@ def report_data(**changes):
             ScoreRow(name="public only", accuracies={}),
         ],
         frechet_features="the classifier's features",
+        precision_features="Inception's features",
         fid_reason="no weights were given",
-        similarity=0.321,
-        similarity_embedding="GloVe",
+        similarities=Similarities(
+            0.321, [SimilarityRow(EVIL, 10, 0.25, 0.321), SimilarityRow("the whole public set", 40, 1, 0.0625)], "GloVe"
+        ),
+        feature_map=FeatureMap(
+            np.eye(4)[:, :2], np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), ("synthetic", "real"), names
+        ),
         selection={"cat": selected, EVIL: selected[:2]},
         public=image_set(tuple(f"public {label}" for label in range(9)), 60),
         charts=[Chart(EVIL, "Step", "Loss", [Series(EVIL, range(3), [3.0, 2.0, 1.0])])],
@@ -96,17 +105,22 @@ def test_names_are_escaped():
 
 def test_numbers_stand_on_the_page():
     page = render_report(report_data())
-    for text in ("9.876", "9.123", "1e-05", "12.34", "0.321", "GloVe", "90.0 %", "± 3.0", "1 min 35 s", "3 GiB"):
+    numbers = ("9.876", "9.123", "1e-05", "12.34", "0.321", "0.0625", "90.0 %", "± 3.0", "1 min 35 s", "3 GiB")
+    for text in (*numbers, "GloVe"):
         assert text in page, text
-    assert "No FID: no weights were given." in page
+    assert "No FID and no Inception Score: no weights were given." in page
     assert "Internal page." in page and "add or remove" in page
     assert "and 2 more: public 6, public 7" in page
     assert "-5 votes" in page
 
 
-def test_fid_has_its_column_where_there_is_one():
-    scores = [ScoreRow(name="synthetic (this run)", accuracies={"cnn": 0.9}, frechet=1.0, fid=27.25)]
-    assert "27.25" in render_report(report_data(scores=scores, fid_reason=""))
+@pytest.mark.parametrize("name", SCORE_NAMES)
+def test_a_score_has_its_column_where_there_is_one(name):
+    rows = [ScoreRow(name="synthetic (this run)", accuracies={"cnn": 0.9}, **{name: 27.25}), ScoreRow(name="public")]
+    page = render_report(report_data(scores=rows, fid_reason=""))
+    columns = re.findall(r"<th>(.*?)</th>", page[page.index("<th>Trained on</th>") :].partition("</tr>")[0])
+    assert [column.partition("<br>")[0] for column in columns] == ["Trained on", "CNN", SCORE_NAMES[name]]
+    assert re.search(r">27\.[23]5?</td>", page)
 
 
 def test_banner_where_there_is_no_guarantee():
@@ -119,10 +133,11 @@ def test_banner_where_there_is_no_guarantee():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"selection": {}, "public": None, "charts": [], "budget": [], "composed": {}, "similarity": None},
+        {"selection": {}, "public": None, "charts": [], "budget": [], "composed": {}, "similarities": None},
         {"scores": [], "stages": []},
         {"scores": [ScoreRow(name="synthetic (this run)")]},
         {"public": None},
+        {"feature_map": None, "similarities": Similarities(None, [SimilarityRow("all", 4, 1, None)], "GloVe")},
         {"charts": [Chart("nothing was logged", "Step", "Loss", [])]},
         {"synthetic": image_set(MANY, 30), "real_test": image_set(MANY, 9)},
     ],

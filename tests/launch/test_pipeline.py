@@ -72,11 +72,22 @@ def test_scores_on_the_way_stand_against_the_epsilon_they_cost(finished: Path) -
     points = scores["on_the_way"]
     assert [(point["step"], point["count"]) for point in points] == [(2, 60), (4, 60)]
     assert 0 < points[0]["epsilon"] < points[1]["epsilon"] == statement(finished)["epsilon"]
-    for name in ("accuracies", "frechet", "fid"):  # the release, by as many images as it has
+    for name in ("accuracies", "frechet", "fid", "precision", "recall"):  # the release, by as many images as it has
         assert points[-1][name] == scores["scores"][0][name]
     assert [path.name for path in (finished / "internal" / "snapshots").iterdir()] == ["step-00000002.png"]
     page = (finished / "internal" / "report.html").read_text()
     assert "Accuracy on the way (not private), 60 images a point" in page
+    assert "Precision and recall on the way (not private), 60 images a point" in page
+
+
+def test_the_report_shows_where_images_lie_and_how_alike_selections_are(finished: Path) -> None:
+    page = (finished / "internal" / "report.html").read_text()
+    assert "t-SNE of equally many of each" in page and ">synthetic</text>" in page
+    rows = re.findall(r"<tr><td>(\d+ a category.*?|the whole public set)</td><td>(\d+)</td>", page)
+    assert rows[0] == ("1 a category (this run)", "10") and rows[-1][0] == "the whole public set"
+    scores = json.loads((finished / "internal" / "scores.json").read_text())
+    assert scores["precision_features"] == "the semantic classifier's features"
+    assert all(0 <= row[name] <= 1 for row in scores["scores"] for name in ("precision", "recall"))
 
 
 def test_the_key_is_gone_when_the_last_private_stage_is_done(finished: Path) -> None:
@@ -129,6 +140,7 @@ def test_the_console_tells_nothing_of_private_images(folder_run: Path) -> None:
         assert not re.search(r"\d s$|loss|accuracy|LR|FID|Fréchet|images/s|norm|clipped", line)
     scores = json.loads((folder_run / "internal" / "scores.json").read_text())["scores"]
     values = [value for row in scores for value in [*row["accuracies"].values(), row["frechet"]]]
+    values += [row[name] for row in scores for name in ("precision", "recall") if row[name] not in (None, 0, 1)]
     for curve in read_metrics(folder_run / "internal" / "metrics" / "finetune").values():
         values += [value for _, value in curve if value % 1]
     secret = {f"{value:.{digits}f}" for value in values for digits in (3, 4)} | {f"{value:.1%}" for value in values}

@@ -1,4 +1,4 @@
-"""What the report's semantic distribution similarity is taken of."""
+"""The report's similarities: from the noisy histogram and public labels, in words that a page can show."""
 
 from __future__ import annotations
 
@@ -8,83 +8,87 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from datamodules.sources.source import Semantics
-from launch.stages import report
-from launch.stages.report import selection_similarity
+from launch.config import load
+from launch.selection_similarity import similarities
 
-PUBLIC = ("wig", "sunglasses", "crane")
-HISTOGRAM, SELECTED = np.array([[5, -2, 1], [1, 9, 0]]), np.array([0.0, 7.0, 3.0])
-WORDS = {
-    "wig": [1.0, 0.2],
-    "sunglasses": [0.1, 1.0],
-    "crane": [-1.0, 0.3],
-    "eyeglasses": [0.2, 1.1],
-    "bald": [0.9, -0.1],
-}
+NAMES = tuple(f"thing{label}" for label in range(7))
+HISTOGRAM = np.random.default_rng(0).integers(0, 50, (2, 7))
+
+
+def context(*words: str, source: Any = None) -> Any:
+    return SimpleNamespace(
+        config=load("demo", words),
+        public=SimpleNamespace(labels=np.arange(21) % 7, class_names=NAMES),
+        public_source=SimpleNamespace(class_names=NAMES),
+        sensitive_source=source,
+        trained_classifier=lambda: SimpleNamespace(class_embeddings=torch.eye(7)),
+    )  # whoever asks it for sensitive images fails
+
+
+def test_other_sizes_this_runs_own_and_the_whole_set() -> None:
+    found = similarities(context("query.semantics=3"), HISTOGRAM)
+    assert found is not None and found.embedding == "the classifier's class embeddings"
+    assert [row.name for row in found.rows] == [
+        "1 a category", "2 a category", "3 a category (this run)", "the whole public set"
+    ]  # fmt: skip
+    assert [row.categories for row in found.rows] == [2, 4, 6, 7]
+    assert found.own == found.rows[2].similarity
+    # with orthogonal embeddings and as many images of each category, SDS is the mean frequency of what is selected
+    frequencies = HISTOGRAM.sum(axis=0) / HISTOGRAM.sum()
+    assert found.rows[-1].similarity == pytest.approx(1 / 7)
+    best = {int(HISTOGRAM[0].argmax()), int(HISTOGRAM[1].argmax())}
+    assert len(best) == 2 and found.rows[0].similarity == pytest.approx(frequencies[list(best)].mean())
+
+
+def test_a_query_of_all_categories_at_once() -> None:
+    found = similarities(context("query.semantics=2"), HISTOGRAM[:1])
+    assert found is not None
+    assert [row.name for row in found.rows] == [
+        "1 in all", "2 in all (this run)", "5 in all", "the whole public set"
+    ]  # fmt: skip
+
+
+def test_word_vectors(tmp_path: Path) -> None:
+    glove = tmp_path / "glove.txt"
+    glove.write_text("".join(f"{name} {label} 1\n" for label, name in enumerate(NAMES[:-1])))
+    found = similarities(context(f"evaluate.word_vectors={glove}"), HISTOGRAM)
+    assert found is not None and found.embedding == "word vectors, 1 without a vector left out"
+
+
+def test_no_query_no_similarities() -> None:
+    assert similarities(context(), None) is None
 
 
 class Faces:
-    """A source that knows attributes."""
+    """A source that knows attributes of its images."""
 
     def semantics(self) -> Semantics:
-        return Semantics(("Eyeglasses", "Bald", "Male"), np.array([4.0, 1.0, 5.0]))
-
-
-@pytest.fixture(autouse=True)
-def answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "read_histogram", lambda context: HISTOGRAM)
-    monkeypatch.setattr(report, "selected_frequencies", lambda context: SELECTED)
-
-
-def context(source: Any, vectors: Path | None, known: dict[str, list[float]] = WORDS) -> Any:
-    if vectors is not None:
-        vectors.write_text("".join(f"{word} {' '.join(map(str, numbers))}\n" for word, numbers in known.items()))
-    embeddings = np.random.default_rng(0).normal(size=(3, 4))
-    classifier = SimpleNamespace(class_embeddings=SimpleNamespace(numpy=lambda: embeddings))
-    config = SimpleNamespace(evaluate=SimpleNamespace(word_vectors=vectors), sensitive=SimpleNamespace(name="faces"))
-    return SimpleNamespace(
-        config=config,
-        public_source=SimpleNamespace(class_names=PUBLIC),
-        sensitive_source=source,
-        trained_classifier=lambda: classifier,
-    )
-
-
-def pair_by_pair(one: dict[str, float], other: dict[str, float], vectors: dict[str, Any]) -> float:
-    def cosine(a: Any, b: Any) -> float:
-        return float(np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b))
-
-    pairs = [(f * g, cosine(vectors[a], vectors[b])) for a, f in one.items() for b, g in other.items()]
-    return sum(weight * value for weight, value in pairs) / sum(weight for weight, _ in pairs)
+        return Semantics(("thing0", "beard", "Male"), np.array([4.0, 1.0, 5.0]))
 
 
 def test_attributes_stand_for_the_sensitive_set_where_the_source_has_them(tmp_path: Path) -> None:
-    value, embedding = selection_similarity(context(Faces(), tmp_path / "glove.txt"))
-    known = {name.capitalize(): vector for name, vector in WORDS.items()} | WORDS
-    expected = pair_by_pair({"Eyeglasses": 4, "Bald": 1}, {"sunglasses": 7, "crane": 3}, known)
-    assert value == pytest.approx(expected)
-    assert embedding == "word vectors of the 3 attributes of faces, 1 without a vector left out"
+    glove = tmp_path / "glove.txt"
+    random = np.random.default_rng(1)
+    vectors = {name: random.normal(size=3) for name in (*NAMES, "beard")}
+    glove.write_text("".join(f"{name} {' '.join(map(str, vector))}\n" for name, vector in vectors.items()))
+    found = similarities(context(f"evaluate.word_vectors={glove}", source=Faces()), HISTOGRAM)
+    assert found is not None
+    assert found.embedding == "word vectors of the 3 attributes of digits, 1 without a vector left out"
+    pairs = [
+        (weight, np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b))
+        for weight, a in ((4.0, vectors["thing0"]), (1.0, vectors["beard"]))
+        for b in (vectors[name] for name in NAMES)
+    ]
+    expected = sum(weight * cosine for weight, cosine in pairs) / sum(weight for weight, _ in pairs)
+    assert found.rows[-1].similarity == pytest.approx(expected)
 
 
-def test_other_sets_are_described_by_the_noisy_histogram(tmp_path: Path) -> None:
-    value, embedding = selection_similarity(context(object(), tmp_path / "glove.txt"))
-    assert embedding == "word vectors"
-    expected = pair_by_pair({"wig": 6, "sunglasses": 7, "crane": 1}, {"sunglasses": 7, "crane": 3}, WORDS)
-    assert value == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("source", [Faces(), object()])
-def test_without_word_vectors_the_classifier_embeds_the_noisy_histogram(source: Any) -> None:
-    """It knows no attributes."""
-    asked = context(source, None)
-    value, embedding = selection_similarity(asked)
-    vectors = dict(zip(PUBLIC, asked.trained_classifier().class_embeddings.numpy(), strict=True))
-    expected = pair_by_pair({"wig": 6, "sunglasses": 7, "crane": 1}, {"sunglasses": 7, "crane": 3}, vectors)
-    assert (value, embedding) == (pytest.approx(expected), "the classifier's class embeddings")
-
-
-@pytest.mark.parametrize("known", [["wig", "bald"], ["sunglasses", "crane"]])
+@pytest.mark.parametrize("known", [["beard"], ["thing1"]])
 def test_there_is_none_where_one_set_has_no_vector(tmp_path: Path, known: list[str]) -> None:
-    words = {name: WORDS[name] for name in known}
-    assert selection_similarity(context(Faces(), tmp_path / "glove.txt", words))[0] is None
+    glove = tmp_path / "glove.txt"
+    glove.write_text("".join(f"{name} 1 0\n" for name in known))
+    found = similarities(context(f"evaluate.word_vectors={glove}", source=Faces()), HISTOGRAM)
+    assert found is not None and found.rows[-1].similarity is None

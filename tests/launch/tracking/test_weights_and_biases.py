@@ -36,7 +36,8 @@ from tests.launch.tracking.tracked import tracked_run
 from tests.launch.tracking.wandb_records import OfflineRun, offline_runs
 
 TRACKED = ("tracking=[wandb]", "wandb.tags=[nightly]", "finetune.snapshots=2", "evaluate.snapshot_count=40")
-NOISELESS = ("loss", "gradient_norm", "clipped", "records", "accuracy", "frechet", "fid", "report")
+SCORES = ("accuracy", "frechet", "fid", "precision", "recall", "inception", "report")
+NOISELESS = ("loss", "gradient_norm", "clipped", "records", *SCORES)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ def test_scores_have_epsilon_as_their_axis(public_run: Path, public_parts: list[
     for metric, value in (
         ("scores/accuracy/lr", lambda point: point["accuracies"]["lr"]),
         ("scores/frechet", lambda point: point["frechet"]),
+        ("scores/precision", lambda point: point["precision"]),
     ):
         rows = last.rows(metric)
         assert [row["epsilon"] for row in rows] == [point["epsilon"] for point in points]
@@ -121,6 +123,7 @@ def test_the_plan_and_the_report_are_tables(public_run: Path, public_parts: list
     table = last.table("report")
     assert [row["trained on"] for row in table] == [row["name"] for row in rows]
     assert [row["LR"] for row in table] == [row["accuracies"]["lr"] for row in rows]
+    assert [row["Recall"] for row in table] == [row["recall"] for row in rows]
 
 
 def test_the_summary_is_the_guarantee(public_run: Path, public_parts: list[OfflineRun]) -> None:
@@ -196,7 +199,7 @@ def test_nothing_without_noise_of_private_images_is_sent(guarded: Path, guarded_
     values = [
         value
         for row in scores["scores"] + scores["on_the_way"]
-        for value in (*row["accuracies"].values(), row["frechet"])
+        for value in (*row["accuracies"].values(), row["frechet"], row["precision"], row["recall"])
     ]
     lines = (guarded / "internal" / "metrics" / "finetune" / "metrics.jsonl").read_text().splitlines()
     values += [value for line in lines for value in json.loads(line).values()]

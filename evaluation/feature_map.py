@@ -1,0 +1,62 @@
+"""t-SNE: synthetic and real images side by side, where a classifier's features put them (PrivImage Figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from sklearn.manifold import TSNE
+
+from evaluation.figures import INK, inline_svg
+
+PERPLEXITY = 30.0
+SHOWN_CATEGORIES = 20
+MARKERS = (("o", 3.4, 0.55), ("x", 3.8, 0.9))  # of each kind of image: shape, size, opacity
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """Where images lie in the plane: places [N, 2]; kinds and labels: indices [N] into kind_names and class_names."""
+
+    places: np.ndarray
+    kinds: np.ndarray
+    labels: np.ndarray
+    kind_names: Sequence[str]
+    class_names: Sequence[str]
+
+
+def embed(features: np.ndarray, seed: int) -> np.ndarray | None:
+    """Two dimensions in which images that are alike stay close, float64 [N, 2] (van der Maaten and Hinton 2008).
+
+    features: [N, D] of all images together, as sensitive as they are. None where they are fewer than four or all the
+    same: there is nothing to see.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    if len(features) < 4 or not np.ptp(features, axis=0).any():
+        return None
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    start = "pca" if features.shape[1] > 1 else "random"
+    places = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(features)
+    return places.astype(np.float64)
+
+
+def feature_map_svg(shown: FeatureMap, width: float = 8.2, height: float = 5.0) -> str:
+    """The map as an `<svg>` element: a colour a category, of the first twenty, and a mark a kind of image."""
+    names = shown.class_names[:SHOWN_CATEGORIES]
+    colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"](range(len(names)))
+
+    def draw(axes: Axes) -> None:
+        for label, name in enumerate(names):
+            for kind, (marker, size, opacity) in enumerate(MARKERS[: len(shown.kind_names)]):
+                x, y = shown.places[(shown.labels == label) & (shown.kinds == kind)].T
+                title = "_" if kind else name
+                axes.plot(x, y, marker, color=colours[label], markersize=size, alpha=opacity, label=title)
+        for kind_name, (marker, size, _) in zip(shown.kind_names, MARKERS, strict=False):
+            axes.plot([], [], marker, color=INK, markersize=size, label=kind_name)
+        axes.set_axis_off()
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.6)
+
+    return inline_svg("t-SNE", draw, width, height)

@@ -1,0 +1,83 @@
+"""How a network that scores synthetic images is trained, whichever network it is."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from configs.fields import key
+from datamodules.image_set import ImageSet
+from evaluation.scoring import Predictor, accuracy
+
+PREDICTED = 250  # images at once: a wide network keeps many values of each
+
+
+@dataclass
+class Training:
+    """Cross-entropy, AdamW and a one-cycle schedule; no augmentation, for a mirrored digit is none."""
+
+    epochs: int = key(12, "passes over the synthetic images, more where they are few", at_least=1)
+    least_steps: int = key(300, "optimiser steps that a small set gets at the least", at_least=1)
+    batch_size: int = key(128, "synthetic images a step", at_least=2)
+    learning_rate: float = key(3e-3, "peak of the one-cycle schedule", above=0)
+    weight_decay: float = key(1e-2, "decoupled weight decay", at_least=0)
+
+
+class NetworkScorer:
+    """Trains the network that a subclass builds; the epoch is chosen on the hold-out."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def network(self, channels: int, resolution: int, classes: int) -> nn.Module:
+        """A new network from images [B, channels, resolution, resolution] in [-1, 1] to logits [B, classes]."""
+        raise NotImplementedError
+
+    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+        """The epoch that does best on `holdout`. The global random state of torch is left as it was."""
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            return self._fit(train, holdout, device)
+
+    def _fit(self, train: ImageSet, holdout: ImageSet, device: torch.device) -> Predictor:
+        settings = self.training
+        channels, resolution = train.images.shape[1:3]
+        model = self.network(channels, resolution, len(train.class_names)).to(device)
+        images, labels = torch.from_numpy(np.array(train.images)), torch.from_numpy(train.labels)
+        batches = max(1, len(train) // settings.batch_size)
+        epochs = max(settings.epochs, math.ceil(settings.least_steps / batches))
+        optimiser = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=epochs * batches)
+        best, best_accuracy = copy.deepcopy(model), -1.0
+        for _ in range(epochs):
+            model.train()
+            for chosen in torch.randperm(len(images)).tensor_split(batches):
+                loss = F.cross_entropy(model(_scaled(images[chosen].to(device))), labels[chosen].to(device))
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+            reached = accuracy(_predictor(model, device), holdout)
+            if reached >= best_accuracy:  # of equals the later one: its learning rate is lower
+                best, best_accuracy = copy.deepcopy(model), reached
+        return _predictor(best, device)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    return images.float() / 127.5 - 1
+
+
+def _predictor(model: nn.Module, device: torch.device) -> Predictor:
+    @torch.inference_mode()
+    def predict(images: np.ndarray) -> np.ndarray:
+        model.eval()
+        chunks = torch.from_numpy(np.array(images)).split(PREDICTED)
+        return np.concatenate([model(_scaled(chunk.to(device))).argmax(1).cpu().numpy() for chunk in chunks])
+
+    return predict

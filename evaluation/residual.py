@@ -1,0 +1,174 @@
+"""DPImageBench's classifiers in their published sizes, for 8 x 8 to 64 x 64 pixels: options that take their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from configs.fields import key, section
+from evaluation.network_scorer import NetworkScorer, Training
+from evaluation.scoring import SCORERS
+
+Block = Callable[[int, int, int], nn.Module]  # input channels, output channels, stride
+
+
+class ThreeStages(nn.Module):
+    """A 3 x 3 convolution, three stages of residual blocks, the mean over the image and a linear layer.
+
+    The second and third stage halve the image. Batch normalisation mixes records, which is fine here: these networks
+    never train on sensitive images. x: [B, channels, H, W] in [-1, 1]. Returns logits [B, classes].
+
+    stem: channels of the first convolution; widths: of each stage's output; blocks: in a stage; active_before:
+    whether a block normalises and activates before its convolutions, and nobody after the first one, or the last.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        *,
+        stem: int,
+        widths: tuple[int, int, int],
+        blocks: int,
+        block: Block,
+        active_before: bool = False,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, stem, 3, padding=1, bias=False)]
+        layers += [] if active_before else [nn.BatchNorm2d(stem), nn.ReLU(inplace=True)]
+        inputs = stem
+        for stage, width in enumerate(widths):
+            for place in range(blocks):
+                layers.append(block(inputs, width, 2 if stage and not place else 1))
+                inputs = width
+        layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)] if active_before else []
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+class WideBlock(nn.Module):
+    """Two convolutions, each after batch normalisation and activation, with dropout between (Zagoruyko et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(inplace=True))
+        self.rest = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.first(x)
+        return self.rest(active) + (self.shortcut(active) if self.shortcut else x)
+
+
+def basic_block(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Torchvision's block of two 3 x 3 convolutions (He et al. 2016)."""
+    return BasicBlock(inputs, outputs, stride, _projection(inputs, outputs, stride))
+
+
+def grouped_block(inputs: int, outputs: int, stride: int, groups: int, group_width: int) -> nn.Module:
+    """Torchvision's bottleneck with a grouped convolution (Xie et al. 2017); group_width: channels at 256 outputs."""
+    return Bottleneck(
+        inputs,
+        outputs // Bottleneck.expansion,
+        stride,
+        _projection(inputs, outputs, stride),
+        groups=groups,
+        base_width=group_width,
+    )
+
+
+def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    if inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+@dataclass
+class ResNetConfig:
+    name: str = "resnet"
+    depth: int = key(110, "layers: 6 n + 2, for n blocks in each of three stages", at_least=8)
+    training: Training = section(Training, "how it is trained")
+
+
+@SCORERS.register(ResNetConfig)
+class ResNetScorer(NetworkScorer):
+    """ResNet-110 for small images (1.7 M weights), as DPImageBench; slow on a CPU."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__(config.training)
+        self.blocks = (config.depth - 2) // 6
+
+    def network(self, channels: int, resolution: int, classes: int) -> nn.Module:
+        return ThreeStages(channels, classes, stem=16, widths=(16, 32, 64), blocks=self.blocks, block=basic_block)
+
+
+@dataclass
+class WideResNetConfig:
+    name: str = "wrn"
+    depth: int = key(40, "layers: 6 n + 4, for n blocks in each of three stages", at_least=10)
+    width: int = key(4, "times the channels of a ResNet", at_least=1)
+    dropout: float = key(0.3, "between the convolutions of a block", at_least=0, below=1)
+    training: Training = section(Training, "how it is trained")
+
+
+@SCORERS.register(WideResNetConfig)
+class WideResNetScorer(NetworkScorer):
+    """WRN-40-4 (9 M weights), as DPImageBench; slow on a CPU."""
+
+    def __init__(self, config: WideResNetConfig) -> None:
+        super().__init__(config.training)
+        self.blocks, self.width, self.dropout = (config.depth - 4) // 6, config.width, config.dropout
+
+    def network(self, channels: int, resolution: int, classes: int) -> nn.Module:
+        return ThreeStages(
+            channels,
+            classes,
+            stem=16,
+            widths=(16 * self.width, 32 * self.width, 64 * self.width),
+            blocks=self.blocks,
+            block=lambda inputs, outputs, stride: WideBlock(inputs, outputs, stride, self.dropout),
+            active_before=True,
+        )
+
+
+@dataclass
+class ResNeXtConfig:
+    name: str = "resnext"
+    depth: int = key(29, "layers: 9 n + 2, for n blocks in each of three stages", at_least=11)
+    groups: int = key(8, "of each grouped convolution", at_least=1)
+    group_width: int = key(64, "channels of a group in the first stage", at_least=1)
+    training: Training = section(Training, "how it is trained")
+
+
+@SCORERS.register(ResNeXtConfig)
+class ResNeXtScorer(NetworkScorer):
+    """ResNeXt-29, 8 x 64d (34 M weights), as DPImageBench; for a GPU."""
+
+    def __init__(self, config: ResNeXtConfig) -> None:
+        super().__init__(config.training)
+        self.blocks, self.groups, self.group_width = (config.depth - 2) // 9, config.groups, config.group_width
+
+    def network(self, channels: int, resolution: int, classes: int) -> nn.Module:
+        return ThreeStages(
+            channels,
+            classes,
+            stem=64,
+            widths=(256, 512, 1024),
+            blocks=self.blocks,
+            block=lambda inputs, outputs, stride: grouped_block(inputs, outputs, stride, self.groups, self.group_width),
+        )
