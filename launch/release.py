@@ -43,7 +43,7 @@ def write_release(
     statement = privacy_statement(config, ledger)
     folder = directory.release
     notice = statement.get("notice")
-    save_weights(model.trainable, folder / "model.safetensors", notice)
+    save_weights(model.released, folder / "model.safetensors", notice)
     atomic_json(
         folder / "model.json",
         {
@@ -104,7 +104,7 @@ def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
     generator = typed(GENERATORS.config(name), description["generator"], "generator.")
     image, names = Image(**description["image"]), tuple(description["class_names"])
     model = GENERATORS.build(generator, image=image, classes=len(names))
-    load_weights(model.trainable, directory.release / "model.safetensors")
+    load_weights(model.released, directory.release / "model.safetensors")
     return model, names
 
 

@@ -67,7 +67,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
 def sampled(context: Context, model: Any, step: int, path: Path, count: int, batches: Path) -> ImageSet:
     """`count` images of a snapshot, and a grid of them in a file."""
     settings = context.config.synthesize
-    load_weights(model.trainable, path)
+    load_weights(model.released, path)
     drawn = draw(
         model,
         count,

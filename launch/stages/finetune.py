@@ -27,7 +27,7 @@ def finetune(context: Context) -> str:
     settings = context.config.finetune
     mechanism = context.plan.mechanism(DP_SGD)
     model = context.generator()
-    load_weights(model.trainable, context.folder("pretrain") / "model.safetensors")
+    load_weights(model, context.folder("pretrain") / "model.safetensors")
     classes, device = len(context.class_names), context.device
     engine = tried_engine(context.config, model, classes=classes, device=device)
     micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from launch.context import Context, save_weights
 from launch.fitting import fit_public
 from launch.stage import stage
@@ -16,7 +18,7 @@ def pretrain(context: Context) -> str:
     images = read_selection(context)
     module = PublicTraining(context.generator(), settings, seed=seed)
     module = fit_public(context, module, module.generator.trainable, images, stage="pretrain", settings=settings)
-    averaged = module.ema.module
+    averaged: Any = module.averaged()
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")
     parameters = sum(value.numel() for value in averaged.parameters())
