@@ -12,7 +12,7 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Follower, Generator
 
 
 def adams(model: Generator, learning_rate: float) -> list[Optimizer]:
@@ -46,16 +46,20 @@ def follow(module: lightning.LightningModule, model: Generator, step: int, rando
     for group in own.param_groups:
         group["lr"] = follower.pace * trained.param_groups[0]["lr"]  # the schedule is that of the trained network
     parameters = list(follower.network.parameters())
-    with learning(follower.network):
-        gradients = torch.autograd.grad(follower.losses(random).mean(), parameters)
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-    flat = cast(Tensor, module.trainer.strategy.reduce(flat, reduce_op="mean"))
+    flat = cast(Tensor, module.trainer.strategy.reduce(follower_gradient(follower, random), reduce_op="mean"))
     pieces = flat.split([parameter.numel() for parameter in parameters])
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.grad = piece.view_as(parameter)
     own.step()
     own.zero_grad(set_to_none=True)
     return True
+
+
+def follower_gradient(follower: Follower, random: RandomGenerator) -> Tensor:
+    """The flat gradient [P] of a follower's mean loss; the trained network gets none."""
+    with learning(follower.network):
+        gradients = torch.autograd.grad(follower.losses(random).mean(), list(follower.network.parameters()))
+    return torch.cat([gradient.reshape(-1) for gradient in gradients])
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class GAN(nn.Module):
         record's fake hangs on its own label and latent alone: the generating network is in evaluation mode, keeps
         nothing of them and gets no gradient. Latents are drawn from `generator`, which lives on the images' device.
         """
-        fakes = self.fakes(self.latents(len(images), generator), labels)
+        fakes = self.generate(self.latents(len(images), generator), labels)
         pairs = torch.stack([to_network(images).to(fakes), fakes], dim=1).flatten(0, 1)
         scores = self.discriminator(pairs, labels.repeat_interleave(2)).unflatten(0, (-1, 2))
         real, fake = F.relu(1 - scores[:, 0]), F.relu(1 + scores[:, 1])
@@ -110,7 +110,7 @@ class GAN(nn.Module):
         return normals.to(next(self.network.parameters()))
 
     @torch.no_grad()
-    def fakes(self, latents: Tensor, labels: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] of the generating network in evaluation mode: each of its own row alone."""
         with evaluating(self.network):
             return self.network(latents, labels).to(latents)  # autocast may have halved the precision
@@ -121,7 +121,7 @@ class GAN(nn.Module):
 
         Latents are drawn from `generator`, which lives on the labels' device.
         """
-        return to_pixels(self.fakes(self.latents(len(labels), generator), labels))
+        return to_pixels(self.generate(self.latents(len(labels), generator), labels))
 
 
 @contextmanager
