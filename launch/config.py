@@ -49,19 +49,16 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     return typed(Experiment, tree, "")
 
 
-def for_generator(preset: Tree, *others: Tree) -> tuple[Tree, Tree]:
-    """A preset's settings for any generator, and those for the generator that is chosen in one of the trees.
-
-    The first of `others` goes before the preset, the rest behind it.
-    """
+def for_generator(preset: Tree, given: Tree, overlay: Tree) -> tuple[Tree, Tree]:
+    """A preset's settings for any generator, and above them those for the generator that will be chosen."""
     settings = {name: value for name, value in preset.items() if name != "for_generator"}
     variants = preset.get("for_generator") or {}
     if not isinstance(variants, dict) or not all(isinstance(value, dict) for value in variants.values()):
         raise UserError("for_generator: write the name of a generator and, under it, groups of keys.")
-    given, *rest = others
-    chosen = [tree["generator"] for tree in (given, settings, *rest) if isinstance(tree.get("generator"), dict)]
-    names = [generator["name"] for generator in chosen if "name" in generator]
-    return settings, variants.get(names[0], {}) if names else {}
+    chosen = [tree.get("generator") for tree in (given, settings, overlay)] + [Experiment().generator]
+    name = next(part["name"] for part in chosen if isinstance(part, dict) and "name" in part)
+    variant = variants.get(name, {})
+    return settings, {**variant, "generator": {"name": name, **variant.get("generator", {})}} if variant else {}
 
 
 def parse_overrides(overrides: list[str]) -> Tree:

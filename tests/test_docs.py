@@ -64,6 +64,7 @@ def test_commands_are_accepted(document: Path) -> None:
 
 def test_keys_named_in_the_documents_exist() -> None:
     variants: list[list[str]] = [[], ["sensitive.name=folder"], ["public.name=folder"], ["public.name=imagenet"]]
+    variants.append(["generator.name=gan"])
     known = {path for variant in variants for path, _ in walk(load("demo", variant))}
     sections = {path.split(".")[0] for path in known if "." in path}
     for document in DOCUMENTS:

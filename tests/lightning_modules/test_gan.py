@@ -1,4 +1,4 @@
-"""The GAN: its losses, what a record's depends on, per-record gradients, and what the generating network learns from."""
+"""The GAN: its losses, what a record's hangs on, per-record gradients, and the generating network's descent."""
 
 from __future__ import annotations
 
@@ -175,8 +175,6 @@ def test_samples_are_a_function_of_weights_labels_and_random_numbers() -> None:
 
 def test_half_precision_gives_losses_and_gradients_in_full_precision() -> None:
     images, labels = records(6)
-    full, half = (
-        summed(ENGINES["fused"](gan(), CLIP, precision), images, labels) for precision in ("fp32", "bf16")
-    )
+    full, half = (summed(ENGINES["fused"](gan(), CLIP, precision), images, labels) for precision in ("fp32", "bf16"))
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, full, rtol=0.2, atol=0.05)

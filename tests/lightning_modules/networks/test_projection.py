@@ -87,7 +87,11 @@ def test_it_may_be_trained_with_dp_sgd_by_either_engine(network: nn.Module) -> N
 @pytest.mark.parametrize(
     ("changes", "resolution", "message"),
     [
-        ({"halvings": 2}, 14, r"discriminator\.halvings: 4 blocks cannot halve 14 pixels 2 times. Allowed is at most 1"),
+        (
+            {"halvings": 2},
+            14,
+            r"discriminator\.halvings: 4 blocks cannot halve 14 pixels 2 times. Allowed is at most 1",
+        ),
         ({"halvings": 3, "multipliers": [1, 1]}, 16, "at most 2"),
         ({"multipliers": []}, 8, r"discriminator\.multipliers: given"),
         ({"multipliers": [0]}, 8, r"discriminator\.multipliers: given"),
