@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.dp_sgd.engine import ENGINES, trained_parameters
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
@@ -144,7 +145,7 @@ def test_a_network_that_met_records_in_training_mode_is_found_out(monkeypatch: p
     model = gan()
     monkeypatch.setattr(model, "generate", lambda latents, labels: model.network(latents, labels).detach())
     built = ENGINES["opacus"](model, 1.0, "fp32")
-    with pytest.raises(Exception, match=r"the buffer '.*' changes"):
+    with pytest.raises(UserError, match=r"the buffer '.*' changes"):
         check_records_apart(model, built, shape=(1, 4, 4), classes=CLASSES, device=torch.device("cpu"))
 
 

@@ -126,8 +126,7 @@ def test_no_gradient_of_the_networks_own_step_stays_on_the_discriminator(tmp_pat
     assert not any(parameter.requires_grad for parameter in module.model.network.parameters())
 
 
-def test_a_module_of_another_kind_of_generator_has_the_same_step(tmp_path: Path) -> None:
-    """One optimiser for the discriminator and one for the network, in this order; both with the GAN's decays."""
+def test_each_network_has_an_optimiser_with_the_gans_decays(tmp_path: Path) -> None:
     _, access = reserved(tmp_path, steps=STEPS)
     module = private_training(gan(), access)
     first, second = module.configure_optimizers()
