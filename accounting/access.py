@@ -33,8 +33,9 @@ class PrivateAccess(Secret):
     """One start of a mechanism that has been entered in the ledger; made by the ledger alone.
 
     Steps are numbered 0..mechanism.steps-1, and the noise of a step belongs to exactly one sum. The Poisson draw, the
-    noise and the loss's own draws come from three separate streams. A new generation begins with every start, so that
-    a step that is run again meets fresh randomness (one generation alone under an insecure key).
+    noise, the loss's own draws and those of what follows a step come from separate streams. A new generation begins
+    with every start, so that a step that is run again meets fresh randomness (one generation alone under an insecure
+    key).
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class PrivateAccess(Secret):
             purpose: derive(
                 run_key, stage_fingerprint=stream, mechanism=mechanism, generation=generation, purpose=purpose
             )
-            for purpose in ("poisson", "noise", "loss")
+            for purpose in ("poisson", "noise", "loss", "following")
         }
 
     def sample(self, step: int, n: int) -> np.ndarray:
@@ -80,6 +81,10 @@ class PrivateAccess(Secret):
     def seed(self, step: int, rank: int = 0) -> int:
         """63-bit seed of the loss's own draws (diffusion times, label dropout, latents), another for each rank."""
         return self._streams["loss"].seed(self._checked(step), rank)
+
+    def shared_seed(self, step: int) -> int:
+        """63-bit seed, the same on every rank, of post-processing that follows a step (a GAN's generator learns)."""
+        return self._streams["following"].seed(self._checked(step))
 
     def published(self) -> int:
         """How many steps of this charge are known to be done and durable (0: none)."""

@@ -83,9 +83,11 @@ class Selection:
 
 @dataclass
 class Pretrain:
-    steps: int = key(1000, "optimiser steps on the selected public images", at_least=1)
+    steps: int = key(
+        1000, "optimiser steps on the selected public images; of a GAN, those of its discriminator", at_least=1
+    )
     batch_size: int = key(256, "public images a step", at_least=1)
-    learning_rate: float = key(1e-3, "peak learning rate of Adam", above=0)
+    learning_rate: float = key(1e-3, "peak learning rate of Adam; of a GAN, its discriminator's", above=0)
     ema_decay: float = key(0.999, "decay of the exponential moving average of the weights", at_least=0, below=1)
     precision: str = key("fp32", "of the network in training; bf16 is autocast", choices=("fp32", "bf16"))
     compile: bool = key(False, "compile the network with torch.compile first; needs a C++ compiler")
@@ -96,9 +98,9 @@ class Pretrain:
 
 @dataclass
 class Finetune:
-    steps: int = key(100, "T: DP-SGD steps, all of them charged", at_least=1)
+    steps: int = key(100, "T: DP-SGD steps, all of them charged; of a GAN, those of its discriminator", at_least=1)
     batch_size: int = key(256, "expected logical batch q n; the sampling rate is this over n", at_least=1)
-    learning_rate: float = key(1e-3, "learning rate of Adam", above=0)
+    learning_rate: float = key(1e-3, "learning rate of Adam; of a GAN, its discriminator's", above=0)
     clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
     ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)
     engine: str = key(

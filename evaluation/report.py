@@ -81,13 +81,14 @@ class SimilarityRow:
 class Similarities:
     """own: SDS of this run's selection; rows: of other sizes of selection, and last of the whole public set.
 
-    embedding: the words for what semantics are compared by. Computed from the noisy histogram and public images alone,
-    so it may be shown.
+    embedding: the words for what semantics are compared by. private: computed from the noisy histogram and public
+    images alone, so it may be shown; else from what is known of the sensitive images without noise.
     """
 
     own: float | None
     rows: Sequence[SimilarityRow]
     embedding: str
+    private: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,17 +34,31 @@ class Written:
 def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
-    experiment: the name of a preset in `configs/experiments`, or the path of a YAML file.
-    overrides: `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
+    experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
+    `for_generator.NAME` counts where the generator is NAME, above the rest of the preset. overrides:
+    `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
     method = given.get("method") or preset.get("method") or Experiment().method
     stem = Path(experiment).stem
     tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
-    for layer in (read_preset("methods", method), preset, given):
+    overlay = read_preset("methods", method)
+    for layer in (overlay, *for_generator(preset, given, overlay), given):
         tree = merge(tree, layer, Experiment, "")
     return typed(Experiment, tree, "")
+
+
+def for_generator(preset: Tree, given: Tree, overlay: Tree) -> tuple[Tree, Tree]:
+    """A preset's settings for any generator, and above them those for the generator that will be chosen."""
+    settings = {name: value for name, value in preset.items() if name != "for_generator"}
+    variants = preset.get("for_generator") or {}
+    if not isinstance(variants, dict) or not all(isinstance(value, dict) for value in variants.values()):
+        raise UserError("for_generator: write the name of a generator and, under it, groups of keys.")
+    chosen = [tree.get("generator") for tree in (given, settings, overlay)] + [Experiment().generator]
+    name = next(part["name"] for part in chosen if isinstance(part, dict) and "name" in part)
+    variant = variants.get(name, {})
+    return settings, {**variant, "generator": {"name": name, **variant.get("generator", {})}} if variant else {}
 
 
 def parse_overrides(overrides: list[str]) -> Tree:

@@ -10,11 +10,13 @@ import torch
 from configs.files import atomic_json, read_json
 from configs.schema import Experiment
 from launch.resources import free_memory
-from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.micro_batch import GIB, largest_micro_batch
 
 SHARE = {"cuda": 0.9, "cpu": 0.5}  # of what is free; others work on the machine as well, and its memory is fragmented
-BESIDE = 4  # times the weights: their average, Adam's two moments and the sum over earlier micro-batches
+BESIDE = (
+    4  # times the weights of all networks: their average, Adam's two moments and the sum over earlier micro-batches
+)
 LOST = "Remove the file, and only it: the micro-batch is then chosen anew."
 
 
@@ -42,7 +44,7 @@ def choose(
     model.to(device)
     free = free_memory(device) // (processes if device.type == "cpu" else 1)
     given = settings.memory_gib * GIB if settings.memory_gib is not None else None
-    beside = BESIDE * sum(weight.nbytes for weight in trained_parameters(model))
+    beside = BESIDE * sum(weight.nbytes for weight in model.parameters())
     stage = {"fingerprint": fingerprint, "device": device.type}
     if record is not None and record.is_file():
         kept = read_json(record, LOST)

@@ -23,6 +23,7 @@ from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
 from launch.micro_batch import choose
 from launch.resources import Meter
+from lightning_modules.following import follower_gradient
 from lightning_modules.inference import accelerated
 
 ROUNDS = 3  # measured batches a stage, after one to warm up
@@ -97,13 +98,19 @@ def measure_pretraining(asked: Measurement, stage: str = "pretrain") -> Estimate
     def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
 
-    return measure_public(stage, asked, asked.config.pretrain, model.trainable, losses)
+    beside = following(asked, model)
+    return measure_public(stage, asked, asked.config.pretrain, model.trainable, losses, beside)
 
 
 def measure_public(
-    stage: str, asked: Measurement, settings: Classifier | Pretrain, network: nn.Module, losses: Callable[..., Any]
+    stage: str,
+    asked: Measurement,
+    settings: Classifier | Pretrain,
+    network: nn.Module,
+    losses: Callable[..., Any],
+    beside: float = 0.0,
 ) -> Estimate:
-    """A micro-batch of ordinary training, in the stage's precision."""
+    """A micro-batch of ordinary training, in the stage's precision. beside: seconds a step for what follows it."""
     part = asked.job.part(settings.batch_size)
     size = min(part, settings.micro_batch or part)
     images, labels = batch(asked.public, size, asked.device)
@@ -112,7 +119,7 @@ def measure_public(
             stage,
             lambda: losses(images, labels).backward(),
             rounds=settings.steps * math.ceil(part / size),
-            serial=settings.steps * asked.job.sending(network),
+            serial=settings.steps * (asked.job.sending(network) + beside),
             basis=f"{settings.steps} steps of {settings.batch_size} images, {size} at once in {settings.precision}",
         )
 
@@ -145,9 +152,19 @@ def measure_finetuning(asked: Measurement) -> Estimate:
         "finetune",
         lambda: engine.clipped_sum(images, labels % asked.classes, random),
         rounds=settings.steps * math.ceil(part / size),
-        serial=settings.steps * (update + asked.job.sending(model.trainable)),
+        serial=settings.steps * (update + asked.job.sending(model.trainable) + following(asked, model)),
         basis=basis,
     )
+
+
+def following(asked: Measurement, model: Any) -> float:
+    """Seconds that what learns from the trained network takes for each step of it, on average; 0 if nothing does."""
+    follower = model.follower
+    if follower is None:
+        return 0.0
+    random = torch.Generator(asked.device).manual_seed(0)
+    seconds, _ = median_seconds(lambda: follower_gradient(follower, random))
+    return (seconds + asked.job.sending(follower.network)) / follower.every
 
 
 def measure_sampling(asked: Measurement) -> Estimate:
@@ -160,7 +177,7 @@ def measure_sampling(asked: Measurement) -> Estimate:
     batches = asked.job.part(math.ceil(settings.count / settings.batch_size))
     images = min(batches * settings.batch_size, settings.count)
     basis = f"{settings.count} images in {settings.precision}" + (", compiling not counted" if settings.compile else "")
-    with accelerated(model.trainable, precision=settings.precision, compile=settings.compile):
+    with accelerated(model.released, precision=settings.precision, compile=settings.compile):
         return extrapolate("synthesize", lambda: model.sample(labels, random), rounds=images / size, basis=basis)
 
 

@@ -54,7 +54,7 @@ def write_release(
 
 def write_model(folder: Path, config: Experiment, model: Any, class_names: tuple[str, ...], notice: str | None) -> None:
     """Write a model's weights and what is needed to build it."""
-    save_weights(model.trainable, folder / "model.safetensors", notice)
+    save_weights(model.released, folder / "model.safetensors", notice)
     atomic_json(
         folder / "model.json",
         {
@@ -112,7 +112,7 @@ def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
     generator = typed(GENERATORS.config(name), description["generator"], "generator.")
     image, names = Image(**description["image"]), tuple(description["class_names"])
     model = GENERATORS.build(generator, image=image, classes=len(names))
-    load_weights(model.trainable, directory.outputs / "model.safetensors")
+    load_weights(model.released, directory.outputs / "model.safetensors")
     return model, names
 
 

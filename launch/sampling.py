@@ -74,12 +74,12 @@ def draw(
     """
     if ranks.world > 1 and kept is None:
         raise ValueError("several processes meet in a folder")
-    device = next(model.trainable.parameters()).device
+    device = next(model.released.parameters()).device
     labels = label_plan(count, len(class_names))
     parts = labels.split(batch_size)
     images: dict[int, np.ndarray] = {}
     sampled, start = 0, time.perf_counter()
-    with accelerated(model.trainable, precision=precision, compile=compile) as network:
+    with accelerated(model.released, precision=precision, compile=compile) as network:
         for number, part in progress(ranks.share(parts), ranks.count(parts)):
             batch = finished(kept, number, (len(part), *model.shape))
             if batch is None:

@@ -9,6 +9,7 @@ import numpy as np
 from datamodules.sources.source import Described
 from evaluation.report import Similarities, SimilarityRow
 from launch.context import Context
+from launch.guarantee import no_guarantee
 from semantics.selection_similarity import SIZES, Embedded, SizedSimilarity, similarities_by_size
 from semantics.similarity import WordVectors, load_word_vectors
 
@@ -27,7 +28,8 @@ def similarities(context: Context, histogram: np.ndarray | None) -> Similarities
     found = similarities_by_size(histogram, counts, embedded, {*SIZES, own}, described)
     each = "a category" if len(histogram) > 1 else "in all"
     rows = [SimilarityRow(name(row, own, each), row.categories, row.share, row.similarity) for row in found]
-    return Similarities(next(row.similarity for row in found if row.semantics == own), rows, words)
+    private = described is None and no_guarantee(context.config) is None
+    return Similarities(next(row.similarity for row in found if row.semantics == own), rows, words, private)
 
 
 def name(row: SizedSimilarity, own: int, each: str) -> str:

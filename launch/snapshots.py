@@ -59,7 +59,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
     model, epsilon = context.generator(), epsilon_after(context)
 
     def drawn(step: int, path: Path) -> ImageSet:
-        load_weights(model.trainable, path)
+        load_weights(model.released, path)
         images = sampled(context, model, str(step), count)
         if context.ranks.first:
             write_samples(grid_path(context, step), images, released_notice(context.directory))

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from configs.fields import component, key
 from configs.schema import Image
+from lightning_modules.draws import normal_rows
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
-
-DRAW_BLOCK = 16  # torch makes normals on the CPU in blocks of 16; whole blocks per record keep records apart
 
 
 @dataclass
@@ -40,6 +39,9 @@ class Diffusion(nn.Module):
     sensitive images: each loss depends on its own record alone.
     """
 
+    betas = (0.9, 0.999)
+    follower = None
+
     def __init__(self, config: DiffusionConfig, *, image: Image, classes: int) -> None:
         super().__init__()
         self.config = config
@@ -53,7 +55,12 @@ class Diffusion(nn.Module):
 
     @property
     def trainable(self) -> nn.Module:
-        """The denoising network, whose parameters are trained and released."""
+        """The denoising network."""
+        return self.network
+
+    @property
+    def released(self) -> nn.Module:
+        """The denoising network: what images train is what is released."""
         return self.network
 
     def denoise(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
@@ -88,12 +95,10 @@ class Diffusion(nn.Module):
     def draw(self, records: int, draws: int, generator: RandomGenerator) -> tuple[Tensor, Tensor, Tensor]:
         """Label dropout [B] (once a record), noise levels [B * K] and noise [B * K, C, H, W].
 
-        One row of normals holds all the draws of a record, so that on the CPU they stay the same however a batch is cut
-        into micro-batches that draw from one generator in turn.
+        One row of normals holds all the draws of a record.
         """
         pixels = math.prod(self.shape)
-        width = math.ceil((1 + draws * (1 + pixels)) / DRAW_BLOCK) * DRAW_BLOCK
-        normals = torch.randn(records, width, generator=generator, device=generator.device)
+        normals = normal_rows(records, 1 + draws * (1 + pixels), generator)
         dropout = self.config.label_dropout
         dropped = normals[:, 0] < (NormalDist().inv_cdf(dropout) if dropout > 0 else -math.inf)
         sigma = (self.config.P_mean + self.config.P_std * normals[:, 1 : 1 + draws]).exp()

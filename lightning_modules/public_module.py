@@ -9,9 +9,10 @@ from typing import Any, cast
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
+
+from lightning_modules.following import optimizers_of
 
 Batch = tuple[int, Tensor, Tensor]
 
@@ -35,8 +36,8 @@ class PublicModule(lightning.LightningModule):
     def losses(self, images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
         """The loss of each record, [B], for images uint8 [B, C, H, W] and labels int64 [B]; B may be 0."""
 
-    def after_update(self) -> None:
-        """What follows a step of the weights."""
+    def after_update(self, step: int) -> None:
+        """What follows step `step` of the weights."""
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
         step, images, labels = batch
@@ -49,7 +50,7 @@ class PublicModule(lightning.LightningModule):
                 # DDP takes the mean over processes, whatever the size of their parts: this makes it that over records
                 self.manual_backward(losses.sum() * (self.trainer.world_size / self.batch_size))
             total += losses.detach().sum()
-        self.update()
+        self.update(step)
         records = max(1, len(images))
         mean = total / records
         self.log("train/loss", mean, prog_bar=True, batch_size=records)
@@ -60,13 +61,13 @@ class PublicModule(lightning.LightningModule):
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
 
-    def update(self) -> None:
-        """One step of the weights, of the schedule and of what follows them: no checkpoint falls between."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
+    def update(self, step: int) -> None:
+        """One step of the weights, of what follows them and of the schedule: no checkpoint falls between."""
+        optimizer = optimizers_of(self)[0]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        self.after_update(step)
         cast(Any, self.lr_schedulers()).step()
-        self.after_update()
 
 
 def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:

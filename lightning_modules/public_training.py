@@ -9,16 +9,19 @@ from torch import Tensor
 
 from configs.schema import Pretrain
 from lightning_modules.ema import averaged_weights
-from lightning_modules.public_module import PublicModule
+from lightning_modules.following import adams, follow
+from lightning_modules.public_module import PublicModule, step_generator
 from lightning_modules.registries import Generator
 from lightning_modules.schedules import one_cycle
 
 WARM_UP = 100  # steps, and at most a tenth of the run
+SHARED = 2**32 - 1  # in place of a process' number: draws that are the same on all of them
 
 
 class PublicTraining(PublicModule):
-    """Adam on the mean of a generator's record losses, one draw a record, with averaged weights in `ema.module`.
+    """Adam on the mean of a generator's record losses, one draw a record, and what follows each step.
 
+    `ema.module` has the averaged weights of the network that is released, and moves when that does.
     settings: learning rate (the peak), length of the schedule, decay of the average, batch and micro-batch. seed: of
     the loss's draws. For public images only: its loss is logged as it is.
     """
@@ -26,7 +29,7 @@ class PublicTraining(PublicModule):
     def __init__(self, generator: Generator, settings: Pretrain, *, seed: int) -> None:
         super().__init__(batch_size=settings.batch_size, micro_batch=settings.micro_batch, seed=seed)
         self.generator = generator
-        self.ema = averaged_weights(generator.trainable, settings.ema_decay)
+        self.ema = averaged_weights(generator.released, settings.ema_decay)
         self.learning_rate = settings.learning_rate
         self.steps = settings.steps
 
@@ -35,10 +38,16 @@ class PublicTraining(PublicModule):
         return self.generator.record_losses(images, labels, draws, multiplicity=1)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.generator.trainable.parameters(), lr=self.learning_rate)
-        schedule = one_cycle(optimizer, self.steps, warm_up=min(WARM_UP, self.steps // 10))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimizers = adams(self.generator, self.learning_rate)
+        schedule = one_cycle(optimizers[0], self.steps, warm_up=min(WARM_UP, self.steps // 10))
+        return optimizers, [{"scheduler": schedule, "interval": "step"}]
 
-    def after_update(self) -> None:
-        """Let the average follow the weights."""
-        self.ema.update_parameters(self.generator.trainable)
+    def after_update(self, step: int) -> None:
+        """Let what learns from the trained network take its step, and the average follow the released one."""
+        if follow(self, self.generator, step, step_generator(self.seed, step, SHARED, self.device)):
+            self.ema.update_parameters(self.generator.released)
+
+    def averaged(self) -> Generator:
+        """The generator, its released network with the averaged weights: what fine-tuning starts from."""
+        self.generator.released.load_state_dict(self.ema.module.state_dict())
+        return self.generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Generator as RandomGenerator
@@ -38,18 +39,43 @@ class ImageClassifier(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """A network that learns from the trained one alone and never sees an image, such as a GAN's generator network.
+
+    losses: its losses, any number of them, of what it draws from random numbers; they depend on the trained network's
+    weights and on nothing else that images have touched. every: steps of the trained network for one of its own. pace:
+    its learning rate over that of the trained network.
+    """
+
+    network: nn.Module
+    losses: Callable[[RandomGenerator], Tensor]
+    every: int
+    pace: float
+
+
 class Generator(Protocol):
     """A model of images given labels, pre-trained on public images and fine-tuned on sensitive ones alike (a Module).
 
-    multiplicity: K, the draws of a record's loss whose gradients are averaged before clipping.
-    trainable: the network whose parameters are trained and released.
+    multiplicity: K, the draws of a record's loss whose gradients are averaged before clipping. betas: Adam's decays.
     """
 
     multiplicity: int
+    betas: tuple[float, float]
 
     @property
     def trainable(self) -> nn.Module:
-        """The network whose parameters are trained and released."""
+        """The network whose parameters images train: the one that DP-SGD clips and noises gradients of."""
+        ...
+
+    @property
+    def released(self) -> nn.Module:
+        """The network that is averaged, sampled and released; the trained one, or the one that follows it."""
+        ...
+
+    @property
+    def follower(self) -> Follower | None:
+        """What learns from the trained network between its steps, if anything does."""
         ...
 
     def record_losses(
@@ -64,6 +90,8 @@ class Generator(Protocol):
 
 
 NETWORKS: Registry[nn.Module] = Registry("network")
+GENERATOR_NETWORKS: Registry[nn.Module] = Registry("generator_network")
+DISCRIMINATORS: Registry[nn.Module] = Registry("discriminator")
 CLASSIFIERS: Registry[ImageClassifier] = Registry("classifier")
 SAMPLERS: Registry[Sampler] = Registry("sampler")
 GENERATORS: Registry[Generator] = Registry("generator")

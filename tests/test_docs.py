@@ -72,6 +72,7 @@ def test_keys_named_in_the_documents_exist() -> None:
         ["public.name=folder"],
         ["public.name=imagenet"],
         ["sensitive.name=celeba"],
+        ["generator.name=gan"],
     ]
     known = {path for variant in variants for path, _ in walk(load("demo", variant))}
     sections = {path.split(".")[0] for path in known if "." in path}

@@ -13,7 +13,9 @@ from launch.config import PRESETS, preset_names
 COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",
     "generator": "generators (generator.name)",
-    "network": "generator networks (generator.network.name)",
+    "network": "denoising networks of diffusion (generator.network.name)",
+    "generator_network": "generating networks of a GAN (generator.network.name)",
+    "discriminator": "discriminators of a GAN (generator.discriminator.name)",
     "sampler": "samplers (generator.sampler.name)",
     "classifier": "semantic classifiers (classifier.network.name)",
     "score": "classifiers for accuracy (evaluate.classifiers)",
@@ -22,7 +24,12 @@ COMPONENT_KINDS = {
 PRESET_KINDS = {
     "experiments": ("experiments", "experiments (privimage run NAME)"),
     "methods": ("methods", "methods (method=NAME)"),
-    "network_presets": ("networks", "network presets (generator.network.preset=NAME)"),
+    "network_presets": ("networks", "presets of denoising networks (generator.network.preset=NAME)"),
+    "generator_network_presets": (
+        "generator_networks",
+        "presets of generating networks (generator.network.preset=NAME)",
+    ),
+    "discriminator_presets": ("discriminators", "presets of discriminators (generator.discriminator.preset=NAME)"),
 }
 
 

@@ -19,7 +19,7 @@ def pretrain(context: Context) -> str:
     images = read_selection(context)
     module = PublicTraining(context.generator(len(images.class_names)), settings, seed=seed)
     module = fit_public(context, module, module.generator.trainable, images, stage="pretrain", settings=settings)
-    averaged = module.ema.module
+    averaged: Any = module.averaged()
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")
     parameters = sum(value.numel() for value in averaged.parameters())
@@ -34,9 +34,9 @@ def pretrained(context: Context) -> Any:
     path = context.folder("pretrain") / "model.safetensors"
     categories = read_selection(context).class_names
     if categories == context.class_names:
-        load_weights(model.trainable, path)
+        load_weights(model, path)
         return model
     public = context.generator(len(categories))
-    load_weights(public.trainable, path)
-    transfer(public.trainable, model.trainable, classes=(len(categories), len(context.class_names)))
+    load_weights(public, path)
+    transfer(public, model, classes=(len(categories), len(context.class_names)))
     return model

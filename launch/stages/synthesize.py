@@ -27,7 +27,7 @@ def synthesize(context: Context) -> str:
     """Draw the synthetic images from the fine-tuned model; post-processing, free of charge."""
     settings = context.config.synthesize
     model = context.generator()
-    load_weights(model.trainable, context.folder("finetune") / "model.safetensors")
+    load_weights(model.released, context.folder("finetune") / "model.safetensors")
     model.to(context.device).eval()
     batches = context.folder("synthesize") / f"batches-{context.fingerprints['synthesize'][:12]}"
     drawn = draw(

@@ -7,20 +7,20 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
+from lightning_modules.following import adams, follow, optimizers_of
 from lightning_modules.registries import Generator
 
 Batch = tuple[int, Tensor, Tensor]
 
 
 class PrivateTraining(LightningModule):
-    """DP-SGD (Abadi et al. 2016, Algorithm 1) with Adam on the noised mean gradient. SENSITIVE.
+    """DP-SGD (Abadi et al. 2016, Algorithm 1) with Adam on the noised mean gradient, and what follows it. SENSITIVE.
 
     access: the charged mechanism whose sensitivity is the engine's clip norm; all randomness comes from it.
     expected_batch: q·n, the constant the sum is divided by, never the actual batch. micro_batch: records whose
@@ -46,7 +46,7 @@ class PrivateTraining(LightningModule):
             raise ValueError(f"expected batch {expected_batch}, micro-batch {micro_batch}")
         self.automatic_optimization = False
         self.model = model
-        self.ema = AveragedModel(model.trainable, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self.ema = AveragedModel(model.released, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the weights we start from are the first of the average
         self.engine = engine
@@ -59,12 +59,12 @@ class PrivateTraining(LightningModule):
 
     @property
     def averaged(self) -> nn.Module:
-        """The network with the moving average of the weights: what is released."""
+        """The released network with the moving average of its weights."""
         return self.ema.module
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; it sees noised gradients only."""
-        return torch.optim.Adam(trained_parameters(self.model), lr=self.learning_rate)
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam, which sees noised gradients only; of a follower, gradients through noised weights."""
+        return adams(self.model, self.learning_rate)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One accounted step on the logical batch (step, images uint8 [B, C, H, W], labels [B]); B may be 0."""
@@ -78,6 +78,7 @@ class PrivateTraining(LightningModule):
         if self.trainer.world_size > 1:
             total, statistics = self.over_ranks(total, statistics)
         self.descend(total / self.expected_batch)
+        self.follow(step)
         self.private_step = step + 1
         for logger in self.loggers:  # the only ways out, each behind a publish barrier
             logger.log_metrics(statistics.metrics(), step=step)
@@ -112,15 +113,23 @@ class PrivateTraining(LightningModule):
         return total, PrivateStatistics(**dict(zip(names, counts.tolist(), strict=True)))
 
     def descend(self, gradient: Tensor) -> None:
-        """Move weights and their average by one optimiser step along a noised flat gradient [P]."""
+        """Move the trained weights by one optimiser step along a noised flat gradient [P]."""
         parameters = trained_parameters(self.model)
         pieces = gradient.split([parameter.numel() for parameter in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):
             parameter.grad = piece.view_as(parameter).to(parameter)
-        optimizer = cast(LightningOptimizer, self.optimizers())
+        optimizer = optimizers_of(self)[0]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self.ema.update_parameters(self.model.trainable)
+
+    def follow(self, step: int) -> None:
+        """Let what learns from the trained network take its step, and the average follow the released one.
+
+        Post-processing: of the batch, and of all sensitive data, only the noised weights come here.
+        """
+        random = torch.Generator(device=self.device).manual_seed(self.access.shared_seed(step))
+        if follow(self, self.model, step, random):
+            self.ema.update_parameters(self.model.released)
 
     def forfeit(self, step: int) -> None:
         """Count the steps before `step` as done, though their updates are lost.

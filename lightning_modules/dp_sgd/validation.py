@@ -81,7 +81,7 @@ def _losses(model: Generator, images: Tensor, labels: Tensor) -> Tensor:
 @torch.no_grad()
 def _check_losses(model: Generator, images: Tensor, labels: Tensor, classes: int) -> None:
     """UserError where a record's loss depends on another record, a buffer changes or global randomness is used."""
-    buffers = {name: buffer.clone() for name, buffer in model.trainable.named_buffers()}
+    kept = [(name, buffer, buffer.clone()) for name, buffer in _buffers(model)]
     state = torch.get_rng_state()
     before = _losses(model, images, labels)
     if not torch.equal(state, torch.get_rng_state()):
@@ -89,8 +89,8 @@ def _check_losses(model: Generator, images: Tensor, labels: Tensor, classes: int
             "generator.network: it draws from PyTorch's global random numbers (Dropout does), which do not hang on the "
             "run's key. Leave such layers out, or draw from the generator that record_losses is given."
         )
-    for name, buffer in model.trainable.named_buffers():
-        if not torch.equal(buffer, buffers[name]):
+    for name, buffer, value in kept:
+        if not torch.equal(buffer, value):
             raise UserError(
                 f"generator.network: the buffer '{name}' changes with the images, and would carry sensitive data past "
                 "the noise into the release. Keep nothing of the images between two steps."
@@ -104,6 +104,11 @@ def _check_losses(model: Generator, images: Tensor, labels: Tensor, classes: int
                 "generator.network: a record's loss changes when another record of the batch does, so the network "
                 "mixes records and cannot be trained with DP-SGD. Look for a mean, a sort or a normalisation over it."
             )
+
+
+def _buffers(model: Generator) -> list[tuple[str, Tensor]]:
+    """The buffers of the network that is trained and, where it is another, of the one that is released."""
+    return [*model.trainable.named_buffers(), *model.released.named_buffers()]
 
 
 def _check_sum(model: Generator, engine: ClippedSum, images: Tensor, labels: Tensor) -> None:

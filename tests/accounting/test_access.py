@@ -68,10 +68,18 @@ def test_ranks_and_steps_have_their_own_seeds(ledger: Ledger) -> None:
     assert len(seeds) == 200 and access.seed(3) == access.seed(3, 0)
 
 
+def test_ranks_share_the_seed_of_what_follows_a_step_and_it_tells_nothing_of_their_own(ledger: Ledger) -> None:
+    access = _access(ledger)
+    shared = {access.shared_seed(step) for step in range(50)}
+    assert len(shared) == 50 and access.shared_seed(3) == access.shared_seed(3)
+    assert not shared & {access.seed(step, rank) for step in range(50) for rank in range(4)}
+
+
 @pytest.mark.parametrize("step", [-1, TRAINING.steps, 10**9])
 def test_steps_that_were_not_charged_are_refused(ledger: Ledger, step: int) -> None:
     access = _access(ledger)
-    for draw in (lambda: access.sample(step, N), lambda: access.noise(step, 3), lambda: access.seed(step)):
+    seeds = (lambda: access.seed(step), lambda: access.shared_seed(step))
+    for draw in (lambda: access.sample(step, N), lambda: access.noise(step, 3), *seeds):
         with pytest.raises(PrivacyError, match="outside"):
             draw()
 

@@ -118,11 +118,12 @@ def private_fit(
     crash: int | None = None,
     fixed: bool = True,
     watch: Callable[[PrivateTraining], None] = lambda module: None,
+    model: Callable[[], Any] = toy,
     **settings: Any,
 ) -> PrivateTraining:
-    """Fine-tune the toy generator in `folder`, or go on with it, as a new start of the stage."""
+    """Fine-tune a generator in `folder`, or go on with it, as a new start of the stage."""
     ledger, access = reserved(folder, steps=STEPS, fixed=fixed)
-    module = private_training(toy(), access)
+    module = private_training(model(), access)
     watch(module)
     settings = {"minutes": 60.0, "every_steps": 5, **settings}
     return fit(

@@ -46,6 +46,11 @@ finetune.steps=4 finetune.batch_size=40 finetune.micro_batch=20 finetune.learnin
 synthesize.count=60 synthesize.batch_size=20
 evaluate.classifiers=[lr] tracking=[]
 """)
+TINY_GAN = [
+    *(word for word in TINY if not word.startswith("generator.")),
+    *("generator.network.base_channels=2", "generator.discriminator.base_channels=4", "generator.latent=4"),
+    *("generator.fakes=6", "generator.discriminator_steps=2"),
+]
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
 
 

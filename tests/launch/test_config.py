@@ -73,6 +73,32 @@ def test_network_presets_are_expanded_under_what_is_given(preset: str) -> None:
     assert dataclasses.replace(plain, blocks_per_level=9) == network.generator.network
 
 
+@pytest.mark.parametrize(("part", "folder"), [("network", "generator_networks"), ("discriminator", "discriminators")])
+def test_presets_of_a_gans_networks_are_expanded(part: str, folder: str) -> None:
+    for preset in preset_names(folder):
+        words = ["method=privimage_g", f"generator.{part}.preset={preset}", f"generator.{part}.base_channels=9"]
+        assert getattr(load("demo", words).generator, part).base_channels == 9
+        assert getattr(load("demo", words[:2]).generator, part).base_channels != 9
+
+
+def test_settings_for_a_generator_count_where_it_is_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "pretrain: {steps: 7, batch_size: 8}\nprivacy: {delta: 1.0e-5}\nfor_generator:\n"
+        "  gan: {pretrain: {steps: 9}, generator: {latent: 5}}\n  diffusion: {generator: {multiplicity: 3}}\n"
+    )
+    plain, gan = load(str(path)), load(str(path), ["method=privimage_g"])
+    assert (plain.pretrain.steps, plain.generator.name, plain.generator.multiplicity) == (7, "diffusion", 3)
+    assert (gan.pretrain.steps, gan.generator.name, gan.generator.latent) == (9, "gan", 5)
+    assert gan.pretrain.batch_size == 8 and gan.privacy.delta == 1e-5
+    assert load(str(path), ["generator.name=gan"]).generator == gan.generator
+    assert load(str(path), ["method=privimage_g", "pretrain.steps=3"]).pretrain.steps == 3
+    assert "for_generator" not in to_yaml(gan)
+    path.write_text("for_generator: {gan: 3}")
+    with pytest.raises(UserError, match="for_generator"):
+        load(str(path))
+
+
 @pytest.mark.parametrize("experiment", preset_names("experiments"))
 @pytest.mark.parametrize("method", preset_names("methods"))
 def test_every_preset_goes_with_every_method(experiment: str, method: str) -> None:
@@ -150,7 +176,7 @@ BAD = {
     "sensitive.name=[digits]": ["sensitive.name", "there is no source named"],
     "privacy=5": ["privacy: got", "privacy.epsilon="],
     "generator.network.preset=unet_1.75": ["no network 'unet_1.75'", "Did you mean 'unet_1.75m'?"],
-    "method=privimage_e": ["no method 'privimage_e'", "Did you mean 'privimage_d'?"],
+    "method=privimage_e": ["no method 'privimage_e'", "Did you mean 'privimage_"],
     "privacy.epsilon": ["'privacy.epsilon' is no override", "section.key=value"],
     "=1": ["'=1' is no override"],
     "privacy.epsilon=[1": ["privacy.epsilon: cannot read the value '[1'"],

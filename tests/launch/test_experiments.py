@@ -113,9 +113,9 @@ def test_a_preset_runs(name: str, data: Data, tmp_path: Path, capsys: pytest.Cap
     assert {file.name for file in (run / "release").iterdir()} == RELEASE
     if config.sensitive.name == "celeba":
         text = html.unescape((run / "internal" / "report.html").read_text())
-        found = re.search(r"similarity</b> of the selection to the sensitive set: (\S+) .*embedding: (.*)\)", text)
-        assert found and found[2] == "word vectors of the 40 attributes of celeba"
-        assert float(found[1]) == pytest.approx(attribute_similarity(config, run, vectors), abs=2e-3)
+        found = re.search(r"not private\. 1 = the same; embedding: (.*)\. <b>This run's selection: (\S+)\.</b>", text)
+        assert found and found[1] == "word vectors of the 40 attributes of celeba"
+        assert float(found[2]) == pytest.approx(attribute_similarity(config, run, vectors), abs=2e-3)
 
 
 def write_word_vectors(path: Path, names: list[str]) -> dict[str, np.ndarray]:

@@ -15,17 +15,32 @@ from launch.guarantee import no_guarantee
 from launch.planning import plan
 from launch.release import read_images
 from launch.stage import order
-from tests.launch.runs import RELEASE, TINY, charges, privimage, run_words, statement
+from tests.launch.runs import RELEASE, TINY, TINY_GAN, charges, privimage, statement
 
 CHARGES = {
     "privimage_d": ["semantic query", "dp-sgd"],
     "pdp_diffusion": ["dp-sgd"],
     "dpdm": ["dp-sgd"],
+    "privimage_g": ["semantic query", "dp-sgd"],
+    "dpgan_p": ["dp-sgd"],
+    "dpgan": ["dp-sgd"],
     "random_selection": ["dp-sgd"],
     "query_only": ["semantic query"],
     "public_only": [],
 }
-OPEN = ["nonpriv_d", "nonpriv"]
+OPEN = ["nonpriv_d", "nonpriv_g", "nonpriv"]
+PRETRAINED = ("privimage_d", "pdp_diffusion", "random_selection", "privimage_g", "dpgan_p")
+
+
+def words_of(method: str) -> list[str]:
+    """The overrides that make a tiny run of a method."""
+    gan = load("demo", [f"method={method}"]).generator.name == "gan"
+    return [*(TINY_GAN if gan else TINY), f"method={method}"]
+
+
+def run_words(path: Path, method: str, *overrides: str) -> list[str]:
+    """The command that makes the tiny run `path` with a method."""
+    return ["run", "demo", f"run.root={path.parent}", f"run.name={path.name}", *words_of(method), *overrides]
 
 
 def scores(path: Path) -> list[str]:
@@ -41,7 +56,7 @@ def test_every_method_is_tried_here() -> None:
 @pytest.mark.parametrize("method", CHARGES)
 def test_a_private_method_is_charged_for_what_it_reads_and_releases(method: str, tmp_path: Path) -> None:
     path = tmp_path / method
-    assert privimage(*run_words(path, f"method={method}")) == 0
+    assert privimage(*run_words(path, method)) == 0
     assert charges(path) == CHARGES[method]
     found, ledger = statement(path), Ledger.read(path / "ledger.jsonl")
     assert found["private"] and found["epsilon"] == pytest.approx(ledger.epsilon())
@@ -53,7 +68,7 @@ def test_a_private_method_is_charged_for_what_it_reads_and_releases(method: str,
     assert not (path / "internal" / "key").exists() and not (path / "internal" / "outputs").exists()
     assert (path / "internal" / "report.html").is_file()
     before = any(name.startswith("before fine-tuning") for name in scores(path))
-    assert before == (method in ("privimage_d", "pdp_diffusion", "random_selection"))
+    assert before == (method in PRETRAINED)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -62,7 +77,7 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
     method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / method
-    assert privimage(*run_words(path, f"method={method}")) == 0
+    assert privimage(*run_words(path, method)) == 0
     console = capsys.readouterr().err
     assert "NOT PRIVATE" in console and "guarantee" not in console and "publish     nothing" in console
     assert not (path / "release").exists() and charges(path) == []
@@ -78,7 +93,7 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
     assert "NOT PRIVATE" in shown and "ε = 0" not in shown
     assert privimage("ledger", str(path), "--json") == 0
     assert json.loads(capsys.readouterr().out)["epsilon"] is None
-    assert privimage("preflight", "demo", *TINY, f"method={method}") == 0
+    assert privimage("preflight", "demo", *words_of(method)) == 0
     assert "NOT PRIVATE" in capsys.readouterr().out
     assert privimage("export", str(path), str(tmp_path / "files")) == 0
     assert "NOT PRIVATE" in (tmp_path / "files" / "NOT_PRIVATE.txt").read_text()
@@ -86,7 +101,7 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
 
 def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
     for method in preset_names("methods"):
-        config = load("demo", [*TINY, f"method={method}"])
+        config = load("demo", words_of(method))
         assert (no_guarantee(config) is None) == (method in CHARGES)
         reads = [step for step in order(config) if step.reads_sensitive and not step.makes[0].startswith("internal/")]
         assert all(step.charged for step in reads) == (method in CHARGES)
@@ -95,8 +110,8 @@ def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_finished_run_of_another_method_is_not_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    assert privimage(*run_words(path, "method=public_only")) == 0
-    assert privimage(*run_words(path, "method=nonpriv")) == 2
+    assert privimage(*run_words(path, "public_only")) == 0
+    assert privimage(*run_words(path, "nonpriv")) == 2
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -109,10 +124,10 @@ def test_a_query_alone_must_fit_the_budget() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_public_categories_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["method=public_only", "selection.names=['A -> 0', 'B -> 1', 'C -> 1']"]
-    assert privimage(*run_words(tmp_path / "run", *words)) == 0
+    names = "selection.names=['A -> 0', 'B -> 1', 'C -> 1']"
+    assert privimage(*run_words(tmp_path / "run", "public_only", names)) == 0
     released = read_images(tmp_path / "run" / "release" / "synthetic.npz")
     assert set(released.labels.tolist()) == {0, 1}
     for wrong, message in (("A > 0", "got 'A > 0'"), ("A -> zero", "got 'A -> zero'"), ("Ä -> 0", "got 'Ä -> 0'")):
-        assert privimage(*run_words(tmp_path / "other", "method=public_only", f"selection.names=['{wrong}']")) == 2
+        assert privimage(*run_words(tmp_path / "other", "public_only", f"selection.names=['{wrong}']")) == 2
         assert f"selection.names: {message}" in capsys.readouterr().err

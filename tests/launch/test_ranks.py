@@ -15,13 +15,20 @@ from tests.lightning_modules.dp_sgd.toy import toy
 STEPS = 20
 
 
-def job(folder: Path, processes: int, *, stop: int = STEPS) -> subprocess.CompletedProcess[str]:
-    """`tests.launch.ranks_job` on so many processes of this machine."""
+def job(
+    folder: Path,
+    processes: int,
+    *,
+    stop: int = STEPS,
+    module: str = "tests.launch.ranks_job",
+    words: tuple[str, ...] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """A job of the tests on so many processes of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    words += ["-m", "tests.launch.ranks_job", str(folder), str(STEPS), str(stop)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    command += ["-m", module, str(folder), *(words or (str(STEPS), str(stop)))]
     return subprocess.run(
-        words, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
 
 

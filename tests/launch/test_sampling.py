@@ -32,7 +32,7 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trainable = nn.Linear(1, 1)
+        self.released = nn.Linear(1, 1)
         self.shape = (1, 1, 1)
         self.sizes: list[int] = []
 

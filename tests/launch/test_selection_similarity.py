@@ -30,7 +30,7 @@ def context(*words: str, source: Any = None) -> Any:
 
 def test_other_sizes_this_runs_own_and_the_whole_set() -> None:
     found = similarities(context("query.semantics=3"), HISTOGRAM)
-    assert found is not None and found.embedding == "the classifier's class embeddings"
+    assert found is not None and found.embedding == "the classifier's class embeddings" and found.private
     assert [row.name for row in found.rows] == [
         "1 a category", "2 a category", "3 a category (this run)", "the whole public set"
     ]  # fmt: skip
@@ -77,6 +77,7 @@ def test_attributes_stand_for_the_sensitive_set_where_the_source_has_them(tmp_pa
     found = similarities(context(f"evaluate.word_vectors={glove}", source=Faces()), HISTOGRAM)
     assert found is not None
     assert found.embedding == "word vectors of the 3 attributes of digits, 1 without a vector left out"
+    assert not found.private
     pairs = [
         (weight, np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b))
         for weight, a in ((4.0, vectors["thing0"]), (1.0, vectors["beard"]))

@@ -14,9 +14,18 @@ from tests.launch.runs import privimage
 def test_everything_that_can_be_named_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("list", "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    for kind in ("experiments", "methods", "networks"):
+    for kind in ("experiments", "methods", "networks", "generator_networks", "discriminators"):
         assert any(sorted(names) == preset_names(kind) for names in told.values())
-    for kind in ("source", "generator", "network", "sampler", "classifier", "score"):
+    for kind in (
+        "source",
+        "generator",
+        "network",
+        "generator_network",
+        "discriminator",
+        "sampler",
+        "classifier",
+        "score",
+    ):
         assert any(sorted(names) == Registry.all[kind].names() for names in told.values())
     assert {"digits", "folder", "glyphs", "mnist"} <= told["sources"].keys() and "demo" in told["experiments"]
     for names in told.values():

@@ -13,7 +13,7 @@ from accounting.mechanisms import SampledGaussian
 from accounting.run_key import RunKey
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from tests.lightning_modules.dp_sgd.toy import ToyGenerator
+from lightning_modules.registries import Generator
 
 FIXED_KEY = "5a" * 32
 N, CLIP, SIGMA, RATE = 12, 0.5, 1.2, 0.4
@@ -47,8 +47,8 @@ class PoissonRecords:
             yield step, self.images[chosen], self.labels[chosen]
 
 
-def private_training(model: ToyGenerator, access: PrivateAccess, *, micro_batch: int = 2) -> PrivateTraining:
-    """Private training with settings that suit the toy generator."""
+def private_training(model: Generator, access: PrivateAccess, *, micro_batch: int = 2) -> PrivateTraining:
+    """Private training with settings that suit small generators."""
     return PrivateTraining(
         model,
         OpacusEngine(model, access.mechanism.sensitivity),

@@ -30,6 +30,9 @@ class ToyNetwork(nn.Module):
 class ToyGenerator(nn.Module):
     """Denoising with K draws a record. With `poison`, the first draw of an image whose first pixel is 255 gives NaN."""
 
+    betas = (0.9, 0.999)
+    follower = None
+
     def __init__(self, multiplicity: int = 1, noise: float = 1.0, poison: bool = False) -> None:
         super().__init__()
         self.multiplicity = multiplicity
@@ -39,6 +42,10 @@ class ToyGenerator(nn.Module):
 
     @property
     def trainable(self) -> nn.Module:
+        return self.network
+
+    @property
+    def released(self) -> nn.Module:
         return self.network
 
     def record_losses(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:

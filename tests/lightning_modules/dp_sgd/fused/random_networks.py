@@ -113,6 +113,10 @@ class RandomGenerator(nn.Module):
     def trainable(self) -> nn.Module:
         return self.network
 
+    @property
+    def released(self) -> nn.Module:
+        return self.network
+
     def record_losses(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         kind = next(self.network.parameters())
         clean = (images.to(kind) / 127.5 - 1).repeat_interleave(self.multiplicity, dim=0)
