@@ -78,12 +78,12 @@ def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str
     """Which private lines are "best" at their x and which "tie" with it, by group and x; nothing of a single seed.
 
     A difference below two standard deviations over seeds (the root mean square of the two) is a tie. Lines that do not
-    depend on x take part at every x.
+    depend on x take part where it `covers` what they have spent.
     """
     able = [line for line in lines if line.private and measure in line.mean and not line.group.endswith(BEFORE)]
     found: dict[tuple[str, float | str | None], str] = {}
     for x in dict.fromkeys(line.x for line in able if line.x is not None):
-        here = [line for line in able if line.x in (x, None)]
+        here = [line for line in able if line.x == x or (line.x is None and covers(x, line))]
         best = max(here, key=lambda line: line.mean[measure] * sign(measure))
         for other in here:
             both = [line.deviation[measure] for line in (best, other)]
@@ -94,6 +94,11 @@ def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str
                 if abs(best.mean[measure] - other.mean[measure]) < TIE * spread:
                     found[(other.group, x)] = "tie"
     return found
+
+
+def covers(x: float | str | None, line: Line) -> bool:
+    """Whether a line that does not depend on x, a budget, may stand at it: not where it has spent more."""
+    return line.epsilon is None or not isinstance(x, int | float) or line.epsilon <= x
 
 
 def sign(measure: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.comparison import Entry, Line, measures_of, sign, verdicts
+from evaluation.comparison import Entry, Line, covers, measures_of, sign, verdicts
 from evaluation.figures import Chart, Series, line_chart
 from evaluation.report import MISSING, duration, number, size
 
@@ -44,6 +44,7 @@ def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> l
         row = [group]
         for x in columns or EVERYWHERE:
             line = cells.get((group, x)) or cells.get((group, None))
+            line = line if line is None or line.x is not None or covers(x, line) else None
             text = MISSING if line is None else shown(line.mean.get(measure), line.deviation.get(measure), measure)
             row.append(f"{text} ({marks[(group, x)]})" if (group, x) in marks else text)
         rows.append(row)

@@ -43,6 +43,7 @@ def check_experiment(config: Experiment) -> None:
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)
+    check_labels(config, rows=len(sensitive.class_names))
     matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
     if "select_by_name" in config.stages and not matches:
         raise unmatched(config)
@@ -56,6 +57,17 @@ def check_experiment(config: Experiment) -> None:
         new_classifier(config, len(public.class_names))
         model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
+
+
+def check_labels(config: Experiment, *, rows: int) -> None:
+    """Public images that are released as they are must have been given sensitive categories."""
+    if "publish_selection" not in config.stages:
+        return
+    if "select_all" in config.stages or (rows > 1 and "query" in config.stages and not config.query.per_category):
+        raise UserError(
+            "stages: 'publish_selection' would release public images that stand for no sensitive category in "
+            "particular. Use select with query.per_category=true, select_random or select_by_name."
+        )
 
 
 def unmatched(config: Experiment) -> UserError:

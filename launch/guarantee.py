@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from configs.schema import Experiment
 from launch.stage import STAGES
+
+if TYPE_CHECKING:
+    from launch.context import Context
 
 FIXED_KEY = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
 NO_NOISE = "NOT PRIVATE: the stage '{stage}' takes what it needs from the sensitive images without any noise."
@@ -22,3 +27,11 @@ def without_noise(config: Experiment) -> str | None:
     import launch.stages  # noqa: F401  (registers them; itself in need of what needs this module)
 
     return next((name for name in config.stages if not STAGES[name].private), None)
+
+
+def may_show(context: Context) -> bool:
+    """Whether the console may show what follows from the query's answer: not where that is exact and the set is not.
+
+    The set is public by a constant of its source, or by declaration.
+    """
+    return without_noise(context.config) is None or context.sensitive_source.public_benchmark

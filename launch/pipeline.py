@@ -16,7 +16,7 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
-from launch.guarantee import no_guarantee, without_noise
+from launch.guarantee import no_guarantee
 from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
@@ -50,8 +50,6 @@ def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, conso
         ranks.told(None)
         return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
     directory.claim(config)
-    if without_noise(config) is not None:
-        directory.not_private.mkdir(exist_ok=True)
     atomic_json(directory.plan, budget.to_dict())
     context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
     announce(context)
@@ -111,14 +109,13 @@ def announce(context: Context) -> None:
 
 def summary(directory: RunDirectory) -> dict[str, Any]:
     """What a run came to, free of anything sensitive: where its results are and, once released, its guarantee."""
-    result: dict[str, Any] = {
+    outputs, report = directory.outputs, directory.internal / "report.html"
+    path = outputs / "privacy.json"
+    statement = json.loads(path.read_text()) if path.is_file() else {}
+    kept = {key: statement[key] for key in ("epsilon", "delta", "accountant", "private") if key in statement}
+    return {
         "run": str(directory.path),
-        "release": str(directory.outputs),
-        "report": str(directory.internal / "report.html"),
+        "release": str(outputs) if statement else None,
+        "report": str(report) if report.is_file() else None,
+        **kept,
     }
-    result["private"] = directory.outputs == directory.release
-    path = directory.release / "privacy.json"
-    if path.is_file():
-        statement = json.loads(path.read_text())
-        result |= {key: statement[key] for key in ("epsilon", "delta", "accountant", "private")}
-    return result

@@ -12,6 +12,7 @@ from configs.errors import UserError
 from configs.files import atomic_json, atomic_text, read_json
 from configs.schema import Experiment
 from launch.config import differences, load, to_yaml
+from launch.guarantee import without_noise
 from launch.resources import Meter
 
 
@@ -30,8 +31,12 @@ class RunDirectory:
 
     @property
     def outputs(self) -> Path:
-        """Where synthetic images and model are: `release/`, or within `internal/` where a run takes no noise."""
-        return self.not_private if self.not_private.is_dir() else self.release
+        """Where synthetic images and model are: `release/`, or within `internal/` where the run takes no noise.
+
+        By the configuration that claimed the folder, never by what folders there are.
+        """
+        open_run = self.config.is_file() and without_noise(load(str(self.config))) is not None
+        return self.not_private if open_run else self.release
 
     def stage(self, name: str) -> Path:
         """The folder of a stage's artefacts."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.files import atomic_json, unwritable
+from configs.files import atomic_json
 
 if TYPE_CHECKING:
     from launch.context import Context
@@ -29,14 +31,16 @@ def fetch(step: Stage, context: Context, mark: str) -> str | None:
         return None
     try:
         record = json.loads((folder / RECORD).read_text())
+        line, cost = f"{record['line']} (shared)", dict(record["cost"])
+        if record["digest"] != digest(folder):
+            raise ValueError("not what was offered")
         for source, place in places(step, context, folder):
             if source.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
                 shutil.copytree(source, place, copy_function=link)
-    except (OSError, ValueError):  # half of it, or gone just now: the stage is done here
+    except (OSError, ValueError, KeyError, TypeError):  # damaged, or gone just now: the stage is done here
         return None
-    atomic_json(context.directory.internal / "costs" / f"{step.role}.json", record["cost"])
-    line = f"{record['line']} (shared)"
+    atomic_json(context.directory.internal / "costs" / f"{step.role}.json", cost)
     context.directory.mark(step.role, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
     return line
 
@@ -53,12 +57,13 @@ def offer(step: Stage, context: Context, mark: str) -> None:
             if place.is_dir():
                 shutil.copytree(place, target, copy_function=link, ignore=LEFT_OUT)
         marker: dict[str, Any] = context.directory.marker(step.role) or {}
-        atomic_json(new / RECORD, {"line": marker["line"], "cost": context.directory.cost(step.role)})
+        cost = context.directory.cost(step.role)
+        atomic_json(new / RECORD, {"line": marker["line"], "cost": cost, "digest": digest(new)})
         new.rename(folder)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         if not folder.exists():  # another run may have been first
-            raise unwritable(folder, error) from error
+            warnings.warn(f"run.share: the stage '{step.role}' is not shared: {error}", stacklevel=2)
 
 
 def shared(step: Stage, context: Context, mark: str) -> Path | None:
@@ -74,9 +79,20 @@ def places(step: Stage, context: Context, folder: Path) -> list[tuple[Path, Path
     return [(folder / "stage", context.folder(step.role)), (folder / "metrics", context.metrics_folder(step.role))]
 
 
+def digest(folder: Path) -> str:
+    """A hash of the files of a shared stage, by name and content."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD):
+        with open(path, "rb") as file:
+            found.update(f"{path.relative_to(folder)}\n{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return found.hexdigest()
+
+
 def link(source: str, target: str) -> str:
-    """One file under two names, where the file system can: files of a run are replaced, never written into."""
+    """One file under two names, where the file system can: files of a run are replaced, but for curves that grow."""
     try:
+        if source.endswith(".jsonl"):
+            return str(shutil.copy2(source, target))
         os.link(source, target)
         return target
     except OSError:

@@ -78,6 +78,8 @@ def stage(
 
 def order(config: Experiment) -> list[Stage]:
     """The stages of a run in order. Raises UserError for an unknown stage or a missing input."""
+    if not config.stages:
+        raise UserError(f"stages: there is nothing to do. Name some of: {', '.join(STAGES)}.")
     chosen: list[Stage] = []
     for name in config.stages:
         if name not in STAGES:

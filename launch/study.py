@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import pty
 import select
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -21,11 +21,12 @@ from typing import Any
 from PIL import Image
 
 from configs.errors import UserError
-from configs.files import atomic_json, read_json
+from configs.files import read_json
+from configs.schema import Experiment
 from evaluation.comparison import Entry
 from evaluation.figures import data_uri
 from evaluation.report import StageCost
-from launch.config import load
+from launch.config import differences, load
 from launch.console import Console
 from launch.interrupts import Interrupted, requested
 from launch.run_directory import RunDirectory
@@ -38,18 +39,23 @@ AGAIN = "Remove the file and give the same command again: it is made anew."
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study. group, x: what it is compared as, and over; words: overrides that make it what it is."""
+    """One run of a study. group, x: what it is compared as, and over; words: overrides that make it what it is.
+
+    label: all that sets it apart from the others but its seed, in its run's name.
+    """
 
     group: str
     x: float | str | None
     seed: int
     words: tuple[str, ...]
+    label: str
 
     @property
     def name(self) -> str:
-        """The name of its run."""
-        x = "" if self.x is None else f"-{self.x:g}" if not isinstance(self.x, str) else f"-{self.x}"
-        return "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{self.group}{x}-seed{self.seed}")
+        """The name of its run; no two labels give one."""
+        plain = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in self.label).lstrip(".")[:80]
+        mark = "" if plain == self.label else "-" + hashlib.sha256(self.label.encode()).hexdigest()[:8]
+        return f"{plain}{mark}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -85,37 +91,47 @@ class Study:
 
         Raises Interrupted where a signal asked to stop; the same command goes on from there.
         """
-        for cell in self.cells:
-            load(self.experiment, self.words(cell)[2:])  # a mistake in the configuration is one in all of them
-        self.claim()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # scores, and samples of methods that are not private
         outcomes = []
         for number, cell in enumerate(self.cells, start=1):
             console.line(f"[{number}/{len(self.cells)}] {cell.name}")
-            failure = self.do(cell, console)
+            failure, entry = self.do(cell, console), None
+            try:
+                entry = None if failure else self.entry(cell)
+            except UserError as error:
+                failure = str(error)
             if failure:
                 console.line(f"  failed      {failure}")
-            outcomes.append(Outcome(cell, None if failure else self.entry(cell), failure))
+            outcomes.append(Outcome(cell, entry, failure))
         return outcomes
 
-    def claim(self) -> None:
-        """Take the folder for this experiment and these overrides; UserError where it was made by others."""
-        path = self.folder / "study.json"
-        mine = {"experiment": self.experiment, "overrides": self.overrides}
-        made = read_json(path, AGAIN) if path.is_file() else mine
-        if made != mine:
-            raise UserError(f"'{self.folder}' was made with other settings: {made}. Give this study another --name.")
-        atomic_json(path, mine)
+    def config(self, cell: Cell) -> Experiment:
+        """The configuration of a cell's run."""
+        return load(self.experiment, self.words(cell)[2:])
+
+    def done(self, cell: Cell) -> bool:
+        """Whether a cell's run is finished, whole and of this very configuration."""
+        directory = self.directory(cell)
+        if not directory.config.is_file() or differences(load(str(directory.config)), self.config(cell)):
+            return False
+        made = [directory.internal / "report.html", directory.internal / "scores.json"]
+        return all(path.is_file() for path in [*made, directory.outputs / "privacy.json"])
 
     def do(self, cell: Cell, console: Console) -> str:
         """Run or finish a cell; '' or why it failed."""
-        if (self.directory(cell).internal / "report.html").is_file():
+        if self.done(cell):
             console.line("  done before")
             return ""
         words = [sys.executable, "-m", "launch.cli", *self.words(cell), *(["-q"] if console.quiet else [])]
         ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True) as process:
             os.close(theirs)
-            said = follow(process, ours)
+            try:
+                said = follow(process, ours)
+            except KeyboardInterrupt:  # the second one: at once
+                process.kill()
+                raise
         number = requested()
         if number is not None:
             raise Interrupted(number)
@@ -153,15 +169,12 @@ def terminal() -> tuple[int, int]:
 
 
 def follow(process: subprocess.Popen[bytes], source: int) -> str:
-    """Pass on what a run says, and the signals that only we have got; returns its last error message.
-
-    Ctrl-C reaches both of us from the terminal; then this process waits for the run to save what it has.
-    """
+    """Pass on what a run says, and to it the signal that asks us to stop; returns its last error message."""
     tail, passed = "", False
     with open(source, "rb", buffering=0) as stream:
         while True:
             number = requested()
-            if number is not None and number != signal.SIGINT and not passed:
+            if number is not None and not passed:
                 process.send_signal(number)
                 passed = True
             if not select.select([stream], [], [], 0.5)[0]:
@@ -188,11 +201,12 @@ def measures(row: dict[str, Any]) -> dict[str, float]:
 
 
 def picture(path: Path) -> str:
-    """A run's samples as a data URI, '' where there are none."""
-    if not path.is_file():
+    """A run's samples as a data URI, '' where there are none that can be read."""
+    try:
+        with Image.open(path) as image:
+            return data_uri(image.convert("RGB"))
+    except OSError:
         return ""
-    with Image.open(path) as image:
-        return data_uri(image.convert("RGB"))
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
@@ -35,6 +36,9 @@ def command(options: argparse.Namespace) -> int:
     from launch.config import load, preset_names
 
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
+    if not all(methods):
+        raise UserError(f"--methods: got {options.methods!r}; give names separated by commas, or all.")
+    methods = list(dict.fromkeys(methods))
     reserved = [
         word for word in options.overrides if word.partition("=")[0] in ("method", "privacy.epsilon", "run.seed")
     ]
@@ -44,7 +48,7 @@ def command(options: argparse.Namespace) -> int:
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
     cells = [cell for method in methods for cell in cells_of(method, configs[method], epsilons, options.seeds)]
     trained = {method: config for method, config in configs.items() if "finetune" in config.stages}
-    ceilings = {method: CEILINGS.get(config.generator.name, "") for method, config in trained.items()}
+    ceilings = {Path(method).stem: CEILINGS.get(config.generator.name, "") for method, config in trained.items()}
     return do(options, "comparison", cells, group_name="method", x_name="ε", ceilings=ceilings)
 
 
@@ -61,14 +65,18 @@ def numbers(text: str) -> list[float]:
 
 def cells_of(method: str, config: Any, epsilons: list[float], seeds: int) -> list[Any]:
     """The runs of one method: for each budget where it hangs on that, else one a seed."""
+    chosen: list[float | None] = [*epsilons] if hangs_on_budget(config) else [None]
+    return [cell(method, x, seed) for x in chosen for seed in range(seeds)]
+
+
+def cell(method: str, epsilon: float | None, seed: int) -> Any:
+    """One run; of a method that does not hang on the budget, at the experiment's own."""
     from launch.study import Cell
 
-    chosen: list[float | None] = [*epsilons] if hangs_on_budget(config) else [None]
-    return [
-        Cell(method, x, seed, (f"method={method}", f"privacy.epsilon={max(epsilons) if x is None else x:g}"))
-        for x in chosen
-        for seed in range(seeds)
-    ]
+    name = Path(method).stem
+    if epsilon is None:
+        return Cell(name, None, seed, (f"method={method}",), name)
+    return Cell(name, epsilon, seed, (f"method={method}", f"privacy.epsilon={epsilon!r}"), f"{name}-{epsilon:.12g}")
 
 
 def hangs_on_budget(config: Any) -> bool:

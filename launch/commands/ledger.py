@@ -34,13 +34,14 @@ def command(options: argparse.Namespace) -> None:
     ledger = Ledger.read(given if given.is_file() else directory.ledger)
     for head in directory.known_heads():
         ledger.require(head)
+    kept = bool(ledger.mechanisms()) or not ledger.terms["insecure"]  # without noise nothing was charged, nor kept
     report = {
-        "epsilon": ledger.epsilon() if ledger.mechanisms() or not ledger.terms["insecure"] else None,
+        "epsilon": ledger.epsilon() if kept else None,
         "delta": ledger.terms["delta"],
         "accountant": ledger.terms["accountant"],
         "target_epsilon": ledger.terms["epsilon"],
         "insecure": ledger.terms["insecure"],
-        "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
+        "epsilon_by_accountant": {name: ledger.epsilon(name) if kept else None for name in ("rdp", "prv")},
         "mechanisms": [
             {**mechanism.to_dict(), "epsilon_alone": alone(mechanism, ledger.terms["delta"])}
             for mechanism in ledger.mechanisms()
@@ -64,9 +65,9 @@ def readable(report: dict[str, Any]) -> str:
                 f"{row['epsilon_alone']:.4f}",
             ]
         )
-    composed = ", ".join(f"{name.upper()} {value:.4f}" for name, value in report["epsilon_by_accountant"].items())
     lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]
     if report["epsilon"] is not None:
+        composed = ", ".join(f"{name.upper()} {value:.4f}" for name, value in report["epsilon_by_accountant"].items())
         lines.append(
             f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
         )

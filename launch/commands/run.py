@@ -50,6 +50,9 @@ def command(options: argparse.Namespace) -> int:
     if "epsilon" in result:
         secret = "" if result["private"] else " if the key were secret: NOT PRIVATE"
         console.line(f"  guarantee   ε = {rounded_up(result['epsilon'])}, δ = {result['delta']:.3g}{secret}")
-    console.line(f"  publish     {result['release']}" if result["private"] else "  publish     nothing of this run")
-    console.line(f"  look at     {result['report']} (not private)")
+    if result["release"]:
+        private = result["private"]
+        console.line(f"  publish     {result['release']}" if private else "  publish     nothing of this run")
+    if result["report"]:
+        console.line(f"  look at     {result['report']} (not private)")
     return 0

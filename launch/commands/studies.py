@@ -41,13 +41,21 @@ def do(
     if options.seeds < 1:
         raise UserError("--seeds must be 1 or more.")
     config = read(options)
-    folder = Path(config.run.root) / (options.name or f"{config.run.name}-{kind}")
+    name = options.name or f"{config.run.name}-{kind}"
+    if "/" in name or name.startswith("."):
+        raise UserError(f"--name: got {name!r}; allowed is a plain folder name.")
+    folder = Path(config.run.root) / name
+    cells = list(dict.fromkeys(cells))
     study = Study(folder, options.experiment, options.overrides, cells)
+    configs = [study.config(cell) for cell in cells]  # a mistake in the configuration is one before any work
+    missing = [config for config in configs if "evaluate" not in config.stages or "report" not in config.stages]
+    if missing:
+        raise UserError("stages: what is compared are scores; let every run have the stages evaluate and report.")
+    public = all(sensitive_source(config).public_benchmark for config in configs)
     install()
     console = Console(quiet=options.quiet or options.json)
     outcomes = study.run(console)
     entries = [outcome.entry for outcome in outcomes if outcome.entry is not None]
-    public = sensitive_source(config).public_benchmark
     failed = failures(outcomes)
     if entries:
         texts = write(folder, entries, failed, group_name, x_name, ceilings or {}, together(study, outcomes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
@@ -44,8 +45,9 @@ def command(options: argparse.Namespace) -> int:
     cells = []
     for values in itertools.product(*swept.values()):
         words = tuple(f"{key}={value}" for key, value in zip(swept, values, strict=True))
-        group = ", ".join(words[:-1]) or options.experiment
-        cells += [Cell(group, as_number(values[-1]), seed, words) for seed in range(options.seeds)]
+        group = ", ".join(words[:-1]) or Path(options.experiment).stem
+        label = ",".join(words)
+        cells += [Cell(group, as_number(values[-1]), seed, words, label) for seed in range(options.seeds)]
     return do(options, "sweep", cells, group_name="run", x_name=last)
 
 

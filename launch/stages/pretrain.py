@@ -6,6 +6,7 @@ from typing import Any
 
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_public
+from launch.guarantee import may_show
 from launch.stage import stage
 from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
@@ -18,7 +19,15 @@ def pretrain(context: Context) -> str:
     settings, seed = context.config.pretrain, context.config.run.seed
     images = read_selection(context)
     module = PublicTraining(context.generator(len(images.class_names)), settings, seed=seed)
-    module = fit_public(context, module, module.generator.trainable, images, stage="pretrain", settings=settings)
+    module = fit_public(
+        context,
+        module,
+        module.generator.trainable,
+        images,
+        stage="pretrain",
+        settings=settings,
+        show_loss=may_show(context),
+    )
     averaged: Any = module.averaged()
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")

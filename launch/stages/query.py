@@ -10,6 +10,7 @@ from accounting.plan import SEMANTIC_QUERY
 from configs.errors import UserError
 from configs.files import atomic_json, read_json
 from launch.context import Context
+from launch.guarantee import no_guarantee
 from launch.stage import stage
 from semantics.query import noisy_semantic_histogram, semantic_histogram
 
@@ -81,7 +82,8 @@ def query_without_noise(context: Context) -> str:
         over_ranks=context.ranks.summed,
     )
     if context.ranks.first:
-        answer = {"histogram": histogram.tolist(), "ledger_head": context.ledger.head}
+        notice = no_guarantee(context.config)
+        answer = {"notice": notice, "histogram": histogram.tolist(), "ledger_head": context.ledger.head}
         atomic_json(context.folder("query") / "histogram.json", answer)
     return f"NOT PRIVATE, no noise; {settings.semantics} semantics an image"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from configs.files import read_json
 from evaluation.figures import Chart, Series
@@ -56,7 +57,7 @@ def report(context: Context) -> str:
         fid_reason=scores["fid_reason"],
         similarities=similarities(context, read_histogram(context) if context.has("query") else None),
         feature_map=feature_map(context, classifier_features(context, alone), synthetic, context.sensitive_test),
-        selection=read_json(context.folder("select") / "selection.json", AGAIN) if context.has("query") else {},
+        selection=selection(context),
         public=context.public,
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
         stages=costs(context),
@@ -65,6 +66,13 @@ def report(context: Context) -> str:
     path = context.directory.internal / "report.html"
     write_report(path, data)
     return str(path)
+
+
+def selection(context: Context) -> dict[str, Any]:
+    """The public categories that the query chose; {} where there was no query, or nothing was chosen by it."""
+    if not (context.has("query") and context.has("select")):
+        return {}
+    return read_json(context.folder("select") / "selection.json", AGAIN)
 
 
 def charts(context: Context) -> list[Chart]:

@@ -12,6 +12,7 @@ from datamodules.labelled_images import LabelledImages
 from evaluation.controls import public_only_set
 from launch.checks import unmatched
 from launch.context import Context
+from launch.guarantee import may_show
 from launch.stage import stage
 from launch.stages.query import read_histogram
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
@@ -26,7 +27,7 @@ def select(context: Context) -> str:
     return keep_categories(context, select_categories(histogram, categories_each(context)), histogram)
 
 
-@stage(role="select", keys=("selection", "query", "public"), makes=MAKES)
+@stage(role="select", keys=("selection", "query", "public", "sensitive"), makes=MAKES)
 def select_random(context: Context) -> str:
     """Keep as many public categories as `select` would, drawn at random; a control. Touches no sensitive data."""
     rows = len(context.class_names) if context.config.query.per_category else 1
@@ -63,7 +64,8 @@ def keep_categories(context: Context, choice: list[list[int]], histogram: np.nda
     summary = selection_summary(histogram, choice, public.class_names, names)
     chosen = sum(map(len, choice))
     share = len(images) / len(public)
-    line = f"{chosen} of {len(public.class_names)} public categories, {len(images)} images ({share:.0%})"
+    line = f"{chosen} of {len(public.class_names)} public categories"
+    line += f", {len(images)} images ({share:.0%})" if may_show(context) else ""
     return keep(context, images, summary, line)
 
 

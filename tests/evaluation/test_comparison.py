@@ -117,3 +117,10 @@ def test_names_in_a_page_are_escaped() -> None:
     text = tables.page("<i>", ["<u>"], [("t", "c", rows)], [], [])
     assert not any(tag in text for tag in ("<script>", "<i>", "<u>")) and "&lt;script&gt;" in text
     assert tables.markdown([["a|b"], ["c"]]).splitlines()[0] == "| a\\|b |"
+
+
+def test_what_has_spent_more_than_a_budget_does_not_stand_at_it() -> None:
+    control = Entry(group="control", x=None, seed=0, epsilon=2.0, scores={"CNN": 0.9})
+    lines = summarised([entry("a", 1.0, 0, 0.4), entry("a", 10.0, 0, 0.8), control])
+    assert verdicts(lines, "CNN") == {("a", 1.0): "best", ("control", 10.0): "best"}
+    assert tables.wide(lines, "CNN", "method", "ε")[2] == ["control", "90.0 (best)", tables.MISSING]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from launch.config import load, preset_names
 from launch.guarantee import no_guarantee
 from launch.planning import plan
 from launch.release import read_images
+from launch.run_directory import RunDirectory
 from launch.stage import order
-from tests.launch.runs import RELEASE, TINY, TINY_GAN, charges, privimage, statement
+from tests.launch.runs import RELEASE, TINY, TINY_GAN, Child, at, charges, privimage, statement
 
 CHARGES = {
     "privimage_d": ["semantic query", "dp-sgd"],
@@ -105,6 +107,51 @@ def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
         assert (no_guarantee(config) is None) == (method in CHARGES)
         reads = [step for step in order(config) if step.reads_sensitive and not step.makes[0].startswith("internal/")]
         assert all(step.charged for step in reads) == (method in CHARGES)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_folder_decides_where_outputs_go(tmp_path: Path) -> None:
+    """An empty folder may come or go without making anything a release, or hiding one."""
+    open_run, private = tmp_path / "open", tmp_path / "private"
+    (private / "internal" / "outputs").mkdir(parents=True)
+    child = Child(
+        run_words(open_run, "nonpriv_d"),
+        tmp_path / "output",
+        at("*/stages/pretrain/done.json", lambda: shutil.rmtree(open_run / "internal" / "outputs", ignore_errors=True)),
+    )
+    assert child.wait() == 0, child.text
+    assert not (open_run / "release").exists() and (open_run / "internal" / "outputs" / "model.safetensors").is_file()
+    (private / "internal" / "outputs").rmdir()
+    (private / "internal").rmdir()
+    assert privimage(*run_words(private, "public_only")) == 0
+    (private / "internal" / "outputs").mkdir()
+    assert RunDirectory(private).outputs == private / "release"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exact_query_is_not_called_noisy(tmp_path: Path) -> None:
+    assert privimage(*run_words(tmp_path / "run", "nonpriv_d")) == 0
+    page = (tmp_path / "run" / "internal" / "report.html").read_text()
+    assert "differentially private, like" not in page and "guarantee covers" not in page
+    assert "NOT PRIVATE" in json.loads((tmp_path / "run" / "stages" / "query" / "histogram.json").read_text())["notice"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_labels_that_mean_nothing_are_not_released(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["query_only", "query.per_category=false"],
+        ["query_only", "stages=[classifier,select_all,publish_selection,evaluate,report]"],
+    ):
+        assert privimage(*run_words(tmp_path / "run", *words)) == 2
+        assert "stand for no sensitive category" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_makes_nothing_names_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage(*run_words(tmp_path / "run", "dpdm", "stages=[select_all,pretrain]")) == 0
+    assert "publish" not in capsys.readouterr().err
+    assert privimage(*run_words(tmp_path / "none", "dpdm", "stages=[]")) == 2
+    assert "there is nothing to do" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore")

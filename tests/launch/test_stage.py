@@ -32,7 +32,7 @@ def context(folder: Path, *overrides: str) -> Context:
 def fingerprints(folder: Path, *overrides: str) -> dict[str, str]:
     here = context(folder, *overrides)
     for step in order(here.config):
-        here.fingerprints[step.name] = fingerprint(step, here)
+        here.fingerprints[step.role] = fingerprint(step, here)
     return here.fingerprints
 
 
@@ -126,6 +126,18 @@ def test_a_fingerprint_changes_with_what_its_stage_hangs_on(
 
 def test_fingerprints_of_two_stages_differ(base: dict[str, str]) -> None:
     assert len(set(base.values())) == len(STAGE_NAMES)
+
+
+def test_random_categories_are_not_shared_between_other_sensitive_sets(tmp_path: Path) -> None:
+    """Their number and names come from the sensitive set's."""
+    (tmp_path / "data" / "one").mkdir(parents=True)
+    (tmp_path / "data" / "two").mkdir()
+    for number in range(30):
+        (tmp_path / "data" / ("one", "two")[number % 2] / f"{number}.png").write_text("")
+    folder = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}", "finetune.batch_size=5"]
+    cases = {"a": [], "b": [*folder, "privacy.delta=1e-3"]}
+    found = [fingerprints(tmp_path / name, "method=random_selection", *more) for name, more in cases.items()]
+    assert found[0]["classifier"] == found[1]["classifier"] and found[0]["select"] != found[1]["select"]
 
 
 def test_a_fingerprint_says_nothing_of_the_sensitive_images(tmp_path: Path) -> None:

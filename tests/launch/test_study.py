@@ -14,7 +14,7 @@ import pytest
 
 from launch.commands.sweep import split
 from launch.study import Cell
-from tests.launch.runs import TINY, charges, privimage, statement
+from tests.launch.runs import TINY, charges, draw_shapes, privimage, statement
 
 WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
 ONE_COLUMN = "ε"
@@ -59,8 +59,10 @@ def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(
     outcomes = json.loads(capfd.readouterr().out)
     assert len(outcomes) == 5 and all(outcome["failure"] is None for outcome in outcomes)
     assert charges(folder / "runs" / "query_only-1-seed0") == ["semantic query"]
-    assert privimage(*words, "finetune.steps=5") == 2
-    assert "was made with other settings" in capfd.readouterr().err
+    assert privimage(*words, "finetune.steps=5", "-q") == 1
+    said = capfd.readouterr().err
+    assert "made by a different configuration" in said and "Traceback" not in said
+    assert folder.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -133,6 +135,9 @@ def test_commas_separate_values_outside_of_brackets(word: str, values: list[str]
         (["compare", "demo", "--epsilons", "0"], "--epsilons: got '0'"),
         (["compare", "demo", "method=dpdm"], "method=dpdm: compare chooses this itself"),
         (["compare", "demo", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["compare", "demo", "--methods", "dpdm,"], "--methods: got 'dpdm,'"),
+        (["compare", "demo", "--name", "."], "--name: got '.'"),
+        (["compare", "demo", "stages=[classifier,finetune]"], "let every run have the stages evaluate and report"),
         (["sweep", "demo", "privacy.epsilon=1"], "which key?"),
         (["sweep", "demo", "run.seed=1,2"], "use --seeds"),
         (["sweep", "demo", "pretrain.stepz=1,2"], "pretrain.stepz: unknown key"),
@@ -146,5 +151,62 @@ def test_what_cannot_be_compared_is_one_message(
     assert message in said and "Traceback" not in said and not list(tmp_path.iterdir())
 
 
-def test_runs_have_names_that_are_folders() -> None:
-    assert Cell("a/b, c=d", 0.5, 3, ()).name == "a_b__c_d-0.5-seed3"
+def test_runs_have_names_that_are_folders_and_no_two_the_same() -> None:
+    labels = ["privimage_d-10", "a.b=1", "a.b=2", "c=a/b", "c=a_b", "c=[1,2]", "x" * 90, "x" * 91, "./a"]
+    names = [Cell("", None, 3, (), label).name for label in labels]
+    assert names[:2] == ["privimage_d-10-seed3", "a.b=1-seed3"]
+    assert len(set(names)) == len(names)
+    assert not any("/" in name or name.startswith(".") or len(name) > 110 for name in names)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_another_key_is_another_sweep_and_what_is_not_whole_is_done_again(tmp_path: Path) -> None:
+    words = ["method=public_only", "--name", "s", "-q"]
+    assert privimage(*study("sweep", tmp_path, *words, "synthesize.count=20,40")) == 0
+    assert privimage(*study("sweep", tmp_path, *words, "synthesize.batch_size=20,40")) == 0
+    assert [row["synthesize.batch_size"] for row in rows(tmp_path / "s")] == ["20.0", "40.0"]
+    runs = {path.name for path in (tmp_path / "s" / "runs").iterdir()}
+    assert runs == {f"synthesize.{key}={n}-seed0" for key in ("count", "batch_size") for n in (20, 40)}
+    damaged = tmp_path / "s" / "runs" / "synthesize.count=20-seed0"
+    (damaged / "internal" / "scores.json").unlink()
+    (damaged / "release" / "samples.png").write_bytes(b"no picture")
+    assert privimage(*study("sweep", tmp_path, *words, "synthesize.count=20,40")) == 0
+    assert (damaged / "internal" / "scores.json").is_file()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scores_of_sets_that_are_not_public_are_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    draw_shapes(tmp_path / "data" / "train", 0, 20)
+    draw_shapes(tmp_path / "data" / "test", 1, 6)
+    mine = f"{{name: folder, root: {tmp_path}/data/train, test_root: {tmp_path}/data/test}}"
+    words = ["method=nonpriv", f"sensitive={{name: digits}},{mine}", "synthesize.count=30", "--name", "s"]
+    base = [word for word in study("sweep", tmp_path, *words) if not word.startswith("privacy.delta")]
+    assert privimage(*base) == 0
+    assert "LR" not in capfd.readouterr().out
+    assert len(rows(tmp_path / "s")) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("damage", ["record", "file", "gone"])
+def test_a_damaged_share_is_passed_over(damage: str, tmp_path: Path) -> None:
+    words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.share={tmp_path / 'shared'}", "method=public_only"]
+    assert privimage(*words, "run.name=one") == 0
+    for folder in (tmp_path / "shared").iterdir():
+        if damage == "record":
+            (folder / "shared.json").write_text("{}")
+        for path in (folder / "stage").rglob("*"):
+            if path.is_file() and damage == "file":
+                path.unlink()
+                path.write_bytes(b"junk")
+            elif path.is_file() and damage == "gone":
+                path.unlink()
+    assert privimage(*words, "run.name=two") == 0
+    lines = [json.loads(path.read_text())["line"] for path in tmp_path.glob("two/stages/*/done.json")]
+    assert lines and not any("(shared)" in line for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_share_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.share={tmp_path / 'file'}", "method=public_only"]
+    assert privimage(*words, "run.name=one") == 0
