@@ -65,6 +65,11 @@ class BudgetPlan:
         """What the plan leaves of the target, under its own accountant."""
         return self.epsilon - self.composed()
 
+    @property
+    def training_steps(self) -> int:
+        """T: the planned DP-SGD steps; 0 where there are none."""
+        return sum(m.steps for m in self.mechanisms if m.name == DP_SGD)
+
     def mechanism(self, name: str) -> Mechanism:
         """The planned mechanism of that name; KeyError where there is none."""
         return {m.name: m for m in self.mechanisms}[name]

@@ -40,9 +40,13 @@ class Line:
     x: float | str | None
     seeds: int
     epsilon: float | None
-    private: bool
     mean: Mapping[str, float]
     deviation: Mapping[str, float | None]
+
+    @property
+    def private(self) -> bool:
+        """Whether all of its runs have a guarantee."""
+        return self.epsilon is not None
 
 
 def summarised(entries: Sequence[Entry]) -> list[Line]:
@@ -68,7 +72,6 @@ def line(
         x=x,
         seeds=len(runs),
         epsilon=None if None in spent else max(value for value in spent if value is not None),
-        private=None not in spent,
         mean={name: statistics.fmean(found) for name, found in values.items()},
         deviation={name: statistics.stdev(found) if len(found) > 1 else None for name, found in values.items()},
     )

@@ -6,14 +6,12 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluation.comparison import Entry, Line, covers, measures_of, sign, verdicts
 from evaluation.figures import Chart, Series, line_chart
-from evaluation.report import MISSING, duration, number, size
+from evaluation.report import MISSING, duration, number, page_environment, size
 
 EVERYWHERE: tuple[None] = (None,)
 
@@ -148,17 +146,14 @@ def page(
     pictures: Sequence[tuple[str, str]],
 ) -> str:
     """The comparison as one self-contained page. tables: title, caption, rows. pictures: caption and data URI."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("comparison.html.j2").render(
-        title=title,
-        notes=notes,
-        tables=tables,
-        drawings=[(chart.title, Markup(line_chart(chart))) for chart in drawings],
-        pictures=pictures,
+    return (
+        page_environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title=title,
+            notes=notes,
+            tables=tables,
+            drawings=[(chart.title, Markup(line_chart(chart))) for chart in drawings],
+            pictures=pictures,
+        )
     )

@@ -9,6 +9,13 @@ import numpy as np
 from configs.errors import UserError
 from datamodules.labelled_images import LabelledImages
 
+CONTROLS = {
+    "before": "before fine-tuning: samples of the pre-trained model",
+    "selected": "selected public images, relabelled",
+    "by_name": "no private access: public categories of the same name",
+}
+"""What a control is called beside the synthetic images, by its name in `evaluate.controls`."""
+
 
 def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:
     """Public label -> sensitive label for every name that both sets have; upper and lower case are the same.

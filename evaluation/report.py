@@ -139,12 +139,20 @@ def write_report(path: str | Path, data: ReportData) -> None:
     atomic_text(Path(path), render_report(data))
 
 
+def page_environment() -> Environment:
+    """Where the templates of our pages are and how they are read: everything put into them is escaped."""
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def render_report(data: ReportData) -> str:
     """The page as HTML. All names are escaped."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = page_environment()
     environment.filters |= {"number": number, "percent": percent, "size": size, "duration": duration}
     return environment.get_template("report.html.j2").render(
         data=data,

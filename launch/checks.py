@@ -11,7 +11,7 @@ from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sources import Source
-from evaluation.controls import named_categories
+from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
@@ -19,7 +19,6 @@ from launch.data import public_source, sensitive_source
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
-CONTROL_NAMES = ("before", "selected", "by_name")
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
 LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
@@ -38,8 +37,8 @@ def check_experiment(config: Experiment) -> None:
         if name not in SCORERS.names():
             raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
     for name in config.evaluate.controls:
-        if name not in CONTROL_NAMES:
-            raise UserError(f"evaluate.controls: there is no '{name}' (there are: {', '.join(CONTROL_NAMES)}).")
+        if name not in CONTROLS:
+            raise UserError(f"evaluate.controls: there is no '{name}' (there are: {', '.join(CONTROLS)}).")
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)

@@ -23,7 +23,6 @@ from datamodules.labelled_images import LabelledImages
 from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
-from launch.guarantee import without_noise
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
 from launch.tracking.guard import Guard
@@ -133,8 +132,7 @@ class Context:
     @property
     def outputs(self) -> Path:
         """Where synthetic images and model go; `release/` where they are private."""
-        private = without_noise(self.config) is None
-        return self.directory.release if private else self.directory.not_private
+        return self.directory.outputs_of(self.config)
 
     def metrics_folder(self, stage: str) -> Path:
         """Where a stage's curves go. NOT private."""

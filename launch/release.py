@@ -42,8 +42,7 @@ def write_release(
 ) -> dict[str, Any]:
     """Fill `release/`, or the folder in its place; the privacy statement comes last, so that nothing is without one."""
     statement = privacy_statement(config, ledger)
-    noiseless = without_noise(config) is not None
-    folder, notice = directory.not_private if noiseless else directory.release, statement.get("notice")
+    folder, notice = directory.outputs_of(config), statement.get("notice")
     if model is not None:
         write_model(folder, config, model, images.class_names, notice)
     write_images(folder / "synthetic.npz", images, notice)

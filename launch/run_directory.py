@@ -31,12 +31,12 @@ class RunDirectory:
 
     @property
     def outputs(self) -> Path:
-        """Where synthetic images and model are: `release/`, or within `internal/` where the run takes no noise.
+        """Where synthetic images and model of the run are, by the configuration that claimed the folder."""
+        return self.outputs_of(load(str(self.config))) if self.config.is_file() else self.release
 
-        By the configuration that claimed the folder, never by what folders there are.
-        """
-        open_run = self.config.is_file() and without_noise(load(str(self.config))) is not None
-        return self.not_private if open_run else self.release
+    def outputs_of(self, config: Experiment) -> Path:
+        """Where they go: to `release/`, or within `internal/` where the run takes no noise. No folder decides that."""
+        return self.release if without_noise(config) is None else self.not_private
 
     def stage(self, name: str) -> Path:
         """The folder of a stage's artefacts."""

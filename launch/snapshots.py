@@ -47,9 +47,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
     post-processing, drawn with the same random numbers; a grid of each goes to `internal/snapshots`. The processes of a
     job draw them together, and each gets them all. [] where there are no snapshots.
     """
-    if "finetune" not in context.config.stages:
-        return []
-    steps = snapshot_steps(context.config.finetune.steps, context.config.finetune.snapshots)
+    steps = snapshot_steps(context.plan.training_steps, context.config.finetune.snapshots)
     files = {step: snapshot_folder(context) / f"step-{step:08d}.safetensors" for step in steps}
     found = {step: path for step, path in files.items() if path.is_file()}  # one may have gone with a lost checkpoint
     if not found:
@@ -68,7 +66,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
     shown = track(found.items(), "snapshots", total=len(found), unit="snapshot", show=context.console.progress)
     on_the_way = [Point(step, epsilon(step), drawn(step, path)) for step, path in shown]
     last = balanced_sample(synthetic, count, context.config.run.seed).in_memory()
-    return [*on_the_way, Point(context.config.finetune.steps, context.ledger.epsilon(), last)]
+    return [*on_the_way, Point(context.plan.training_steps, context.ledger.epsilon(), last)]
 
 
 def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
@@ -96,6 +94,6 @@ def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
 
 def grid_path(context: Context, step: int) -> Path:
     """The picture of a snapshot's samples, or of the released ones after the last step."""
-    if step == context.config.finetune.steps or "finetune" not in context.config.stages:
+    if step == context.plan.training_steps:
         return context.outputs / "samples.png"
     return context.directory.internal / "snapshots" / f"step-{step:08d}.png"

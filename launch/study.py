@@ -24,6 +24,7 @@ from configs.errors import UserError
 from configs.files import read_json
 from configs.schema import Experiment
 from evaluation.comparison import Entry
+from evaluation.controls import CONTROLS
 from evaluation.figures import data_uri
 from evaluation.report import StageCost
 from launch.config import differences, load
@@ -146,7 +147,7 @@ class Study:
         directory = self.directory(cell)
         rows = read_json(directory.internal / "scores.json", AGAIN)["scores"]
         guarantee = read_json(directory.outputs / "privacy.json", AGAIN)
-        before = next((row for row in rows[1:] if row["name"].startswith("before fine-tuning")), None)
+        before = next((row for row in rows if row["name"] == CONTROLS["before"]), None)
         costs = sorted((directory.internal / "costs").glob("*.json"), key=lambda path: path.stat().st_mtime)
         return Entry(
             group=cell.group,
@@ -195,7 +196,7 @@ def follow(process: subprocess.Popen[bytes], source: int) -> str:
 
 def measures(row: dict[str, Any]) -> dict[str, float]:
     """The scores of a row by name, as tables show them."""
-    named = {f"{name.upper()}": value for name, value in row["accuracies"].items()}
+    named = {name.upper(): value for name, value in row["accuracies"].items()}
     named |= {"Fréchet distance": row["frechet"], "FID": row["fid"]}
     return {name: float(value) for name, value in named.items() if value is not None}
 

@@ -52,7 +52,7 @@ def noisy_semantic_histogram(
 
     Every image adds 1 to its `semantics_per_image` (k1) best bins in the row of its category, so adding or removing one
     record moves the histogram by sqrt(k1) in L2. Every bin, empty or not, gets noise of std sigma_1 * sqrt(k1) from
-    `access`; the raw counts exist in this function only.
+    `access`; the raw counts leave this function with it only.
 
     The released value is the integer count plus the noise rounded to an integer. That equals rounding (count + noise),
     because an integer shift commutes with rounding: it is post-processing of the continuous Gaussian mechanism, and
@@ -67,8 +67,14 @@ def noisy_semantic_histogram(
     for is not this one.
     """
     _check_mechanism(access, semantics_per_image)
-    rows = len(images.class_names) if per_category else 1
-    counts = over_ranks(_count_semantics(query, images, semantics_per_image, rows, share))
+    counts = semantic_histogram(
+        query,
+        images,
+        semantics_per_image=semantics_per_image,
+        per_category=per_category,
+        share=share,
+        over_ranks=over_ranks,
+    )
     noise = access.noise(step=0, count=counts.size).reshape(counts.shape)
     return counts + np.rint(noise).astype(np.int64)
 
@@ -82,7 +88,7 @@ def semantic_histogram(
     share: Share = enumerate,
     over_ranks: Callable[[np.ndarray], np.ndarray] = lambda counts: counts,
 ) -> np.ndarray:
-    """The same histogram without noise, for runs that promise nothing. SENSITIVE, and NOT private."""
+    """The same histogram without noise, which a run may keep only if it promises nothing. SENSITIVE, NOT private."""
     rows = len(images.class_names) if per_category else 1
     return over_ranks(_count_semantics(query, images, semantics_per_image, rows, share))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,6 @@ def cell(method: str, epsilon: float | None, seed: int) -> Any:
 
 def hangs_on_budget(config: Any) -> bool:
     """Whether another budget would change the noise of any mechanism."""
-    import dataclasses
-
     import launch.stages  # noqa: F401  (registers the stages)
     from launch.planning import plan
 

@@ -11,8 +11,6 @@ from configs.errors import UserError
 from configs.files import atomic_text
 from launch.console import Console, table
 
-SHOWN = 12  # pictures on a page
-
 
 def add_options(parser: argparse.ArgumentParser, kind: str) -> None:
     """Options of both commands."""

@@ -12,7 +12,7 @@ from datamodules.image_set import ImageSet
 from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
-from evaluation.controls import balanced_sample, public_only_set
+from evaluation.controls import CONTROLS, balanced_sample, public_only_set
 from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.feature_scores import FeatureScores, classifier_features, feature_scores
@@ -46,11 +46,10 @@ def evaluate(context: Context) -> str:
             "folder (sensitive.test_root) and give the same command again; the release is finished already."
         )
     sets = training_sets(context)
-    synthetic = SYNTHETIC
-    on_the_way = {point.name: point for point in points(context, sets[synthetic])}
+    on_the_way = {point.name: point for point in points(context, sets[SYNTHETIC])}
     every = sets | {name: point.images for name, point in on_the_way.items()}
     extract = classifier_features(context, context.ranks)
-    from_features = feature_scores(context, extract, every, [synthetic, *on_the_way], test)
+    from_features = feature_scores(context, extract, every, [SYNTHETIC, *on_the_way], test)
     rows = score_rows(context, every, from_features, test)
     scores = {
         "scores": [asdict(rows[name]) for name in sets],
@@ -62,7 +61,7 @@ def evaluate(context: Context) -> str:
         atomic_json(context.directory.internal / "scores.json", scores)
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
-    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[synthetic].accuracies.items())
+    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[SYNTHETIC].accuracies.items())
     return f"trained on synthetic, tested on {len(test)} real: {shown or 'one category, nothing to tell apart'}"
 
 
@@ -71,8 +70,7 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
     synthetic = read_images(context.outputs / "synthetic.npz")
     sets: dict[str, LabelledImages | None] = {SYNTHETIC: synthetic}
     for name in context.config.evaluate.controls:
-        title, make = CONTROLS[name]
-        sets[title] = make(context, len(synthetic))
+        sets[CONTROLS[name]] = MAKE[name](context, len(synthetic))
     seed = context.config.run.seed
     return {
         name: balanced_sample(images, len(synthetic), seed).in_memory()
@@ -99,11 +97,12 @@ def public_by_name(context: Context, count: int) -> LabelledImages | None:
     return public_only_set(context.public, context.class_names, context.config.selection.names)
 
 
-CONTROLS: dict[str, tuple[str, Callable[[Context, int], LabelledImages | None]]] = {
-    "before": ("before fine-tuning: samples of the pre-trained model", sampled_before),
-    "selected": ("selected public images, relabelled", selection_as_it_is),
-    "by_name": ("no private access: public categories of the same name", public_by_name),
+MAKE: dict[str, Callable[[Context, int], LabelledImages | None]] = {
+    "before": sampled_before,
+    "selected": selection_as_it_is,
+    "by_name": public_by_name,
 }
+"""How each of `CONTROLS` is made; None where a run has no such thing."""
 
 
 def score_rows(

@@ -7,13 +7,12 @@ from typing import Any
 from accounting.plan import DP_SGD
 from launch.clipping import tried_engine
 from launch.context import Context, save_weights
-from launch.fitting import fit_private, fit_public
+from launch.fitting import fit_private
 from launch.micro_batch import choose
 from launch.stage import stage
-from launch.stages.pretrain import pretrained
+from launch.stages.pretrain import pretrained, trained
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from lightning_modules.public_training import PublicTraining
 
 
 @stage(
@@ -64,21 +63,10 @@ def finetune(context: Context) -> str:
 )
 def finetune_without_noise(context: Context) -> str:
     """Ordinary training on the sensitive images, as pre-training is: a ceiling. SENSITIVE and NOT private."""
-    settings, seed = context.config.pretrain, context.config.run.seed
-    module = PublicTraining(pretrained(context), settings, seed=seed)
-    shown = context.sensitive_source.public_benchmark
-    module = fit_public(
-        context,
-        module,
-        module.generator.trainable,
-        context.sensitive,
-        stage="finetune",
-        settings=settings,
-        show_loss=shown,
-    )
+    module = trained(context, pretrained(context), context.sensitive, stage="finetune")
     if context.ranks.first:
         save_weights(module.ema.module, context.folder("finetune") / "model.safetensors")
-    return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"
+    return f"NOT PRIVATE, {context.config.pretrain.steps} steps without clipping and noise"
 
 
 def chosen(context: Context, model: Any, engine: ClippedSum) -> int:

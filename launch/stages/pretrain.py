@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from datamodules.labelled_images import LabelledImages
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_public
 from launch.guarantee import may_show
@@ -16,23 +17,21 @@ from lightning_modules.transfer import transfer
 @stage(needs=("select",), keys=("generator", "pretrain"), shared=True, makes=("stages/pretrain/model.safetensors",))
 def pretrain(context: Context) -> str:
     """Train the generator on the selection (PrivImage §3.4), with its categories. Touches no sensitive data."""
-    settings, seed = context.config.pretrain, context.config.run.seed
     images = read_selection(context)
-    module = PublicTraining(context.generator(len(images.class_names)), settings, seed=seed)
-    module = fit_public(
-        context,
-        module,
-        module.generator.trainable,
-        images,
-        stage="pretrain",
-        settings=settings,
-        show_loss=may_show(context),
-    )
+    module = trained(context, context.generator(len(images.class_names)), images, stage="pretrain")
     averaged: Any = module.averaged()
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")
     parameters = sum(value.numel() for value in averaged.parameters())
-    return f"{settings.steps} steps, {parameters / 1e6:.2f} M parameters"
+    return f"{context.config.pretrain.steps} steps, {parameters / 1e6:.2f} M parameters"
+
+
+def trained(context: Context, model: Any, images: LabelledImages, *, stage: str) -> PublicTraining:
+    """A generator trained as pre-training is, without clipping and noise: on public images, or NOT private."""
+    settings, seed = context.config.pretrain, context.config.run.seed
+    module = PublicTraining(model, settings, seed=seed)
+    network, shown = module.generator.trainable, may_show(context)
+    return fit_public(context, module, network, images, stage=stage, settings=settings, show_loss=shown)
 
 
 def pretrained(context: Context) -> Any:

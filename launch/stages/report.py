@@ -80,7 +80,7 @@ def charts(context: Context) -> list[Chart]:
     classifier = read_metrics(context.metrics_folder("classifier"))
     pretrain = read_metrics(context.metrics_folder("pretrain"))
     finetune = read_metrics(context.metrics_folder("finetune"))
-    spent = [budget_curve(context)] if "finetune" in context.config.stages else []
+    spent = [budget_curve(context)] if context.plan.training_steps else []
     return [
         Chart(
             "Semantic classifier",
@@ -108,7 +108,7 @@ def charts(context: Context) -> list[Chart]:
 
 def budget_curve(context: Context) -> Series:
     """ε after each DP-SGD step."""
-    steps = range(1, context.config.finetune.steps + 1)
+    steps = range(1, context.plan.training_steps + 1)
     epsilon = epsilon_after(context)
     return Series("ε", list(steps), [epsilon(step) for step in steps])
 

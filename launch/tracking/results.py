@@ -66,9 +66,9 @@ def send_curves(context: Context, tracker: Tracker) -> None:
 
 def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
     """ε after each step of fine-tuning, or after some of many: a function of the step alone."""
-    if stage != "finetune" or "finetune" not in context.config.stages:  # without noise there is no ε
+    epsilon, total = epsilon_after(context), context.plan.training_steps
+    if stage != "finetune" or not total:  # without noise there is no ε
         return []
-    epsilon, total = epsilon_after(context), context.config.finetune.steps
     return [(step, epsilon(step + 1)) for step in {*range(0, total, max(1, total // POINTS)), total - 1}]
 
 
@@ -83,16 +83,14 @@ def send_points(context: Context, tracker: Tracker) -> None:
     """Scores and samples against ε: those of the snapshots, and the release as the last point."""
     if not (context.directory.release / "privacy.json").is_file():
         return
-    trained = "finetune" in context.config.stages
-    total, epsilon = context.config.finetune.steps if trained else 0, epsilon_after(context)
+    total, epsilon = context.plan.training_steps, epsilon_after(context)
     values: dict[int, dict[str, float]] = {total: {}}
     if tracker.admits(Origin.SENSITIVE):
         scores = read_scores(context)
         for point in scores["on_the_way"]:
             values[point["step"]] = flat("scores", point)
         values[total] |= {name: value for row in scores["scores"][:1] for name, value in flat("release", row).items()}
-    on_the_way = snapshot_steps(total, context.config.finetune.snapshots) if trained else []
-    for step in sorted({*on_the_way, total}):
+    for step in sorted({*snapshot_steps(total, context.config.finetune.snapshots), total}):
         path = grid_path(context, step)
         picture = path if path.is_file() and tracker.admits(Origin.RELEASED) else None
         if picture is None and not values.get(step):

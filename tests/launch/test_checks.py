@@ -10,8 +10,10 @@ import pytest
 from torch import nn
 
 from configs.errors import UserError
+from evaluation.controls import CONTROLS
 from launch.checks import check_experiment
 from launch.config import load
+from launch.stages.evaluate import MAKE
 from lightning_modules.registries import NETWORKS
 
 
@@ -43,6 +45,7 @@ def test_as_many_categories_as_there_are_may_be_taken() -> None:
         (["evaluate.word_vectors=nowhere.txt"], r"^evaluate\.word_vectors: no file at 'nowhere\.txt'"),
         (["evaluate.inception_weights=nowhere.pth"], r"^evaluate\.inception_weights: no file at 'nowhere\.pth'"),
         (["public.name=digits"], "the same images as sensitive"),
+        (["evaluate.controls=[before,after]"], r"evaluate\.controls: there is no 'after' \(there are: before, "),
     ],
 )
 def test_what_could_only_fail_later_is_refused(overrides: list[str], message: str) -> None:
@@ -61,6 +64,10 @@ def mixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS._entries))
     NETWORKS.register(MixedConfig)(lambda config, **shape: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)))
     yield
+
+
+def test_every_control_that_is_known_can_be_made() -> None:
+    assert MAKE.keys() == CONTROLS.keys() == set(load("demo").evaluate.controls)
 
 
 @pytest.mark.usefixtures("mixed")

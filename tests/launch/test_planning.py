@@ -47,6 +47,8 @@ def test_the_finer_accountant_needs_less_noise() -> None:
 def test_without_a_query_the_whole_budget_is_for_training() -> None:
     budget = plan(load("demo", [*MILD, "stages=[classifier,finetune]"]))
     assert [mechanism.name for mechanism in budget.mechanisms] == ["dp-sgd"]
+    assert budget.training_steps == load("demo", MILD).finetune.steps
+    assert plan(load("demo", [*MILD, "stages=[classifier,query]"])).training_steps == 0
 
 
 @pytest.mark.filterwarnings("ignore:privacy.delta")
