@@ -76,7 +76,11 @@ def gaps(lines: Sequence[Line], measure: str, ceilings: Mapping[str, str], x_nam
 
 def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
     """Mean time and greatest peak memory of each stage (the paper's Table 4). Shared ones count where done."""
-    stages = list(dict.fromkeys(cost.name for entry in entries for cost in entry.costs))
+    latest: dict[str, int] = {}  # how late a stage comes in a run: those that not all runs have stand in its order too
+    for entry in entries:
+        for position, cost in enumerate(entry.costs):
+            latest[cost.name] = max(position, latest.get(cost.name, 0))
+    stages = sorted(latest, key=latest.__getitem__)
     rows = [[group_name, *stages, "together"]]
     for group in dict.fromkeys(entry.group for entry in entries):
         runs = [entry for entry in entries if entry.group == group]

@@ -118,7 +118,7 @@ def write(
     notes = [note, *(f"Failed: {text}" for text in failed)]
     first = min(entry.seed for entry in entries)
     pictures = [
-        (entry.group if entry.x is None else f"{entry.group}, {x_name} = {entry.x}", entry.samples)
+        (entry.group if entry.x is None else f"{entry.group}, {x_name} = {tables.place(entry.x)}", entry.samples)
         for entry in entries
         if entry.seed == first and entry.samples
     ]

@@ -124,3 +124,13 @@ def test_what_has_spent_more_than_a_budget_does_not_stand_at_it() -> None:
     lines = summarised([entry("a", 1.0, 0, 0.4), entry("a", 10.0, 0, 0.8), control])
     assert verdicts(lines, "CNN") == {("a", 1.0): "best", ("control", 10.0): "best"}
     assert tables.wide(lines, "CNN", "method", "ε")[2] == ["control", "90.0 (best)", tables.MISSING]
+
+
+def test_stages_that_not_all_runs_have_stand_in_the_order_of_the_work() -> None:
+    def costs(*names: str) -> list[StageCost]:
+        return [StageCost(name=name, seconds=1.0, peak_bytes=1) for name in names]
+
+    few = entry("a", 1.0, 0, 0.5, costs=costs("classifier", "select", "finetune"))
+    more = entry("b", 1.0, 0, 0.5, costs=costs("classifier", "query", "select", "pretrain", "finetune"))
+    head = ["method", "classifier", "query", "select", "pretrain", "finetune", "together"]
+    assert tables.resources([few, more], "method")[0] == head
