@@ -9,10 +9,12 @@ from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from scipy.ndimage import map_coordinates
 
 from datamodules.glyph_alphabet import FONTS, font_path, fonts_of
 
 EM = 64  # pixels of the font size at which every glyph is first drawn; the rest is geometry
+KNOTS = 4  # a bend is given at KNOTS x KNOTS points of the frame
 INK = 64  # gray value from which a pixel counts as ink when the glyph's box is measured
 
 
@@ -22,7 +24,9 @@ class GlyphParameters:
 
     font: index into FONTS; size: longer side of the ink's box over the frame's side; rotation: degrees, anticlockwise;
     shear: horizontal shift a unit of height; stretch: width times this; stroke: pixels added to each side of every stem
-    at EM; blur: std of a Gaussian, in pixels of the final image; shift_x, shift_y: of the box's centre, over the frame.
+    at EM; blur: std of a Gaussian, in pixels of the final image; shift_x, shift_y: of the box's centre, over the frame;
+    bend: elastic deformation, how far to the right and then how far down the ink is moved at KNOTS x KNOTS points of the
+    frame, row by row, over the frame; 2 KNOTS^2 numbers, or none.
     """
 
     character: str
@@ -35,13 +39,15 @@ class GlyphParameters:
     blur: float
     shift_x: float
     shift_y: float
+    bend: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class GlyphRanges:
     """How far random parameters reach: uniform in each range, signed ones on both sides of zero.
 
-    `stretch` is log-uniform from 1/stretch to stretch; the others are in the units of GlyphParameters.
+    `stretch` is log-uniform from 1/stretch to stretch; `bend` is the standard deviation of a normal distribution; the
+    others are in the units of GlyphParameters.
     """
 
     smallest: float
@@ -52,12 +58,14 @@ class GlyphRanges:
     stroke: int
     blur: float
     shift: float
+    bend: float = 0.0
 
 
 def random_parameters(
     rng: np.random.Generator, character: str, count: int, ranges: GlyphRanges
 ) -> list[GlyphParameters]:
     """`count` random glyphs of a character; with the same `rng` the first ones do not hang on `count`."""
+    bends = _random_bends(rng.spawn(1)[0], count, ranges.bend)
     u = rng.random((count, 9))
     signed = 2 * u - 1
     fonts = np.array(fonts_of(character))
@@ -72,13 +80,20 @@ def random_parameters(
         ranges.shift * signed[:, 7],
         ranges.shift * signed[:, 8],
     )
-    return [GlyphParameters(character, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    rows = zip(*(column.tolist() for column in columns), bends, strict=True)
+    return [GlyphParameters(character, *row) for row in rows]
+
+
+def _random_bends(rng: np.random.Generator, count: int, std: float) -> list[tuple[float, ...]]:
+    if std == 0:
+        return [()] * count
+    return [tuple(row) for row in rng.normal(0, std, (count, 2 * KNOTS**2)).tolist()]
 
 
 def render(glyph: GlyphParameters, resolution: int) -> np.ndarray:
     """White ink on black, uint8 [resolution, resolution], the brightest pixel 255 (at most doubled to get there).
 
-    One affine map, a blur and an area average, on a canvas 4 times (above 16 pixels: twice) as fine.
+    One affine map, a bend, a blur and an area average, on a canvas 4 times (above 16 pixels: twice) as fine.
     """
     factor = 4 if resolution <= 16 else 2
     side = resolution * factor
@@ -86,6 +101,8 @@ def render(glyph: GlyphParameters, resolution: int) -> np.ndarray:
     canvas = ink.transform(
         (side, side), Image.Transform.AFFINE, _affine(glyph, outline, side), Image.Resampling.BILINEAR
     )
+    if glyph.bend:
+        canvas = _bent(canvas, glyph.bend)
     if glyph.blur > 0:
         canvas = canvas.filter(ImageFilter.GaussianBlur(glyph.blur * factor))
     small = np.asarray(canvas.reduce(factor))
@@ -109,6 +126,25 @@ def _affine(glyph: GlyphParameters, outline: np.ndarray, side: int) -> Sequence[
     x = (0.5 + glyph.shift_x) * side - scale * float(low[0] + high[0]) / 2
     y = (0.5 + glyph.shift_y) * side - scale * float(low[1] + high[1]) / 2
     return a, b, -(a * x + b * y), d, e, -(d * x + e * y)
+
+
+def _bent(canvas: Image.Image, bend: tuple[float, ...]) -> Image.Image:
+    """The canvas with every point moved as the bend says, smoothly between its points."""
+    side = canvas.width
+    weights = _between_knots(side)
+    right, down = (weights @ field @ weights.T * side for field in np.reshape(bend, (2, KNOTS, KNOTS)))
+    rows, columns = np.mgrid[:side, :side]
+    ink = np.asarray(canvas, dtype=np.float32)
+    moved = map_coordinates(ink, [rows - down, columns - right], order=1, prefilter=False)
+    return Image.fromarray((moved + 0.5).astype(np.uint8))
+
+
+@cache
+def _between_knots(side: int) -> np.ndarray:
+    """How much each point of a line takes from each of KNOTS evenly spaced ones, [side, KNOTS]; rows add up to 1."""
+    points, knots = (np.arange(side) + 0.5) / side, (np.arange(KNOTS) + 0.5) / KNOTS
+    weights = np.exp(-0.5 * ((points[:, None] - knots) * KNOTS / 0.8) ** 2)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 @cache

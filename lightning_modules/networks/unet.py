@@ -26,6 +26,9 @@ class UNetConfig:
         [16], "resolutions with self-attention; those the network has not are left out"
     )
     embedding_multiplier: int = key(4, "width of the noise and class embedding over base_channels", at_least=1)
+    patch: int = key(
+        1, "side of the square of pixels that the network takes as one position; 2: a quarter of the work", at_least=1
+    )
 
 
 @NETWORKS.register(UNetConfig)
@@ -35,12 +38,15 @@ class UNet(nn.Module):
     Takes x [B, channels, resolution, resolution], c_noise [B] and labels int64 [B] in 0..classes, where the label
     `classes` is the null class that stands for no label; returns the shape of x. No layer mixes records, so it may be
     trained with DP-SGD. UserError if the resolution cannot be halved often enough. Structure: Song et al. 2021 and
-    Karras et al. 2022, Table 1, with pooling and nearest neighbours for resampling.
+    Karras et al. 2022, Table 1, with pooling and nearest neighbours for resampling; patches as in Luhman and Luhman
+    2022.
     """
 
     def __init__(self, config: UNetConfig, *, resolution: int, channels: int, classes: int) -> None:
         super().__init__()
         check(config, resolution)
+        self.patch = config.patch
+        resolution, channels = resolution // config.patch, channels * config.patch**2
         base = config.base_channels
         width = base * config.embedding_multiplier
         self.noise_embedding = SinusoidalEmbedding(base)
@@ -80,7 +86,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor) -> Tensor:
         embedding = self.noise_embedding(c_noise) + self.class_embedding(labels)
         embedding = F.silu(self.embed_out(F.silu(self.embed_in(embedding))))
-        x = self.conv_in(x)
+        x = self.conv_in(F.pixel_unshuffle(x, self.patch))
         skips = [x]
         for block in self.down:
             x = block(x, embedding)
@@ -91,7 +97,7 @@ class UNet(nn.Module):
             if block.resample is None:
                 x = torch.cat([x, skips.pop()], dim=1)
             x = block(x, embedding)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return F.pixel_shuffle(self.conv_out(F.silu(self.norm_out(x))), self.patch)
 
 
 def check(config: UNetConfig, resolution: int) -> None:
@@ -105,12 +111,15 @@ def check(config: UNetConfig, resolution: int) -> None:
             f"network.base_channels: given {config.base_channels}, but it must be even, because the noise embedding is "
             f"half sines, half cosines. Try {config.base_channels + 1}."
         )
+    if resolution % config.patch:
+        raise UserError(f"network.patch: {resolution} pixels do not divide by {config.patch}. Give a divisor, or 1.")
+    resolution, positions = resolution // config.patch, "pixels" if config.patch == 1 else "patches"
     levels = len(config.multipliers)
     factor = 2 ** (levels - 1)
     if resolution % factor:
         fitting = next(n for n in range(levels, 0, -1) if resolution % 2 ** (n - 1) == 0)
         raise UserError(
-            f"network.multipliers: {levels} levels halve the resolution {levels - 1} times, but {resolution} pixels do "
+            f"network.multipliers: {levels} levels halve the resolution {levels - 1} times, but {resolution} {positions} do "
             f"not divide by {factor}. Give at most {fitting} multipliers, or an image.resolution that divides by "
-            f"{factor}."
+            f"{factor * config.patch}."
         )

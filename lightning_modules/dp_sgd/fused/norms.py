@@ -15,7 +15,7 @@ from lightning_modules.dp_sgd.fused.tape import Tape
 
 SLOW = 1024
 """Positions below which PyTorch's own GroupNorm is several times slower channels-last than the sums it needs: there it
-goes through memory group by group, a few channels at a time."""
+goes through memory group by group, a few channels at a time. On a GPU it cannot read channels-last at all."""
 
 
 class GroupNormRule:
@@ -30,10 +30,11 @@ class GroupNormRule:
     def forward(self, layer: nn.GroupNorm, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         rows, channels, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
         weight, bias = values(layer.weight, x), values(layer.bias, x)
-        if x.device.type == "cpu" and size < SLOW and x.is_contiguous(memory_format=torch.channels_last):
+        on_cpu = x.device.type == "cpu"
+        if (size < SLOW or not on_cpu) and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
             output, mean, rstd = group_norm_by_channel(layer, x, weight, bias)
         else:
-            groups = layer.num_groups
+            groups, x = layer.num_groups, x if on_cpu else x.contiguous()  # the only order of PyTorch's kernel on a GPU
             output, mean, rstd = torch.native_group_norm(x, weight, bias, rows, channels, size, groups, layer.eps)
         return output, (mean, rstd)
 

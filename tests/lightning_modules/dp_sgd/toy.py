@@ -84,7 +84,7 @@ def autograd_sum(
     """The definition, one record's gradient after the other by ordinary autograd."""
     losses = model.record_losses(images, labels, generator).reshape(len(images), model.multiplicity)
     parameters = trained_parameters(model)
-    total = torch.zeros(sum(p.numel() for p in parameters), dtype=parameters[0].dtype)
+    total = parameters[0].new_zeros(sum(p.numel() for p in parameters))
     for record in losses:
         gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(record.mean(), parameters, retain_graph=True)])
         norm = gradient.norm()

@@ -239,9 +239,9 @@ def test_group_norm_of_plain_features_and_layers_called_by_keyword() -> None:
     torch.testing.assert_close(summed(FusedEngine(model, 0.05), images, labels), expected)
 
 
-def real_model(multiplicity: int) -> tuple[nn.Module, Tensor, Tensor]:
+def real_model(multiplicity: int, patch: int = 1) -> tuple[nn.Module, Tensor, Tensor]:
     """A small U-Net in a diffusion model, and four records."""
-    network = UNetConfig(base_channels=8, multipliers=[1, 2], attention_resolutions=[4])
+    network = UNetConfig(base_channels=8, multipliers=[1, 2], attention_resolutions=[4], patch=patch)
     config = DiffusionConfig(network=network, sampler=DDIMConfig(), multiplicity=multiplicity, label_dropout=0.5)
     torch.manual_seed(0)
     model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=3)
