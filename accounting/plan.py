@@ -9,10 +9,11 @@ from typing import Any
 
 from accounting.calibration import BudgetError, calibrate_noise_multiplier
 from accounting.composition import alone, epsilon, shares
-from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
+from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
 from configs.errors import UserError
 
 SEMANTIC_QUERY = "semantic query"
+EVOLUTION = "private evolution"
 DP_SGD = "dp-sgd"
 
 
@@ -118,14 +119,15 @@ def plan_budget(
     steps: int,
     expected_batch: float,
     clip_norm: float,
+    evolution: GaussianHistogram | None = None,
 ) -> BudgetPlan:
-    """The plan of a run with a semantic query (or none) and `steps` DP-SGD steps (0: none) of expected batch q n.
+    """The plan of a run: a semantic query, Private Evolution (or neither), `steps` DP-SGD steps (0: none) of batch q n.
 
-    The DP-SGD noise multiplier is the smallest that the query leaves room for. Raises UserError for an impossible
-    budget or batch, BudgetError where the query alone exceeds epsilon. Opens no data: n is public by declaration.
+    The DP-SGD noise multiplier is the smallest that the others leave room for. Raises UserError for an impossible
+    budget or batch, BudgetError where the others alone exceed epsilon. Opens no data: n is public by declaration.
     """
     check_budget(epsilon, delta, n)
-    others = () if query is None else (query,)
+    others = tuple(mechanism for mechanism in (query, evolution) if mechanism is not None)
     if steps == 0:
         check_affordable(others, epsilon, delta, accountant)
         return BudgetPlan(n=n, epsilon=epsilon, delta=delta, accountant=accountant, mechanisms=others)
@@ -155,5 +157,5 @@ def check_affordable(mechanisms: Sequence[Mechanism], target: float, delta: floa
         names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in mechanisms)
         raise BudgetError(
             f"privacy.epsilon: {names} costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), above "
-            f"{target:g}. Raise query.noise_multiplier or privacy.epsilon."
+            f"{target:g}. Raise their noise multipliers (query, evolution) or privacy.epsilon."
         )

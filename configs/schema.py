@@ -82,6 +82,43 @@ class Selection:
 
 
 @dataclass
+class Evolution:
+    api: Any = component("evolution_api", "glyphs", "what makes candidates and varies them")
+    rounds: int = key(4, "noisy histograms of votes, all of them charged as one mechanism", at_least=1)
+    population: int = key(1000, "candidates of each sensitive category", at_least=2)
+    noise_multiplier: Union[float, Literal["auto"]] = key(
+        "auto",
+        "noise std of a round's histogram over its L2 sensitivity 1; auto: what the budget leaves, or budget_share of "
+        "it where DP-SGD follows",
+        above=0,
+    )
+    budget_share: float = key(
+        0.4,
+        "for noise_multiplier=auto where DP-SGD follows: mu^2 of all rounds over that of one Gaussian that costs "
+        "privacy.epsilon",
+        above=0,
+        below=1,
+    )
+    features: list[str] = key(
+        ["semantic", "pixels"],
+        "what makes two images alike, each counting alike: semantic (the classifier's features), pixels (blurred), "
+        "inception (needs evaluate.inception_weights)",
+    )
+    look_ahead: int = key(
+        0, "variations of a candidate whose mean features stand for it in the vote (0: its own)", at_least=0
+    )
+    neighbours: int = key(1, "k: candidates an image votes for, with 1 / sqrt(k) each", at_least=1)
+    smooth: int = key(1, "candidates most alike over which noisy votes are averaged; 1: none", at_least=1)
+    threshold: float = key(0.0, "votes that a candidate must have, over the noise std of its average", at_least=0)
+    resample: str = key("sample", "how parents are chosen by their votes", choices=("sample", "rank"))
+    degree_first: float = key(1.0, "how far candidates are varied after the first round", above=0, at_most=1)
+    degree_last: float = key(0.2, "how far after the last one, and in what is made in the end", above=0, at_most=1)
+    rendered: int = key(
+        1000, "images a category that are made of the last population for pre-training, free of charge", at_least=1
+    )
+
+
+@dataclass
 class Pretrain:
     steps: int = key(
         1000, "optimiser steps on the selected public images; of a GAN, those of its discriminator", at_least=1
@@ -225,6 +262,7 @@ class Experiment:
     classifier: Classifier = section(Classifier, "semantic query function: training")
     query: Query = section(Query, "semantic query (private)")
     selection: Selection = section(Selection, "selection of public categories")
+    evolution: Evolution = section(Evolution, "Private Evolution (private)")
     generator: Any = component("generator", "diffusion", "the model that is released")
     pretrain: Pretrain = section(Pretrain, "pre-training on the selection (public)")
     finetune: Finetune = section(Finetune, "fine-tuning with DP-SGD (private)")

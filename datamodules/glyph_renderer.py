@@ -25,8 +25,8 @@ class GlyphParameters:
     font: index into FONTS; size: longer side of the ink's box over the frame's side; rotation: degrees, anticlockwise;
     shear: horizontal shift a unit of height; stretch: width times this; stroke: pixels added to each side of every stem
     at EM; blur: std of a Gaussian, in pixels of the final image; shift_x, shift_y: of the box's centre, over the frame;
-    bend: elastic deformation, how far to the right and then how far down the ink is moved at KNOTS x KNOTS points of the
-    frame, row by row, over the frame; 2 KNOTS^2 numbers, or none.
+    bend: elastic deformation, how far to the right and then how far down the ink is moved at KNOTS x KNOTS points of
+    the frame, row by row, over the frame; 2 KNOTS^2 numbers, or none.
     """
 
     character: str

@@ -77,9 +77,14 @@ def inception_features(
     blocks = [np.empty((0, DIMENSIONS), np.float32)]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.array(images.images[start : start + batch_size])).to(device)
-        batch = batch.expand(-1, 3, -1, -1).float() / 255  # the network resizes to 299 x 299 itself
-        blocks.append(network(batch)[0].flatten(1).cpu().numpy())
+        blocks.append(inception_layer(network, batch).cpu().numpy())
     return np.concatenate(blocks).astype(np.float64)
+
+
+def inception_layer(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Features of the last pooling layer, float32 [B, 2048], of images uint8 [B, 1 or 3, H, W]."""
+    batch = images.expand(-1, 3, -1, -1).float() / 255  # the network resizes to 299 x 299 itself
+    return network(batch)[0].flatten(1)
 
 
 def load_class_weights(path: Path) -> np.ndarray:

@@ -14,6 +14,7 @@ from datamodules.sources import Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
+from evolution.embedding import FEATURES
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
 from launch.tracking.tracking import check_tracking
@@ -30,6 +31,7 @@ def check_experiment(config: Experiment) -> None:
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
     check_files(config)
+    check_evolution(config)
     check_tracking(config)
     if not config.evaluate.classifiers:
         raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
@@ -124,4 +126,25 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
         raise UserError(
             f"selection.semantics: {count} public categories for each of {rows} sensitive ones are {rows * count}, but "
             f"'{config.public.name}' has {categories}. Allowed is at most {categories // rows}."
+        )
+
+
+def check_evolution(config: Experiment) -> None:
+    """Refuse what could only fail later. Opens no image."""
+    if "evolve" not in config.stages:
+        return
+    settings = config.evolution
+    unknown = [name for name in settings.features if name not in FEATURES]
+    if unknown or not settings.features:
+        got = f"there is no '{unknown[0]}'" if unknown else "give at least one"
+        raise UserError(f"evolution.features: {got} (there are: {', '.join(FEATURES)}).")
+    if settings.neighbours > settings.population:
+        raise UserError(
+            f"evolution.neighbours: got {settings.neighbours}; allowed is at most evolution.population = "
+            f"{settings.population}."
+        )
+    if settings.degree_last > settings.degree_first:
+        raise UserError(
+            f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
+            f"{settings.degree_first:g}: candidates are varied less and less."
         )

@@ -35,8 +35,9 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
     experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
-    `for_generator.NAME` counts where the generator is NAME, above the rest of the preset. overrides:
-    `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
+    `for_generator.NAME` counts where the generator is NAME, above the rest of the preset, and `for_api.NAME` where
+    Private Evolution asks the API NAME. overrides: `section.key=value`. Raises UserError for an unknown key, a wrong
+    type or an impossible value.
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
@@ -44,21 +45,48 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     stem = Path(experiment).stem
     tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
     overlay = read_preset("methods", method)
-    for layer in (overlay, *for_generator(preset, given, overlay), given):
+    for layer in (overlay, *variants(preset, given, overlay), given):
         tree = merge(tree, layer, Experiment, "")
     return typed(Experiment, tree, "")
 
 
-def for_generator(preset: Tree, given: Tree, overlay: Tree) -> tuple[Tree, Tree]:
-    """A preset's settings for any generator, and above them those for the generator that will be chosen."""
-    settings = {name: value for name, value in preset.items() if name != "for_generator"}
-    variants = preset.get("for_generator") or {}
-    if not isinstance(variants, dict) or not all(isinstance(value, dict) for value in variants.values()):
-        raise UserError("for_generator: write the name of a generator and, under it, groups of keys.")
-    chosen = [tree.get("generator") for tree in (given, settings, overlay)] + [Experiment().generator]
-    name = next(part["name"] for part in chosen if isinstance(part, dict) and "name" in part)
-    variant = variants.get(name, {})
-    return settings, {**variant, "generator": {"name": name, **variant.get("generator", {})}} if variant else {}
+VARIANTS = {"for_generator": ("generator",), "for_api": ("evolution", "api")}
+"""Groups of a preset that count for one choice of a component alone, and where that component is."""
+
+
+def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
+    """A preset's settings for any choice, and above them those for the components that will be chosen."""
+    settings = {name: value for name, value in preset.items() if name not in VARIANTS}
+    layers = [given, settings, overlay]
+    return [settings, *(variant(preset[group] or {}, layers, group) for group in VARIANTS if group in preset)]
+
+
+def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
+    """The settings of one group for the component that the layers choose, the first of them that names one."""
+    if not isinstance(choices, dict) or not all(isinstance(value, dict) for value in choices.values()):
+        raise UserError(f"{group}: write the name of a component and, under it, groups of keys.")
+    *sections, last = VARIANTS[group]
+    default: Any = Experiment()
+    for section in sections:
+        default = getattr(default, section)
+    named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
+    name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
+    if name not in choices:
+        return {}
+    tree = copy.deepcopy(choices[name])
+    node = tree
+    for section in VARIANTS[group]:
+        node = node.setdefault(section, {})
+    node.setdefault("name", name)
+    return tree
+
+
+def part_of(tree: Tree, place: tuple[str, ...]) -> Any:
+    """What stands at a place of a tree; None where nothing does."""
+    node: Any = tree
+    for name in place:
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
 
 
 def parse_overrides(overrides: list[str]) -> Tree:
@@ -172,7 +200,8 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
         return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     node = copy.deepcopy(structured(kind))
     value = tree[field.name]
-    plain_text = str in (section_type(kind, field), *typing.get_args(section_type(kind, field)))
+    annotation = section_type(kind, field)
+    plain_text = typing.get_origin(annotation) is not dict and str in (annotation, *typing.get_args(annotation))
     if isinstance(value, Written):
         value = value.text if plain_text and value.value is not None else value.value
     expected = " ".join(filter(None, [type_name(kind, field), allowed(field.metadata)]))
@@ -236,7 +265,14 @@ def section_type(kind: type, field: dataclasses.Field[Any]) -> Any:
 
 def type_name(kind: type, field: dataclasses.Field[Any]) -> str:
     """The type of a key in words."""
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        list: "a list",
+        dict: "names and values",
+    }
     options = alternatives(section_type(kind, field))
     names = [str(name) for option in options if typing.get_origin(option) is typing.Literal for name in option.__args__]
     plain = next(option for option in options if typing.get_origin(option) is not typing.Literal)

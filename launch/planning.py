@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 
+from accounting.calibration import BudgetError
 from accounting.gaussian import gaussian_mu
-from accounting.mechanisms import GaussianQuery
-from accounting.plan import SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
+from accounting.mechanisms import GaussianHistogram, GaussianQuery
+from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
 from configs.errors import UserError
 from configs.schema import Experiment
 from launch.data import naming, sensitive_source
@@ -32,12 +33,14 @@ def plan(config: Experiment) -> BudgetPlan:
             f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
             "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
         )
+    query = semantic_query(config, delta)
     return plan_budget(
         n=n,
         epsilon=config.privacy.epsilon,
         delta=delta,
         accountant=config.privacy.accountant,
-        query=semantic_query(config, delta),
+        query=query,
+        evolution=private_evolution(config, delta, query),
         steps=config.finetune.steps if trained else 0,
         expected_batch=config.finetune.batch_size,
         clip_norm=config.finetune.clip_norm,
@@ -56,3 +59,25 @@ def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
         noise_multiplier=float(multiplier),
         sensitivity=math.sqrt(config.query.semantics),
     )
+
+
+def private_evolution(config: Experiment, delta: float, query: GaussianQuery | None) -> GaussianHistogram | None:
+    """The mechanism of Private Evolution: a histogram of votes of L2 norm 1 an image, a round.
+
+    `auto`: what the query leaves of the budget; where DP-SGD follows, a share of the whole. Gaussians compose in
+    mu^2 = rounds / noise multiplier^2 (Dong et al. 2022, Cor. 3.3), so that the split is exact.
+    """
+    if "evolve" not in config.stages:
+        return None
+    settings, multiplier = config.evolution, config.evolution.noise_multiplier
+    if multiplier == "auto":
+        whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
+        asked = 0.0 if query is None else 1 / query.noise_multiplier**2
+        left = settings.budget_share * whole if "finetune" in config.stages else whole - asked
+        if left <= 0:
+            raise BudgetError(
+                f"query.noise_multiplier: {query.noise_multiplier if query else 0:g} leaves nothing of "
+                f"privacy.epsilon={config.privacy.epsilon:g} for Private Evolution. Raise either."
+            )
+        multiplier = math.sqrt(settings.rounds / left) * (1 + 1e-9)  # never a rounding error above the budget
+    return GaussianHistogram(name=EVOLUTION, noise_multiplier=float(multiplier), rounds=settings.rounds)

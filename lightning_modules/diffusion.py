@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -125,5 +125,22 @@ class Diffusion(nn.Module):
         try:
             noise = torch.randn(len(labels), *self.shape, generator=generator, device=labels.device)
             return to_pixels(self.sampler(self.guided, noise, labels, generator))
+        finally:
+            self.train(was_training)
+
+    @torch.inference_mode()
+    def vary(self, images: Tensor, sigma: float, generator: RandomGenerator) -> Tensor:
+        """Images like the given ones: noise of level sigma > 0 is added, and taken away again without a label.
+
+        images: uint8 [B, C, H, W] on the generator's device. Returns as much. Source: Lin et al. 2024, §4.2, with the
+        sampler that `sample` uses. UserError where sigma is not above the sampler's sigma_min.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            sampler = SAMPLERS.build(replace(self.config.sampler, sigma_max=sigma))  # which scales what it is given
+            noise = torch.randn(images.shape, generator=generator, device=images.device)
+            labels = torch.full((len(images),), self.null_class, device=images.device)
+            return to_pixels(sampler(self.denoise, to_network(images) / sigma + noise, labels, generator))
         finally:
             self.train(was_training)

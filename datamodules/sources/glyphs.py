@@ -33,7 +33,9 @@ class Config:
     stroke: int = key(2, "greatest thickening of each side of a stem, 1/64 em", at_least=0, at_most=8)
     blur: float = key(0.5, "greatest std of the Gaussian blur, pixels", at_least=0, at_most=4)
     shift: float = key(0.1, "greatest shift either way, over the frame", at_least=0, at_most=0.5)
-    bend: float = key(0.0, "elastic deformation: std of the moves of 4x4 points, over the frame", at_least=0, at_most=0.2)
+    bend: float = key(
+        0.0, "elastic deformation: std of the moves of 4x4 points, over the frame", at_least=0, at_most=0.2
+    )
 
 
 @SOURCES.register(Config)

@@ -18,6 +18,7 @@ COMPONENT_KINDS = {
     "discriminator": "discriminators of a GAN (generator.discriminator.name)",
     "sampler": "samplers (generator.sampler.name)",
     "classifier": "semantic classifiers (classifier.network.name)",
+    "evolution_api": "models and simulators of Private Evolution (evolution.api.name)",
     "score": "classifiers for accuracy (evaluate.classifiers)",
     "tracker": "dashboards (tracking)",
 }

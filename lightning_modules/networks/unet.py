@@ -119,7 +119,7 @@ def check(config: UNetConfig, resolution: int) -> None:
     if resolution % factor:
         fitting = next(n for n in range(levels, 0, -1) if resolution % 2 ** (n - 1) == 0)
         raise UserError(
-            f"network.multipliers: {levels} levels halve the resolution {levels - 1} times, but {resolution} {positions} do "
-            f"not divide by {factor}. Give at most {fitting} multipliers, or an image.resolution that divides by "
-            f"{factor * config.patch}."
+            f"network.multipliers: {levels} levels halve the resolution {levels - 1} times, but {resolution} "
+            f"{positions} do not divide by {factor}. Give at most {fitting} multipliers, or an image.resolution that "
+            f"divides by {factor * config.patch}."
         )

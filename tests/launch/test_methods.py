@@ -28,10 +28,13 @@ CHARGES = {
     "dpgan": ["dp-sgd"],
     "random_selection": ["dp-sgd"],
     "query_only": ["semantic query"],
+    "sim_pe": ["private evolution"],
+    "pe": ["private evolution"],
+    "privimage_evolved": ["semantic query", "private evolution", "dp-sgd"],
     "public_only": [],
 }
 OPEN = ["nonpriv_d", "nonpriv_g", "nonpriv"]
-PRETRAINED = ("privimage_d", "pdp_diffusion", "random_selection", "privimage_g", "dpgan_p")
+PRETRAINED = ("privimage_d", "pdp_diffusion", "random_selection", "privimage_g", "dpgan_p", "privimage_evolved")
 
 
 def words_of(method: str) -> list[str]:

@@ -1,0 +1,105 @@
+"""What Private Evolution asks of a model or a simulator, and the check of what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.registry import Registry
+from configs.schema import Image
+from datamodules.labelled_images import LabelledImages
+from evolution.samples import Samples
+
+
+class EvolutionApi(Protocol):
+    """Makes images, and images like given ones. Never sees a sensitive image.
+
+    Everything random comes from `rng`, so that a run can be repeated.
+    """
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        """`count` samples of a sensitive category, by its name."""
+        ...
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        """One sample like each of the given ones, in their order. degree: how far, from 0 (hardly) to 1 (most)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an API may want to know of the run; nothing in it is computed from sensitive images without noise.
+
+    alike: for each sensitive category the public categories that the query found most like it, or that bear its name;
+    none where neither is known. public: reads the public images. model: builds the pre-trained generator, and tells
+    whether it has learnt the sensitive categories.
+    """
+
+    image: Image
+    class_names: tuple[str, ...]
+    alike: dict[str, tuple[str, ...]]
+    public: Callable[[], LabelledImages]
+    model: Callable[[], tuple[Any, bool]]
+
+
+APIS: Registry[EvolutionApi] = Registry("evolution_api")
+"""APIs by name: `APIS.build(config, surroundings)`. One with `api_of_round(round)` gives the round to another."""
+
+
+def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked]:
+    """The API that a configuration describes, as every round sees it: checked."""
+    api = APIS.build(config, surroundings)
+    hand_over = getattr(api, "api_of_round", lambda round: api)
+
+    def at(round: int) -> Checked:
+        chosen = hand_over(round)
+        return Checked(chosen, type(chosen).__name__, surroundings.image)
+
+    return at
+
+
+class Checked:
+    """An API whose answers are what they have to be; UserError that names it where they are not."""
+
+    def __init__(self, api: EvolutionApi, name: str, image: Image) -> None:
+        self.api = api
+        self.name = name
+        self.image = image
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        """See `EvolutionApi.random`."""
+        answer = self._asked(lambda: self.api.random(category, count, rng), "random")
+        return self._good(answer, count, f"random({category!r}, {count})")
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        """See `EvolutionApi.vary`."""
+        answer = self._asked(lambda: self.api.vary(samples, degree, rng), "vary")
+        return self._good(answer, len(samples), f"vary({len(samples)} samples, {degree:g})")
+
+    def _asked(self, ask: Callable[[], Samples], what: str) -> Samples:
+        try:
+            return ask()
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # a user's own code: whatever it is, it is theirs to mend
+            raise UserError(f"evolution.api: {self.name}.{what} failed: {type(error).__name__}: {error}") from error
+
+    def _good(self, answer: Any, count: int, call: str) -> Samples:
+        if not isinstance(answer, Samples):
+            raise UserError(f"evolution.api: {self.name}.{call} gave {type(answer).__name__}; give Samples.")
+        wanted, got = (count, *self.image.shape), answer.images.shape
+        if answer.images.dtype != np.uint8 or got != wanted:
+            raise UserError(
+                f"evolution.api: {self.name}.{call} gave images {answer.images.dtype} {list(got)}; "
+                f"give uint8 {list(wanted)}: one [C, H, W] image a sample, in 0..255."
+            )
+        if answer.parameters.dtype != np.float64 or not np.isfinite(answer.parameters).all():
+            raise UserError(
+                f"evolution.api: {self.name}.{call} gave parameters {answer.parameters.dtype} "
+                "that are not all finite float64 numbers; give float64 [N, P]."
+            )
+        return answer

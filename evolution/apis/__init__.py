@@ -1,0 +1,3 @@
+"""The APIs that come with the project. Importing this package registers every one."""
+
+from evolution.apis import chain, faces, glyphs, imported, model, pool  # noqa: F401

@@ -1,0 +1,54 @@
+"""One API for the first rounds, another for the later ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from configs.fields import component, key
+from evolution.api import APIS, EvolutionApi, Surroundings
+from evolution.samples import Samples
+
+
+@dataclass
+class Config:
+    name: str = key("chain", "one API for the first rounds, another for the later ones")
+    first: Any = component("evolution_api", "glyphs", "the API that begins, such as a simulator")
+    then: Any = component("evolution_api", "model", "the API that takes over, such as a diffusion model")
+    then_from: int = key(2, "the first round (of 0, 1, …) whose candidates the second one makes", at_least=1)
+
+
+@APIS.register(Config)
+class Chain:
+    """Two APIs in a row. The second one gets the first one's images; their parameters mean nothing to it."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self.first = APIS.build(config.first, surroundings)
+        self.then = Heir(APIS.build(config.then, surroundings), self.first)
+        self.then_from = config.then_from
+
+    def api_of_round(self, round: int) -> EvolutionApi:
+        """The API that makes the candidates of a round."""
+        return self.then if round >= self.then_from else self.first
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        return self.first.random(category, count, rng)
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        return self.first.vary(samples, degree, rng)
+
+
+class Heir:
+    """An API whose samples never carry parameters, since some of them come from another."""
+
+    def __init__(self, api: EvolutionApi, before: EvolutionApi) -> None:
+        self.api = api
+        self.before = before
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        return self.before.random(category, count, rng)
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        return Samples.of_images(self.api.vary(Samples.of_images(samples.images), degree, rng).images)

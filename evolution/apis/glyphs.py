@@ -1,0 +1,145 @@
+"""The glyph renderer as a simulator: candidates are fonts, sizes, turns, strokes and bends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.fields import key
+from datamodules.glyph_alphabet import ALPHABET, fonts_of
+from datamodules.glyph_renderer import KNOTS, GlyphParameters, GlyphRanges, random_parameters, render
+from evolution.api import APIS, Surroundings
+from evolution.apis.reflection import reflected
+from evolution.samples import Samples
+
+CHARACTERS = tuple(ALPHABET.values())
+PLAIN = [field.name for field in dataclasses.fields(GlyphParameters) if field.name not in ("character", "bend")]
+COLUMNS = 1 + len(PLAIN) + 2 * KNOTS**2  # the character's index, the plain parameters, the bend
+FONT, STROKE = 1 + PLAIN.index("font"), 1 + PLAIN.index("stroke")
+NUMBERS = [1 + i for i, name in enumerate(PLAIN) if name not in ("font", "stroke")]
+IS_STRETCH = np.array([PLAIN[i - 1] == "stretch" for i in NUMBERS])
+
+
+@dataclass
+class Config:
+    name: str = key("glyphs", "characters rendered from the fonts inside matplotlib")
+    fill_smallest: float = key(0.75, "least longer side of a glyph, over the frame", above=0.1, at_most=1.5)
+    fill_largest: float = key(1.05, "greatest longer side of a glyph, over the frame", above=0.1, at_most=1.5)
+    rotation: float = key(30.0, "greatest rotation either way, degrees", at_least=0, at_most=180)
+    shear: float = key(0.5, "greatest lean either way, width over height", at_least=0, at_most=2)
+    stretch: float = key(1.5, "greatest widening or narrowing, a factor", at_least=1, at_most=4)
+    stroke: int = key(2, "greatest thickening of each side of a stem, 1/64 em", at_least=0, at_most=8)
+    blur: float = key(0.5, "greatest std of the Gaussian blur, pixels", at_least=0, at_most=4)
+    shift: float = key(0.1, "greatest shift either way, over the frame", at_least=0, at_most=0.5)
+    bend: float = key(0.05, "elastic deformation: std of the moves of 4x4 points, over the frame", above=0, at_most=0.3)
+    another_font: float = key(
+        0.5, "chance of another font in a variation of degree 1; of a lower degree, so much less", at_least=0, at_most=1
+    )
+
+
+@APIS.register(Config)
+class GlyphSimulator:
+    """Rendered characters: those that the query found alike, or the one of the category's name, or any."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        if config.fill_smallest > config.fill_largest:
+            raise UserError(
+                f"evolution.api.fill_smallest ({config.fill_smallest:g}) is above fill_largest "
+                f"({config.fill_largest:g}). Give a smaller or a larger one."
+            )
+        self.config = config
+        self.image = surroundings.image
+        self.alike = surroundings.alike
+        self.ranges = GlyphRanges(
+            smallest=config.fill_smallest,
+            largest=config.fill_largest,
+            rotation=config.rotation,
+            shear=config.shear,
+            stretch=config.stretch,
+            stroke=config.stroke,
+            blur=config.blur,
+            shift=config.shift,
+            bend=config.bend,
+        )
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        """Parameters at random in their ranges, the characters of the category in turn."""
+        characters = self.characters(category)
+        shares = np.bincount(np.arange(count) % len(characters), minlength=len(characters))
+        return self.samples(
+            [
+                glyph
+                for character, share in zip(characters, shares, strict=True)
+                for glyph in random_parameters(rng, character, int(share), self.ranges)
+            ]
+        )
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        """Every number moved by a normal of `degree` thirds of its range, reflected at its ends; the font now and then.
+
+        A bend keeps a part of itself and gets a fresh one, so that it stays as strong as those of `random`.
+        """
+        rows = samples.parameters.copy()
+        low, high = self.limits()
+        numbers = np.log(rows[:, NUMBERS], where=IS_STRETCH, out=rows[:, NUMBERS].copy())
+        numbers = reflected(numbers + rng.normal(0, degree / 3, numbers.shape) * (high - low), low, high)
+        rows[:, NUMBERS] = np.exp(numbers, where=IS_STRETCH, out=numbers)
+        bends = rows[:, 1 + len(PLAIN) :]
+        bends *= np.sqrt(1 - degree**2)
+        bends += degree * rng.normal(0, self.ranges.bend, bends.shape)
+        self.vary_whole(rows, degree, rng)
+        return self.samples([self.glyph(row) for row in rows])
+
+    def vary_whole(self, rows: np.ndarray, degree: float, rng: np.random.Generator) -> None:
+        """Other fonts that have the character, and a stem thicker or thinner by one, in place."""
+        changed = rng.random(len(rows)) < degree * self.config.another_font
+        rows[changed, FONT] = [rng.choice(fonts_of(CHARACTERS[int(character)])) for character in rows[changed, 0]]
+        step = rng.integers(-1, 2, len(rows)) * (rng.random(len(rows)) < degree)
+        rows[:, STROKE] = np.clip(rows[:, STROKE] + step, 0, self.ranges.stroke)
+
+    def limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the ranges of NUMBERS; of the stretch, of its logarithm."""
+        r = self.ranges
+        high = np.array([r.largest, r.rotation, r.shear, np.log(r.stretch), r.blur, r.shift, r.shift])
+        low = np.array([r.smallest, -r.rotation, -r.shear, -np.log(r.stretch), 0.0, -r.shift, -r.shift])
+        return low, high
+
+    def characters(self, category: str) -> tuple[str, ...]:
+        """The characters that candidates of a category are drawn from."""
+        names = [name for name in self.alike.get(category, ()) if name in ALPHABET]
+        return tuple(ALPHABET[name] for name in names) or CHARACTERS
+
+    def samples(self, glyphs: Sequence[GlyphParameters]) -> Samples:
+        """The glyphs, drawn."""
+        images = [render(glyph, self.image.resolution) for glyph in glyphs]
+        side = self.image.resolution
+        gray = np.stack(images)[:, None] if images else np.zeros((0, 1, side, side), dtype=np.uint8)
+        return Samples(np.repeat(gray, self.image.channels, axis=1), self.rows(glyphs))
+
+    @staticmethod
+    def rows(glyphs: Sequence[GlyphParameters]) -> np.ndarray:
+        """Parameters as numbers, float64 [N, COLUMNS]."""
+        rows = np.zeros((len(glyphs), COLUMNS))
+        for row, glyph in zip(rows, glyphs, strict=True):
+            row[0] = CHARACTERS.index(glyph.character)
+            row[1 : 1 + len(PLAIN)] = [getattr(glyph, name) for name in PLAIN]
+            row[1 + len(PLAIN) :] = glyph.bend
+        return rows
+
+    @staticmethod
+    def glyph(row: np.ndarray) -> GlyphParameters:
+        """A glyph from its numbers."""
+        values = dict(zip(PLAIN, row[1 : 1 + len(PLAIN)].tolist(), strict=True))
+        character = CHARACTERS[int(row[0])]
+        font = int(values.pop("font"))
+        return GlyphParameters(
+            character=character,
+            font=font,
+            stroke=int(values.pop("stroke")),
+            bend=tuple(row[1 + len(PLAIN) :].tolist()),
+            **values,
+        )

@@ -1,0 +1,59 @@
+"""A user's own simulator, by the path of its file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.fields import key
+from evolution.api import APIS, EvolutionApi, Surroundings
+
+
+@dataclass
+class Config:
+    name: str = key("imported", "a class in a Python file of your own (docs/evolution.md)")
+    path: str = key("", "the file and the class, such as shapes.py:Shapes")
+    settings: dict[str, Any] = key({}, "arguments of the class, by name, after the image's shape and category names")
+
+
+@APIS.register(Config)
+def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
+    """A class of the user's own: `Class(image=…, class_names=…, **settings)` with `random` and `vary`."""
+    file, colon, name = config.path.rpartition(":")
+    if not colon or not file or not name:
+        raise UserError(
+            f"evolution.api.path: got {config.path!r}; give a file and a class in it, such as shapes.py:Shapes."
+        )
+    kind = getattr(loaded(Path(file)), name, None)
+    if not callable(kind):
+        raise UserError(f"evolution.api.path: '{file}' has no class '{name}'.")
+    try:
+        api = kind(image=surroundings.image, class_names=surroundings.class_names, **config.settings)
+    except Exception as error:
+        raise UserError(
+            f"evolution.api: {name} of '{file}' cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    missing = [method for method in ("random", "vary") if not callable(getattr(api, method, None))]
+    if missing:
+        raise UserError(f"evolution.api.path: {name} of '{file}' has no method {' and no '.join(missing)}.")
+    return api
+
+
+def loaded(path: Path) -> Any:
+    """The module in a file. Raises UserError where there is none or it cannot be run."""
+    if not path.is_file():
+        raise UserError(f"evolution.api.path: there is no file '{path}'.")
+    specification = importlib.util.spec_from_file_location(f"evolution_api_{path.stem}", path)
+    if specification is None or specification.loader is None:
+        raise UserError(f"evolution.api.path: '{path}' is no Python file.")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look their module up
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"evolution.api.path: '{path}' failed: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,75 @@
+"""A diffusion model of this project: new images from noise, variations by partly noising and denoising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from configs.errors import UserError
+from configs.fields import key
+from evolution.api import APIS, Surroundings
+from evolution.samples import Samples
+
+
+@dataclass
+class Config:
+    name: str = key("model", "the pre-trained diffusion model: variations are partly noised and denoised")
+    noise_smallest: float = key(0.3, "noise level sigma of a variation of degree 0, in pixels of [-1, 1]", above=0)
+    noise_largest: float = key(3.0, "noise level sigma of a variation of degree 1", above=0)
+    batch_size: int = key(500, "images at once", at_least=1)
+
+
+@APIS.register(Config)
+class DiffusionApi:
+    """The diffusion model that `pretrain` left, asked for a category where it has learnt the sensitive ones."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self.config = config
+        self.class_names = surroundings.class_names
+        self.build = surroundings.model
+
+    @cached_property
+    def built(self) -> tuple[Any, bool]:
+        """The model, built when first asked, and whether it knows the categories."""
+        model, labelled = self.build()
+        if not hasattr(model, "vary"):
+            raise UserError("evolution.api: 'model' needs a diffusion model. Set generator.name=diffusion.")
+        return model, labelled
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self.built[0]
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        """Samples of the model for the category, or of none in particular."""
+        label = self.class_names.index(category) if self.built[1] else self.model.null_class
+        generator = self.generator(rng)
+        parts = [
+            self.model.sample(torch.full((size,), label, device=generator.device), generator).cpu().numpy()
+            for size in self.sizes(count)
+        ]
+        return Samples.of_images(np.concatenate(parts))
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        """Each image with noise of a level between the two, in ratios, and denoised again, without a label."""
+        sigma = self.config.noise_smallest * (self.config.noise_largest / self.config.noise_smallest) ** degree
+        generator = self.generator(rng)
+        parts = []
+        for start in range(0, len(samples), self.config.batch_size):
+            images = torch.from_numpy(samples.images[start : start + self.config.batch_size]).to(generator.device)
+            parts.append(self.model.vary(images, sigma, generator).cpu().numpy())
+        return Samples.of_images(np.concatenate(parts))
+
+    def sizes(self, count: int) -> list[int]:
+        """The sizes of the batches that make `count`."""
+        return [min(self.config.batch_size, count - start) for start in range(0, count, self.config.batch_size)]
+
+    def generator(self, rng: np.random.Generator) -> torch.Generator:
+        """Random numbers on the model's device, from `rng`."""
+        device = next(self.model.released.parameters()).device
+        return torch.Generator(device).manual_seed(int(rng.integers(2**63)))

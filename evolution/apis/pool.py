@@ -1,0 +1,64 @@
+"""A fixed pool of images: candidates are drawn from it, and vary to their neighbours in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from configs.fields import key
+from datamodules.image_set import ImageSet
+from evolution.api import APIS, Surroundings
+from evolution.embedding import pixels
+from evolution.nearest import nearest
+from evolution.samples import Samples
+
+
+@dataclass
+class Config:
+    name: str = key("pool", "the public images as they are: candidates vary to images alike")
+    widest: int = key(1000, "images alike among which a variation of degree 1 is drawn", at_least=1)
+    narrowest: int = key(5, "images alike among which one of degree 0 is drawn", at_least=1)
+
+
+@APIS.register(Config)
+class Pool:
+    """The public images: of the categories that the query found alike or that bear the name, or all."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self.config = config
+        self.alike = surroundings.alike
+        self.read = surroundings.public
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """All images of the pool, in memory."""
+        return self.read().in_memory()
+
+    @cached_property
+    def features(self) -> Tensor:
+        """What is compared, float32 [N, F]."""
+        return pixels(torch.from_numpy(np.array(self.images.images)))
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        """Images of the category's part of the pool at random, none twice as long as there are enough."""
+        names = self.alike.get(category, ())
+        labels = [self.images.class_names.index(name) for name in names if name in self.images.class_names]
+        here = np.flatnonzero(np.isin(self.images.labels, labels)) if labels else np.arange(len(self.images))
+        return self.samples(rng.permutation(np.resize(rng.permutation(here), count)))
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+        """For each one of the images most like it; of how many, `degree` says between the two numbers, in ratios."""
+        low, high = min(self.config.narrowest, len(self.images)), min(self.config.widest, len(self.images))
+        near = max(1, round(low * (high / low) ** degree)) if high > low else low
+        places = samples.parameters[:, 0].astype(np.int64)
+        different, back = np.unique(places, return_inverse=True)
+        neighbours = nearest(self.features[different], self.features, near).numpy()[back]
+        return self.samples(neighbours[np.arange(len(places)), rng.integers(near, size=len(places))])
+
+    def samples(self, places: np.ndarray) -> Samples:
+        """The images at these places, which are their parameters."""
+        return Samples(self.images.images[places], places[:, None].astype(np.float64))

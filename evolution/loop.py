@@ -1,0 +1,94 @@
+"""The rounds of Private Evolution: populations, and how one follows from the noisy votes for another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from configs.schema import Evolution as Settings
+from evolution.api import Checked
+from evolution.resampling import RESAMPLING, smoothed, surplus
+from evolution.samples import Samples
+
+FIRST, LOOK, CHOOSE, VARY, RENDER = range(5)  # what a stream of random numbers is for
+
+
+@dataclass(frozen=True)
+class Evolving:
+    """How a run evolves its populations, one a category. Nothing here touches sensitive data.
+
+    api: what makes the candidates of a round. embedding: features [N, F] of images uint8 [N, C, H, W]. noise: standard
+    deviation of the noise of a bin. seed: of everything random, which is public: the populations follow from noisy
+    votes and from it.
+    """
+
+    settings: Settings
+    class_names: tuple[str, ...]
+    api: Callable[[int], Checked]
+    embedding: Callable[[np.ndarray], Tensor]
+    noise: float
+    seed: int
+
+    def degree(self, round: int) -> float:
+        """How far candidates are varied after a round: from `degree_first` to `degree_last` in even ratios."""
+        first, last, rounds = self.settings.degree_first, self.settings.degree_last, self.settings.rounds
+        return first if rounds == 1 else first * (last / first) ** (round / (rounds - 1))
+
+    def first(self) -> list[Samples]:
+        """The population of round 0 (RANDOM_API)."""
+        size = self.settings.population
+        return [
+            self.api(0).random(name, size, self._rng(FIRST, 0, category))
+            for category, name in enumerate(self.class_names)
+        ]
+
+    def features(self, population: Sequence[Samples], round: int) -> list[Tensor]:
+        """What the votes of a round compare: each candidate's own, or the mean over `look_ahead` variations of it."""
+        if self.settings.look_ahead == 0:
+            return [self.embedding(samples.images) for samples in population]
+        found = []
+        for category, samples in enumerate(population):
+            rng, degree = self._rng(LOOK, round, category), self.degree(round)
+            varied = [
+                self.embedding(self.api(round).vary(samples, degree, rng).images)
+                for _ in range(self.settings.look_ahead)
+            ]
+            found.append(torch.stack(varied).mean(dim=0))
+        return found
+
+    def shares(self, histograms: Sequence[np.ndarray], features: Sequence[Tensor]) -> list[np.ndarray]:
+        """The share of each candidate in what comes next, from the noisy votes: smoothed, thresholded, scaled to 1."""
+        settings = self.settings
+        averaged = max(1, min(settings.smooth, settings.population))
+        threshold = settings.threshold * self.noise / averaged**0.5
+        return [
+            surplus(smoothed(votes, each, averaged), threshold)
+            for votes, each in zip(histograms, features, strict=True)
+        ]
+
+    def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
+        """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
+        return [
+            self.offspring(samples, share, self.settings.population, round, category)
+            for category, (samples, share) in enumerate(zip(population, shares, strict=True))
+        ]
+
+    def offspring(self, samples: Samples, shares: np.ndarray, count: int, round: int, category: int) -> Samples:
+        """`count` variations of candidates that are chosen by their shares."""
+        choose = RESAMPLING[self.settings.resample]
+        parents = samples.take(choose(shares, count, self._rng(CHOOSE, round, category)))
+        return self.api(round + 1).vary(parents, self.degree(round), self._rng(VARY, round, category))
+
+    def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int) -> Samples:
+        """`count` images like the last population's, as many as one likes: variations of the least degree."""
+        last = self.settings.rounds - 1
+        rng = self._rng(RENDER, last, category)
+        parents = samples.take(RESAMPLING["sample"](shares, count, rng))
+        return self.api(last).vary(parents, self.settings.degree_last, rng)
+
+    def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose, round, category])

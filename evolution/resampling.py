@@ -1,0 +1,49 @@
+"""From noisy votes to parents. Post-processing: nothing here touches sensitive data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor
+
+from evolution.nearest import nearest
+
+
+def smoothed(histogram: np.ndarray, candidates: Tensor, neighbours: int) -> np.ndarray:
+    """Each candidate's votes averaged over the `neighbours` candidates most like it, itself among them; float64 [M].
+
+    Candidates that are alike have like votes, and noise that is averaged over m of them is less by sqrt(m).
+    """
+    count = min(neighbours, len(candidates))
+    return histogram if count <= 1 else histogram[nearest(candidates, candidates, count).numpy()].mean(axis=1)
+
+
+def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:
+    """The share of each candidate in the next population: its votes above a threshold, scaled to sum to 1.
+
+    Where none is above it, the votes above zero; where none is, all alike.
+    """
+    for level in (threshold, 0.0):
+        above = np.clip(histogram - level, 0, None)
+        if above.sum() > 0:
+            return above / above.sum()
+    return np.full(len(histogram), 1 / len(histogram))
+
+
+def drawn(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of parents, each candidate as often as its share says, up to one more or less (systematic sampling)."""
+    reached = np.cumsum(shares)
+    places = (rng.random() + np.arange(count)) / count * reached[-1]
+    # rounding may take a place beyond the end, where there may be candidates without a share
+    return np.minimum(np.searchsorted(reached, places, side="right"), np.flatnonzero(shares)[-1])
+
+
+def ranked(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of the `count` candidates with the greatest shares, over and over where there are fewer candidates."""
+    order = np.argsort(-shares, kind="stable")
+    return np.resize(order, count)
+
+
+RESAMPLING: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {"sample": drawn, "rank": ranked}
+"""Ways to choose parents by name: (shares [M], count, rng) -> indices [count]."""

@@ -1,0 +1,85 @@
+"""What the rounds of Private Evolution leave on the disk, so that no vote is asked for twice."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.files import atomic_write
+from evolution.samples import Samples
+
+SPENT = "Its budget is spent: restore the file from a copy, or start again under another run.name."
+
+
+class Rounds:
+    """The populations and noisy votes of a run, a file each and a round each.
+
+    Noisy votes are private by their noise, and populations follow from them: nothing here is more sensitive than the
+    release. mark: the fingerprint of what is asked; votes with another are refused.
+    """
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        self.folder = folder
+        self.mark = mark
+
+    def answered(self) -> int:
+        """How many rounds, from the first on, have their votes on the disk."""
+        round = 0
+        while self._votes(round).is_file():
+            round += 1
+        return round
+
+    def save_population(self, round: int, population: Sequence[Samples]) -> None:
+        """Keep the candidates of a round; those of the round before are needed no longer."""
+        arrays = {f"images_{i}": samples.images for i, samples in enumerate(population)}
+        arrays |= {f"parameters_{i}": samples.parameters for i, samples in enumerate(population)}
+        self._write(self._population(round), arrays)
+        if round:
+            self._population(round - 1).unlink(missing_ok=True)
+
+    def latest(self) -> tuple[int, list[Samples]] | None:
+        """The last round whose candidates were kept, and they; None where there are none of this question."""
+        kept = sorted(self.folder.glob("population-*.npz"))
+        if not kept:
+            return None
+        data = self._read(kept[-1], "Remove it and give the same command again: it is made anew.")
+        if str(data["mark"]) != self.mark:
+            return None
+        count = sum(name.startswith("images_") for name in data)
+        samples = [Samples(data[f"images_{i}"], data[f"parameters_{i}"]) for i in range(count)]
+        return int(kept[-1].stem.partition("-")[2]), samples
+
+    def save_votes(self, round: int, histograms: Sequence[np.ndarray], ledger_head: str) -> None:
+        """Keep a round's noisy votes and the state of the ledger that paid for them."""
+        arrays = {f"votes_{i}": votes for i, votes in enumerate(histograms)}
+        self._write(self._votes(round), {**arrays, "ledger_head": np.asarray(ledger_head)})
+
+    def votes(self, round: int) -> tuple[list[np.ndarray], str]:
+        """A round's noisy votes and the ledger's state. UserError where they are damaged or of another question."""
+        path = self._votes(round)
+        data = self._read(path, SPENT)
+        if str(data["mark"]) != self.mark:
+            raise UserError(f"'{path}' answers another question. Start again under another run.name.")
+        count = sum(name.startswith("votes_") for name in data)
+        return [data[f"votes_{i}"] for i in range(count)], str(data["ledger_head"])
+
+    def _population(self, round: int) -> Path:
+        return self.folder / f"population-{round:03d}.npz"
+
+    def _votes(self, round: int) -> Path:
+        return self.folder / f"votes-{round:03d}.npz"
+
+    def _write(self, path: Path, arrays: dict[str, Any]) -> None:
+        atomic_write(path, lambda file: np.savez_compressed(file, mark=np.asarray(self.mark), **arrays))
+
+    def _read(self, path: Path, advice: str) -> dict[str, np.ndarray]:
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                return dict(data)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"cannot read '{path}': the file is damaged. {advice}") from error

@@ -1,0 +1,42 @@
+"""Images that carry the parameters they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Candidates of one category.
+
+    images: uint8 [N, C, H, W]. parameters: float64 [N, P], whatever an API wants to find again when it varies them; P
+    may be 0. Raises ValueError where the two do not go together.
+    """
+
+    images: np.ndarray
+    parameters: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.parameters.ndim != 2 or len(self.images) != len(self.parameters):
+            raise ValueError(f"images {self.images.shape} and parameters {self.parameters.shape} do not go together")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: np.ndarray | Sequence[int]) -> Samples:
+        """The samples at these indices, int [M], in that order; one may come several times."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Samples(self.images[chosen], self.parameters[chosen])
+
+    @classmethod
+    def of_images(cls, images: np.ndarray) -> Samples:
+        """Samples without parameters."""
+        return cls(images, np.zeros((len(images), 0)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """Some samples after the others; ValueError where there are none."""
+        return cls(np.concatenate([part.images for part in parts]), np.concatenate([part.parameters for part in parts]))

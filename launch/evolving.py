@@ -1,0 +1,108 @@
+"""Private Evolution as a run configures it: its API, its features, its noise. Touches no sensitive data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from accounting.plan import EVOLUTION
+from configs.errors import UserError
+from evaluation.controls import balanced_sample, named_categories
+from evaluation.inception import find_weights, inception_layer, load_inception
+from evolution.api import Surroundings, by_round
+from evolution.embedding import Embedding, Part, pixels
+from evolution.loop import Evolving
+from launch.context import Context
+from launch.stages.pretrain import pretrained
+from launch.stages.query import read_histogram
+from launch.stages.select import categories_each, read_selection
+from semantics.selection import select_categories
+
+SCALED_BY = 2000  # public images from which the features' scales are taken
+
+
+def evolving(context: Context) -> Evolving:
+    """How the run evolves its populations."""
+    config = context.config
+    return Evolving(
+        settings=config.evolution,
+        class_names=context.class_names,
+        api=by_round(config.evolution.api, surroundings(context)),
+        embedding=Features(context),
+        noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
+        seed=config.run.seed,
+    )
+
+
+def surroundings(context: Context) -> Surroundings:
+    """What an API may know of the run."""
+
+    def model() -> tuple[Any, bool]:
+        if not context.has("pretrain"):
+            raise UserError("evolution.api: 'model' needs the stage pretrain before evolve (method=pe has it).")
+        labelled = read_selection(context).class_names == context.class_names
+        return pretrained(context).to(context.device), labelled
+
+    return Surroundings(
+        image=context.config.image,
+        class_names=context.class_names,
+        alike=alike(context),
+        public=lambda: context.public,
+        model=model,
+    )
+
+
+def alike(context: Context) -> dict[str, tuple[str, ...]]:
+    """For each sensitive category the public ones that the query found alike, else those that bear its name."""
+    public, names = context.public_source.class_names, context.class_names
+    if context.has("query") and context.config.query.per_category:
+        chosen = select_categories(read_histogram(context), categories_each(context))
+        return {name: tuple(public[i] for i in row) for name, row in zip(names, chosen, strict=True)}
+    matches = named_categories(context.config.selection.names, public, names)
+    return {name: tuple(public[i] for i, label in matches.items() if names[label] == name) for name in names}
+
+
+class Features:
+    """The features that votes compare, built when first asked for; their scales are those of public images."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def __call__(self, images: np.ndarray) -> Tensor:
+        return self.embedding(images)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """The features, scaled."""
+        context = self.context
+        parts = {name: PARTS[name](context) for name in context.config.evolution.features}
+        embedding = Embedding(parts, context.device)
+        embedding.fit(balanced_sample(context.public, SCALED_BY, context.config.run.seed).in_memory().images)
+        return embedding
+
+
+def semantic(context: Context) -> Part:
+    """The semantic classifier's features."""
+    return context.trained_classifier().features
+
+
+def inception(context: Context) -> Part:
+    """The features of pytorch-fid's Inception network."""
+    settings = context.config.evaluate
+    path, reason = find_weights(settings.inception_weights, settings.download)
+    if path is None:
+        raise UserError(f"evolution.features: inception cannot be had: {reason}.")
+    network = load_inception(path).to(context.device)
+    return lambda images: inception_layer(network, images)
+
+
+PARTS: dict[str, Callable[[Context], Part]] = {
+    "semantic": semantic,
+    "pixels": lambda context: pixels,
+    "inception": inception,
+}
+"""How each of `FEATURES` is had."""

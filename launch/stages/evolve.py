@@ -1,0 +1,156 @@
+"""Private Evolution: candidates move towards the sensitive images, a noisy histogram of votes a round."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from accounting.access import PrivateAccess
+from accounting.plan import EVOLUTION
+from configs.errors import UserError
+from configs.files import atomic_write
+from datamodules.image_set import ImageSet
+from datamodules.progress import track
+from evolution.histogram import noisy_histogram
+from evolution.loop import Evolving
+from evolution.rounds import SPENT, Rounds
+from evolution.samples import Samples
+from launch.context import Context
+from launch.evolving import evolving
+from launch.interrupts import Interrupted, requested
+from launch.release import write_release
+from launch.stage import stage
+from launch.stages.select import MAKES, keep
+from launch.stages.synthesize import IMAGES_MADE
+
+OUTCOME = "stages/evolve/outcome.npz"
+
+
+@stage(
+    needs=("classifier",),
+    uses=("query", "select", "pretrain"),
+    keys=("sensitive", "public", "selection", "query", "evolution", "generator", "privacy"),
+    reads_sensitive=True,
+    shared=True,
+    charged=True,
+    makes=(OUTCOME,),
+)
+def evolve(context: Context) -> str:
+    """All rounds of votes and variations (Lin et al. 2024). SENSITIVE: charged as `private evolution`."""
+    mechanism, ranks = context.plan.mechanism(EVOLUTION), context.ranks
+    rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
+    if ranks.first:  # which works alone; what is wrong with the API is found before anything is charged
+        setting = evolving(context)
+        first, population = rounds.latest() or (0, setting.first())
+    access = context.charge(mechanism, "evolve") if ranks.told(rounds.answered() < mechanism.steps) else None
+    if not ranks.first:
+        return ""
+    if access is not None and access.published() > rounds.answered():
+        raise UserError(
+            f"the ledger says that {access.published()} rounds of Private Evolution were answered, but "
+            f"'{rounds.folder}' has the votes of {rounds.answered()}. {SPENT}"
+        )
+    sensitive: list[Tensor] = []
+    shares: list[np.ndarray] = []
+    show = context.console.progress
+    for round in track(range(first, mechanism.steps), "evolve", total=mechanism.steps - first, unit="round", show=show):
+        if round > first:
+            population = setting.following(population, shares, round - 1)
+        rounds.save_population(round, population)
+        features = setting.features(population, round)
+        if round >= rounds.answered() and access is not None:
+            sensitive = sensitive or sensitive_features(context, setting)
+            ask(access, rounds, round, sensitive, features, context.config.evolution.neighbours)
+        votes, head = rounds.votes(round)
+        context.ledger.require(head)
+        shares = setting.shares(votes, features)
+    save_outcome(context, population, shares)
+    size = context.config.evolution.population
+    return (
+        f"{mechanism.steps} rounds of {size} candidates a category, noise multiplier {mechanism.noise_multiplier:.4g}"
+    )
+
+
+def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
+    """The features of the sensitive images, a tensor a category. SENSITIVE."""
+    images = context.sensitive
+    features = setting.embedding(images.images)
+    return [features[np.flatnonzero(images.labels == label)] for label in range(len(context.class_names))]
+
+
+def ask(
+    access: PrivateAccess,
+    rounds: Rounds,
+    round: int,
+    sensitive: Sequence[Tensor],
+    candidates: Sequence[Tensor],
+    neighbours: int,
+) -> None:
+    """A round's private step: the votes are on the disk with their charge before anything follows from them."""
+    number = requested()
+    if number is not None:
+        raise Interrupted(number)
+    votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
+    rounds.save_votes(round, votes, access.ledger_head)
+    access.progress(round + 1)
+
+
+def save_outcome(context: Context, population: Sequence[Samples], shares: Sequence[np.ndarray]) -> None:
+    """Keep the last candidates and the share of each in what is made of them."""
+    every = Samples.joined(population)
+    arrays: dict[str, Any] = {
+        "images": every.images,
+        "parameters": every.parameters,
+        "labels": np.repeat(np.arange(len(population)), [len(samples) for samples in population]),
+        "shares": np.concatenate(list(shares)),
+    }
+    atomic_write(context.directory.path / OUTCOME, lambda file: np.savez_compressed(file, **arrays))
+
+
+def read_outcome(context: Context) -> list[tuple[Samples, np.ndarray]]:
+    """The last candidates of each category and their shares."""
+    path = context.directory.path / OUTCOME
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            every, labels, shares = Samples(data["images"], data["parameters"]), data["labels"], data["shares"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"cannot read '{path}': it is missing or damaged. Remove it and give the same command again: it follows "
+            "from the votes, free of charge."
+        ) from error
+    found = [np.flatnonzero(labels == label) for label in range(len(context.class_names))]
+    return [(every.take(here), shares[here]) for here in found]
+
+
+def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
+    """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
+    setting, show = evolving(context), context.console.progress
+    outcome = list(zip(read_outcome(context), counts, strict=True))
+    images = [
+        setting.rendered(samples, shares, count, category).images
+        for category, ((samples, shares), count) in track(
+            list(enumerate(outcome)), "make images", total=len(outcome), unit="category", show=show
+        )
+    ]
+    labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    return ImageSet(np.concatenate(images), labels, context.class_names)
+
+
+@stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)
+def publish_evolved(context: Context) -> str:
+    """Release images like the last candidates, evenly over the categories; post-processing, free of charge."""
+    count, classes = context.config.synthesize.count, len(context.class_names)
+    images = made_of_outcome(context, [len(range(label, count, classes)) for label in range(classes)])
+    write_release(context.directory, context.config, context.ledger, images)
+    return f"{count} images in {context.outputs}"
+
+
+@stage(role="select", needs=("evolve",), keys=("evolution",), makes=MAKES)
+def select_evolved(context: Context) -> str:
+    """Keep images like the last candidates for pre-training; post-processing, free of charge."""
+    images = made_of_outcome(context, [context.config.evolution.rendered] * len(context.class_names))
+    return keep(context, images, {}, f"{len(images)} images like the evolved candidates")

@@ -1,0 +1,67 @@
+"""Answers of an API that are not what they have to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.errors import UserError
+from configs.schema import Image
+from evolution.api import Checked
+from evolution.samples import Samples
+from tests.evolution.shapes import SIDE, Flat
+
+RNG = np.random.default_rng(0)
+
+
+class Fixed:
+    """Answers whatever it was made with."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Any:
+        return self.answer
+
+    def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Any:
+        raise RuntimeError("no variations today")
+
+
+def images(count: int, side: int = SIDE, kind: type = np.uint8, channels: int = 1) -> np.ndarray:
+    return np.zeros((count, channels, side, side), dtype=kind)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            Samples.of_images(images(2)),
+            r"Fixed.random\('4', 3\) gave images uint8 \[2, 1, 8, 8\]; give uint8 \[3, 1, 8, 8\]",
+        ),
+        (Samples.of_images(images(3, side=9)), r"gave images uint8 \[3, 1, 9, 9\]"),
+        (Samples.of_images(images(3, channels=3)), r"gave images uint8 \[3, 3, 8, 8\]"),
+        (Samples.of_images(images(3, kind=np.float32)), r"gave images float32"),
+        (Samples(images(3), np.full((3, 1), np.nan)), "parameters float64 that are not all finite"),
+        (Samples(images(3), np.zeros((3, 1), dtype=np.int64)), "parameters int64"),
+        (images(3), "gave ndarray; give Samples"),
+        (None, "gave NoneType; give Samples"),
+    ],
+)
+def test_it_is_named_in_one_clear_error(answer: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Checked(Fixed(answer), "Fixed", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
+
+
+def test_so_is_one_that_fails() -> None:
+    checked = Checked(Fixed(None), "Fixed", Image(resolution=SIDE, channels=1))
+    with pytest.raises(UserError, match=r"evolution\.api: Fixed\.vary failed: RuntimeError: no variations today"):
+        checked.vary(Samples.of_images(images(2)), 0.5, RNG)
+
+
+def test_a_good_answer_passes_as_it_is() -> None:
+    checked = Checked(Flat(), "Flat", Image(resolution=SIDE, channels=1))
+    first = checked.random("4", 5, np.random.default_rng(1))
+    assert np.array_equal(first.images, Flat().random("4", 5, np.random.default_rng(1)).images)
+    assert len(checked.vary(first, 0.1, RNG)) == 5

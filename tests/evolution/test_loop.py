@@ -1,0 +1,72 @@
+"""Rounds of votes and variations move a population to where the votes are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from configs.schema import Evolution
+from evolution.api import Checked
+from evolution.histogram import votes
+from evolution.loop import Evolving
+from evolution.samples import Samples
+from tests.evolution.shapes import Flat, surroundings
+
+TARGETS = (30.0, 200.0)
+
+
+def gray(images: np.ndarray) -> Tensor:
+    """The mean gray value, [N, 1]."""
+    return torch.from_numpy(images.reshape(len(images), -1).mean(axis=1, keepdims=True)).float()
+
+
+def evolving(**settings: object) -> Evolving:
+    where = surroundings()
+    return Evolving(
+        settings=Evolution(**{"rounds": 5, "population": 60, "degree_last": 0.1, **settings}),
+        class_names=where.class_names,
+        api=lambda round: Checked(Flat(), "Flat", where.image),
+        embedding=gray,
+        noise=0.0,
+        seed=3,
+    )
+
+
+def evolved(setting: Evolving) -> tuple[list[Samples], list[np.ndarray]]:
+    """The last population and shares after votes without noise."""
+    rng = np.random.default_rng(0)
+    sensitive = [gray(Flat.of(rng.normal(target, 3, 200)).images) for target in TARGETS]
+    population = setting.first()
+    shares: list[np.ndarray] = []
+    for round in range(setting.settings.rounds):
+        if round:
+            population = setting.following(population, shares, round - 1)
+        seen = setting.features(population, round)
+        counts = [votes(each, near, 1) for each, near in zip(sensitive, seen, strict=True)]
+        shares = setting.shares(counts, seen)
+    return population, shares
+
+
+@pytest.mark.parametrize("resample", ["sample", "rank"])
+@pytest.mark.parametrize("changes", [{}, {"look_ahead": 3}, {"smooth": 5}])
+def test_it_finds_the_sensitive_images(resample: str, changes: dict[str, int]) -> None:
+    setting = evolving(resample=resample, **changes)
+    population, shares = evolved(setting)
+    for category, target in enumerate(TARGETS):
+        made = setting.rendered(population[category], shares[category], 500, category)
+        assert abs(gray(made.images).mean() - target) < 12
+        assert len(made) == 500
+
+
+def test_it_is_a_function_of_the_seed_and_the_votes() -> None:
+    one, other = evolved(evolving()), evolved(evolving())
+    assert all(np.array_equal(a.images, b.images) for a, b in zip(one[0], other[0], strict=True))
+    assert not np.array_equal(one[0][0].images, one[0][1].images)
+
+
+def test_degrees_fall_in_even_ratios() -> None:
+    setting = evolving(rounds=3, degree_first=0.8, degree_last=0.2)
+    assert [setting.degree(round) for round in range(3)] == pytest.approx([0.8, 0.4, 0.2])
+    assert evolving(rounds=1, degree_first=0.7).degree(0) == 0.7

@@ -1,0 +1,44 @@
+"""Populations and votes on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.errors import UserError
+from evolution.rounds import Rounds
+from tests.evolution.shapes import Flat
+
+
+def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, "mark")
+    assert rounds.answered() == 0 and rounds.latest() is None
+    population = [Flat.of(np.arange(3.0)), Flat.of(np.arange(5.0))]
+    votes = [np.array([1.0, -2.0, 3.0]), np.arange(5.0)]
+    for round in (0, 1):
+        rounds.save_population(round, population)
+        rounds.save_votes(round, votes, f"head {round}")
+    assert rounds.answered() == 2
+    number, found = rounds.latest()
+    assert number == 1 and [len(samples) for samples in found] == [3, 5]
+    assert np.array_equal(found[1].parameters, population[1].parameters)
+    assert np.array_equal(found[0].images, population[0].images)
+    kept, head = rounds.votes(1)
+    assert head == "head 1" and all(np.array_equal(a, b) for a, b in zip(kept, votes, strict=True))
+    assert len(list(tmp_path.glob("population-*"))) == 1
+
+
+def test_of_another_question_or_damaged(tmp_path: Path) -> None:
+    Rounds(tmp_path, "one").save_votes(0, [np.zeros(2)], "head")
+    Rounds(tmp_path, "one").save_population(0, [Flat.of(np.zeros(2))])
+    assert Rounds(tmp_path, "other").latest() is None
+    with pytest.raises(UserError, match="answers another question"):
+        Rounds(tmp_path, "other").votes(0)
+    for path in tmp_path.glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match=r"damaged\. Its budget is spent"):
+        Rounds(tmp_path, "one").votes(0)
+    with pytest.raises(UserError, match=r"damaged\. Remove it"):
+        Rounds(tmp_path, "one").latest()

@@ -1,0 +1,184 @@
+"""Private Evolution as a stage of a run: what it may spend, what it does not repeat, what it hands on."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accounting.calibration import BudgetError
+from accounting.gaussian import gaussian_epsilon, gaussian_mu
+from accounting.ledger import Ledger
+from configs.errors import UserError
+from datamodules.image_set import ImageSet
+from launch.checks import check_experiment
+from launch.config import load
+from launch.planning import plan
+from launch.release import read_images
+from tests.launch.runs import FIXED, TINY, Child, at, charges, die, finish, privimage, run_words, statement
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SIM_PE = "method=sim_pe"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "shapes.py"
+
+
+def images(path: Path) -> np.ndarray:
+    return read_images(path / "release" / "synthetic.npz").images
+
+
+def killed(path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = False) -> None:
+    """Start a run that is killed at a durable write."""
+    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
+    assert child.wait() < 0, child.text
+
+
+def test_all_of_the_budget_goes_into_the_votes_and_no_more() -> None:
+    for epsilon in (0.2, 1.0, 10.0):
+        found = plan(load("demo", [*TINY, SIM_PE, f"privacy.epsilon={epsilon}", "evolution.rounds=5"]))
+        (mechanism,) = found.mechanisms
+        assert found.composed() == pytest.approx(epsilon, rel=1e-6) and found.composed() <= epsilon
+        assert gaussian_epsilon(math.sqrt(5) / mechanism.noise_multiplier, found.delta) == pytest.approx(epsilon)
+
+
+def test_the_budget_is_split_as_configured() -> None:
+    words = [*TINY, "method=privimage_evolved", "evolution.budget_share=0.3", "query.noise_multiplier=20"]
+    found = plan(load("demo", words))
+    votes = found.mechanism("private evolution")
+    whole = gaussian_mu(10, found.delta) ** 2
+    assert votes.steps / votes.noise_multiplier**2 == pytest.approx(0.3 * whole, rel=1e-6)
+    assert [m.name for m in found.mechanisms] == ["semantic query", "private evolution", "dp-sgd"]
+    assert 9.9 < found.composed() <= 10
+    asked = "stages=[classifier,query,evolve,publish_evolved]"
+    with pytest.raises(BudgetError, match=r"query\.noise_multiplier: 0\.1 leaves nothing"):
+        plan(load("demo", [*TINY, SIM_PE, asked, "query.noise_multiplier=0.1"]))
+    with pytest.raises(UserError, match=r"private evolution .* costs epsilon"):
+        plan(load("demo", [*TINY, SIM_PE, "evolution.noise_multiplier=0.2"]))
+
+
+POINTS: list[tuple[str, int, bool]] = [
+    ("*/ledger.jsonl", 1, True),  # reserved, not started
+    ("*/evolve/population-000.npz", 1, True),
+    ("*/evolve/votes-000.npz", 1, False),
+    ("*/evolve/votes-000.npz", 1, True),  # durable, and not yet in the ledger
+    ("*/evolve/population-001.npz", 1, False),
+    ("*/evolve/votes-001.npz", 1, True),
+    ("*/evolve/outcome.npz", 1, False),
+    ("*/evolve/done.json", 1, True),
+    ("*/release/synthetic.npz", 1, False),
+]
+
+
+def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert privimage(*run_words(whole, SIM_PE, FIXED)) == 0
+    for pattern, count, after in POINTS:
+        killed(broken, pattern, SIM_PE, FIXED, count=count, after=after)
+    code, text = finish(run_words(broken, SIM_PE, FIXED), tmp_path / "output")
+    assert code == 0, text
+    assert np.array_equal(images(whole), images(broken))
+    assert charges(broken) == ["private evolution"]
+    assert statement(broken)["epsilon"] == statement(whole)["epsilon"] == pytest.approx(10)
+
+
+def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    killed(path, "*/evolve/population-001.npz", SIM_PE, after=True)
+    votes = path / "stages" / "evolve" / "votes-000.npz"
+    kept = votes.read_bytes()
+    starts = sum(entry["kind"] == "start" for entry in Ledger.read(path / "ledger.jsonl").entries)
+    votes.unlink()
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 2 and "1 rounds of Private Evolution were answered" in text and "Its budget is spent" in text
+    votes.write_bytes(kept)
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 0, text
+    assert votes.read_bytes() == kept and starts >= 1
+    assert privimage(*run_words(path, SIM_PE, "evolution.rounds=3")) == 2  # more than was planned
+
+
+def test_what_the_votes_of_another_run_say_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    killed(path, "*/evolve/outcome.npz", SIM_PE)
+    other = tmp_path / "other"
+    killed(other, "*/evolve/outcome.npz", SIM_PE)
+    for name in ("votes-001.npz", "population-001.npz"):
+        (path / "stages" / "evolve" / name).write_bytes((other / "stages" / "evolve" / name).read_bytes())
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 2 and "ledger" in text
+
+
+def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert privimage(*run_words(path, SIM_PE)) == 0
+    first = images(path)
+    for name in ("release/synthetic.npz", "stages/evolve/outcome.npz"):
+        (path / name).unlink()
+    assert privimage(*run_words(path, SIM_PE)) == 0
+    assert np.array_equal(images(path), first) and charges(path) == ["private evolution"]
+
+
+def test_evolved_images_are_what_is_pretrained_on(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert privimage(*run_words(path, "method=privimage_evolved")) == 0
+    kept = ImageSet.load(path / "stages" / "select" / "images")
+    assert len(kept) == 60 and (np.bincount(kept.labels) == 6).all() and len(kept.class_names) == 10
+    assert charges(path) == ["semantic query", "private evolution", "dp-sgd"]
+    assert statement(path)["epsilon"] <= 10
+
+
+def test_a_simulator_then_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    words = ["stages=[classifier,query,select,pretrain,evolve,publish_evolved,evaluate,report]"]
+    words += ["evolution.api={name: chain, then_from: 1, then: {name: model}}"]
+    assert privimage(*run_words(path, SIM_PE, *words)) == 0
+    assert charges(path) == ["semantic query", "private evolution"]
+    with np.load(path / "stages" / "evolve" / "outcome.npz") as outcome:
+        assert outcome["parameters"].shape == (60, 0)
+
+
+def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api = f"evolution.api={{name: imported, path: '{EXAMPLE}:Shapes'}}"
+    assert privimage(*run_words(tmp_path / "run", SIM_PE, api)) == 0
+    mine = tmp_path / "mine.py"
+    mine.write_text(EXAMPLE.read_text().replace("side = self.image.resolution", "side = 5"))
+    wrong = f"evolution.api={{name: imported, path: '{mine}:Shapes'}}"
+    assert privimage(*run_words(tmp_path / "wrong", SIM_PE, wrong)) == 2
+    said = capsys.readouterr().err
+    assert "Shapes.random('0', 6) gave images uint8 [6, 1, 5, 5]; give uint8 [6, 1, 8, 8]" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evolution.features=[colour]"], r"evolution\.features: there is no 'colour'"),
+        (["evolution.features=[]"], r"evolution\.features: give at least one"),
+        (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
+        (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_read(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_experiment(load("demo", [*TINY, SIM_PE, *words]))
+
+
+def test_a_model_that_was_never_trained_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run"
+    assert privimage(*run_words(path, SIM_PE, "evolution.api.name=model")) == 2
+    assert "needs the stage pretrain" in capsys.readouterr().err
+    assert charges(path) == []
+
+
+def test_settings_for_one_api_alone(tmp_path: Path) -> None:
+    preset = tmp_path / "own.yaml"
+    preset.write_text(
+        "sensitive: {name: digits}\nimage: {resolution: 8, channels: 1}\nevolution: {rounds: 3}\nfor_api:\n"
+        "  glyphs: {evolution: {api: {bend: 0.1}, population: 70}}\n  model: {evolution: {population: 20}}\n"
+    )
+    found = {method: load(str(preset), [f"method={method}"]).evolution for method in ("sim_pe", "pe")}
+    assert found["sim_pe"].population == 70 and found["sim_pe"].api.bend == 0.1
+    assert found["pe"].population == 20 and found["pe"].api.name == "model"
+    assert json.dumps(found["pe"].rounds) == "3"
