@@ -21,26 +21,28 @@ def nearest(queries: Tensor, candidates: Tensor, k: int = 1) -> Tensor:
     if not 1 <= k <= len(candidates):
         raise ValueError(f"{k} nearest of {len(candidates)} candidates")
     halves = [part.square().sum(dim=1) / 2 for part in candidates.split(CANDIDATES)]
+    scores = queries.new_empty(RECORDS * min(CANDIDATES, len(candidates)))  # fresh memory for each part would cost time
     found = []
     for part in queries.split(RECORDS):
         full = part.new_zeros(RECORDS, part.shape[1])
         full[: len(part)] = part
-        found.append(_of_part(full, candidates, halves, k)[: len(part)].cpu())
+        found.append(_of_part(full, candidates, halves, scores, k)[: len(part)].cpu())
     return torch.cat(found) if found else torch.zeros(0, k, dtype=torch.int64)
 
 
-def _of_part(queries: Tensor, candidates: Tensor, halves: list[Tensor], k: int) -> Tensor:
+def _of_part(queries: Tensor, candidates: Tensor, halves: list[Tensor], scores: Tensor, k: int) -> Tensor:
     """The neighbours of one part: the best k of each piece of the candidates, then the best k of those."""
-    scores, places, start = [], [], 0
+    values, places, start = [], [], 0
     for piece, half in zip(candidates.split(CANDIDATES), halves, strict=True):
+        here = scores[: len(queries) * len(piece)].view(len(queries), len(piece))
         # |q - c|^2 / 2 without |q|^2 / 2, which is the same for all candidates
-        score, place = _least(torch.addmm(half, queries, piece.T, alpha=-1), min(k, len(piece)))
-        scores.append(score)
+        value, place = _least(torch.addmm(half, queries, piece.T, alpha=-1, out=here), min(k, len(piece)))
+        values.append(value)
         places.append(place + start)
         start += len(piece)
-    if len(scores) == 1:
+    if len(values) == 1:
         return places[0]
-    best = _least(torch.cat(scores, dim=1), k)[1]
+    best = _least(torch.cat(values, dim=1), k)[1]
     return torch.cat(places, dim=1).gather(1, best)
 
 
