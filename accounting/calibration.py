@@ -145,9 +145,15 @@ def _narrow(
     return low, high, known[low], known[high]
 
 
+MORE_NOISE = (
+    "Raise query.noise_multiplier (where it is auto: lower query.budget_share), the same of evolution, or "
+    "privacy.epsilon."
+)
+
+
 def _exhausted(others: Sequence[Mechanism], spent: float, target: float, delta: float, accountant: str) -> str:
     names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in others)
     return (
         f"privacy.epsilon: {names} alone costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), which leaves "
-        f"nothing of {target:g} for DP-SGD. Raise query.noise_multiplier or privacy.epsilon."
+        f"nothing of {target:g} for DP-SGD. {MORE_NOISE}"
     )

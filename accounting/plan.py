@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.calibration import BudgetError, calibrate_noise_multiplier
+from accounting.calibration import MORE_NOISE, BudgetError, calibrate_noise_multiplier
 from accounting.composition import alone, epsilon, shares
 from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
 from configs.errors import UserError
@@ -157,5 +157,5 @@ def check_affordable(mechanisms: Sequence[Mechanism], target: float, delta: floa
         names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in mechanisms)
         raise BudgetError(
             f"privacy.epsilon: {names} costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), above "
-            f"{target:g}. Raise their noise multipliers (query, evolution) or privacy.epsilon."
+            f"{target:g}. {MORE_NOISE}"
         )

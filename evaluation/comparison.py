@@ -104,9 +104,13 @@ def covers(x: float | str | None, line: Line) -> bool:
     return line.epsilon is None or not isinstance(x, int | float) or line.epsilon <= x
 
 
+UNITS = {"FID": -1, "Fréchet distance": -1, "Inception Score": 1}
+"""Measures that are no shares of one, and whether more (1) or less (-1) of them is better."""
+
+
 def sign(measure: str) -> int:
     """1 where more is better, -1 where less is."""
-    return -1 if measure in ("FID", "Fréchet distance") else 1
+    return UNITS.get(measure, 1)
 
 
 def measures_of(lines: Sequence[Line]) -> list[str]:

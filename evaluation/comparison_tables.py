@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from evaluation.comparison import Entry, Line, covers, measures_of, sign, verdicts
+from evaluation.comparison import UNITS, Entry, Line, covers, measures_of, sign, verdicts
 from evaluation.figures import Chart, Series, line_chart
 from evaluation.report import MISSING, duration, number, page_environment, size
 
@@ -17,10 +17,10 @@ EVERYWHERE: tuple[None] = (None,)
 
 
 def shown(value: float | None, deviation: float | None, measure: str) -> str:
-    """A mean with its standard deviation: accuracies in per cent, distances as they are."""
+    """A mean with its standard deviation: accuracies and other shares in per cent, the rest as it is."""
     if value is None:
         return MISSING
-    if sign(measure) > 0:
+    if measure not in UNITS:
         return f"{100 * value:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
     return number(value, 3) + ("" if deviation is None else f" ± {number(deviation, 2)}")
 

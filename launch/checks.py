@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -46,8 +47,8 @@ def check_experiment(config: Experiment) -> None:
     check_apart(config, public, sensitive)
     check_labels(config, rows=len(sensitive.class_names))
     matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
-    if "select_by_name" in config.stages and not matches:
-        raise unmatched(config)
+    if "select_by_name" in config.stages:
+        check_names(config, matches, tuple(sensitive.class_names))
     check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
     if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
         raise UserError(
@@ -68,6 +69,19 @@ def check_labels(config: Experiment, *, rows: int) -> None:
         raise UserError(
             "stages: 'publish_selection' would release public images that stand for no sensitive category in "
             "particular. Use select with query.per_category=true, select_random or select_by_name."
+        )
+
+
+def check_names(config: Experiment, matches: dict[int, int], names: tuple[str, ...]) -> None:
+    """Some sensitive category must have a public one of its name; a warning for those that have none."""
+    if not matches:
+        raise unmatched(config)
+    missing = [name for label, name in enumerate(names) if label not in matches.values()]
+    if missing:
+        warnings.warn(
+            f"selection.names: no public category stands for {', '.join(missing[:5])}{'…' if missing[5:] else ''}: "
+            f"{len(missing)} of {len(names)} sensitive categories will have no image",
+            stacklevel=2,
         )
 
 

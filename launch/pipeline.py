@@ -16,7 +16,7 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
-from launch.guarantee import no_guarantee
+from launch.guarantee import no_guarantee, without_noise
 from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
@@ -50,11 +50,19 @@ def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, conso
         ranks.told(None)
         return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
     directory.claim(config)
-    atomic_json(directory.plan, budget.to_dict())
+    atomic_json(directory.plan, planned(config, budget))
     context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
     announce(context)
     ranks.told(None)
     return context
+
+
+def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
+    """The plan as it is kept; one of a run without a guarantee names no epsilon, and says why."""
+    notice, plan = no_guarantee(config), budget.to_dict()
+    if without_noise(config) is not None:
+        plan |= {"epsilon": None, "delta": None}
+    return {**({"notice": notice} if notice else {}), **plan}
 
 
 def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan) -> Ledger:

@@ -197,7 +197,8 @@ def follow(process: subprocess.Popen[bytes], source: int) -> str:
 def measures(row: dict[str, Any]) -> dict[str, float]:
     """The scores of a row by name, as tables show them."""
     named = {name.upper(): value for name, value in row["accuracies"].items()}
-    named |= {"Fréchet distance": row["frechet"], "FID": row["fid"]}
+    named |= {"Fréchet distance": row["frechet"], "FID": row["fid"], "Inception Score": row.get("inception_score")}
+    named |= {"precision": row.get("precision"), "recall": row.get("recall")}
     return {name: float(value) for name, value in named.items() if value is not None}
 
 

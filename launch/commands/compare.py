@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """List the cells, run them, compare."""
-    from launch.config import load, preset_names
+    from launch.config import preset_names
 
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
     if not all(methods):
@@ -45,12 +45,25 @@ def command(options: argparse.Namespace) -> int:
     ]
     if reserved:
         raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
-    configs = {method: load(options.experiment, [*options.overrides, f"method={method}"]) for method in methods}
+    configs = {method: config_of(options, method) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
     cells = [cell for method in methods for cell in cells_of(method, configs[method], epsilons, options.seeds)]
     trained = {method: config for method, config in configs.items() if "finetune" in config.stages}
     ceilings = {Path(method).stem: CEILINGS.get(config.generator.name, "") for method, config in trained.items()}
     return do(options, "comparison", cells, group_name="method", x_name="ε", ceilings=ceilings)
+
+
+def config_of(options: argparse.Namespace, method: str) -> Any:
+    """The configuration of one method's runs. UserError that names the method it does not fit."""
+    from launch.config import load
+
+    try:
+        return load(options.experiment, [*options.overrides, f"method={method}"])
+    except UserError as error:
+        raise UserError(
+            f"method={method}: {error} An override counts for every method; one that fits some of them alone belongs "
+            "into a YAML file, under for_generator or for_api."
+        ) from error
 
 
 def numbers(text: str) -> list[float]:

@@ -134,3 +134,15 @@ def test_stages_that_not_all_runs_have_stand_in_the_order_of_the_work() -> None:
     more = entry("b", 1.0, 0, 0.5, costs=costs("classifier", "query", "select", "pretrain", "finetune"))
     head = ["method", "classifier", "query", "select", "pretrain", "finetune", "together"]
     assert tables.resources([few, more], "method")[0] == head
+
+
+def test_shares_are_shown_in_per_cent_and_other_scores_as_they_are() -> None:
+    assert tables.shown(0.5, 0.01, "precision") == "50.0 ± 1.0"
+    assert tables.shown(2.5, 0.5, "Inception Score") == "2.5 ± 0.5"
+    lines = summarised(
+        [
+            Entry(group=name, x=1.0, seed=0, epsilon=1.0, scores={"Inception Score": value})
+            for name, value in (("a", 2.0), ("b", 3.0))
+        ]
+    )
+    assert verdicts(lines, "Inception Score")[("b", 1.0)] == "best"

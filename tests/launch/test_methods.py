@@ -87,6 +87,8 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
     assert "NOT PRIVATE" in console and "guarantee" not in console and "publish     nothing" in console
     assert not (path / "release").exists() and charges(path) == []
     outputs = path / "internal" / "outputs"
+    kept = json.loads((path / "plan.json").read_text())
+    assert "NOT PRIVATE" in kept["notice"] and kept["epsilon"] is None
     found = json.loads((outputs / "privacy.json").read_text())
     assert found["private"] is False and "NOT PRIVATE" in found["notice"] and "epsilon" not in found
     assert "publish nothing" in (outputs / "PRIVACY.md").read_text()

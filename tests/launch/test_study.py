@@ -135,6 +135,7 @@ def test_commas_separate_values_outside_of_brackets(word: str, values: list[str]
         (["compare", "demo", "--epsilons", "0"], "--epsilons: got '0'"),
         (["compare", "demo", "method=dpdm"], "method=dpdm: compare chooses this itself"),
         (["compare", "demo", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["compare", "demo", "generator.multiplicity=2"], "method=dpgan: generator.multiplicity: unknown key"),
         (["compare", "demo", "--methods", "dpdm,"], "--methods: got 'dpdm,'"),
         (["compare", "demo", "--name", "."], "--name: got '.'"),
         (["compare", "demo", "stages=[classifier,finetune]"], "let every run have the stages evaluate and report"),
