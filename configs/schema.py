@@ -67,6 +67,9 @@ class Query:
         0.1, "for noise_multiplier=auto: epsilon of the query alone over privacy.epsilon", above=0, below=1
     )
     per_category: bool = key(True, "one histogram a sensitive category (false: one for all, unconditional)")
+    reuse: Optional[str] = key(
+        None, "folder of a finished run whose answer is taken over, with its charge; none unless given"
+    )
 
 
 @dataclass
@@ -113,6 +116,9 @@ class Evolution:
     resample: str = key("sample", "how parents are chosen by their votes", choices=("sample", "rank"))
     degree_first: float = key(1.0, "how far candidates are varied after the first round", above=0, at_most=1)
     degree_last: float = key(0.2, "how far after the last one, and in what is made in the end", above=0, at_most=1)
+    reuse: Optional[str] = key(
+        None, "folder of a finished run whose last population is taken over, with its charge; none unless given"
+    )
     rendered: int = key(
         1000, "images a category that are made of the last population for pre-training, free of charge", at_least=1
     )

@@ -24,6 +24,7 @@ from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
 from launch.ranks import Ranks
+from launch.reuse import Answer
 from launch.run_directory import RunDirectory
 from launch.tracking.guard import Guard
 from launch.tracking.tracker import TrackedRun
@@ -102,6 +103,11 @@ class Context:
         access = self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
         self.ranks.all_told(None)
         return access
+
+    def take_over(self, answer: Answer) -> None:
+        """Charge what an answer of another run has cost, once."""
+        if self.ranks.first:
+            self.ledger.inherit(answer.mechanism, source=answer.release_id)
 
     def forget_key(self) -> None:
         """Destroy the run key: no private stage is left that needs it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import TypeVar
 
 from accounting.calibration import BudgetError
 from accounting.gaussian import gaussian_mu
@@ -12,6 +13,7 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from configs.errors import UserError
 from configs.schema import Experiment
 from launch.data import naming, sensitive_source
+from launch.reuse import answer_of
 
 
 def plan(config: Experiment) -> BudgetPlan:
@@ -47,11 +49,25 @@ def plan(config: Experiment) -> BudgetPlan:
     )
 
 
+Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
+
+
+def taken_over(config: Experiment, path: str, stage: str, kind: type[Kind]) -> Kind:
+    """The mechanism that another run was charged for the answer that this one takes over."""
+    section = {"query": "query", "evolve": "evolution"}[stage]
+    mechanism = answer_of(config, path, stage, key=f"{section}.reuse").mechanism
+    if not isinstance(mechanism, kind):
+        raise UserError(f"{section}.reuse: the answer in '{path}' is one of a {mechanism.kind}.")
+    return mechanism
+
+
 def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
     """The mechanism of the semantic query; its sensitivity is √k₁, since a record adds 1 to k₁ bins of one row."""
     if "query" not in config.stages:
         return None
     settings, multiplier = config.query, config.query.noise_multiplier
+    if settings.reuse is not None:
+        return taken_over(config, settings.reuse, "query", GaussianQuery)
     if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
         multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
@@ -70,6 +86,8 @@ def private_evolution(config: Experiment, delta: float, query: GaussianQuery | N
     if "evolve" not in config.stages:
         return None
     settings, multiplier = config.evolution, config.evolution.noise_multiplier
+    if settings.reuse is not None:
+        return taken_over(config, settings.reuse, "evolve", GaussianHistogram)
     if multiplier == "auto":
         whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
         asked = 0.0 if query is None else 1 / query.noise_multiplier**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,47 @@ def test_settings_for_one_api_alone(tmp_path: Path) -> None:
     assert found["sim_pe"].population == 70 and found["sim_pe"].api.bend == 0.1
     assert found["pe"].population == 20 and found["pe"].api.name == "model"
     assert json.dumps(found["pe"].rounds) == "3"
+
+
+def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert privimage(*run_words(first, "method=privimage_evolved")) == 0
+    reuse = [f"query.reuse={first}", f"evolution.reuse={first}", "finetune.steps=3", "privacy.epsilon=12"]
+    assert privimage(*run_words(second, "method=privimage_evolved", *reuse)) == 0
+    ledger, source = Ledger.read(second / "ledger.jsonl"), Ledger.read(first / "ledger.jsonl")
+    inherited = [entry for entry in ledger.entries if entry["kind"] == "inherit"]
+    paid = [entry for entry in source.entries if entry["kind"] == "reserve"][:2]
+    assert [entry["source"] for entry in inherited] == [entry["hash"] for entry in paid]
+    assert [entry["mechanism"] for entry in inherited] == [entry["mechanism"] for entry in paid]
+    assert [m.name for m in ledger.mechanisms()] == ["semantic query", "private evolution", "dp-sgd"]
+    assert statement(second)["epsilon"] == pytest.approx(ledger.epsilon()) and 11.9 < ledger.epsilon() <= 12
+    for name in ("stages/query/histogram.json", "stages/evolve/outcome.npz"):
+        assert (second / name).is_file()
+    outcomes = [(path / "stages" / "evolve" / "outcome.npz").read_bytes() for path in (first, second)]
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evolution.reuse=nowhere"], "evolution.reuse: 'nowhere' is no run that has finished its stage 'evolve'"),
+        (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer is of something else"),
+        (["query.reuse={first}", "stages=[classifier,query,evolve,publish_evolved]"], "finished its stage 'query'"),
+        (["evolution.reuse={first}", "privacy.epsilon=5"], "privacy.epsilon: private evolution .* costs epsilon 10"),
+    ],
+)
+def test_what_cannot_be_taken_over(
+    words: list[str], message: str, tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [word.format(first=sim_pe) for word in words]
+    assert privimage(*run_words(tmp_path / "run", SIM_PE, *said)) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def sim_pe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of Sim-PE."""
+    path = tmp_path_factory.mktemp("evolved") / "run"
+    assert privimage(*run_words(path, SIM_PE)) == 0
+    return path
