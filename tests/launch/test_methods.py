@@ -30,6 +30,7 @@ CHARGES = {
     "query_only": ["semantic query"],
     "sim_pe": ["private evolution"],
     "pe": ["private evolution"],
+    "sim_pe_then_pe": ["private evolution"],
     "privimage_evolved": ["semantic query", "private evolution", "dp-sgd"],
     "public_only": [],
 }
