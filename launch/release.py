@@ -32,8 +32,8 @@ ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
     "The public images and the networks trained on them hold no sensitive record.",
     "Every sensitive record appears once; a person with m records is protected at m ε (group privacy), not at ε.",
-    "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to the grid of the counts in "
-    "a query or vote.",
+    "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to the grid of the counts "
+    "in a query or vote.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
 
