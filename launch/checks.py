@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ from datamodules.sources import Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
+from evolution.api import Surroundings, by_round
 from evolution.embedding import FEATURES
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
@@ -32,7 +34,6 @@ def check_experiment(config: Experiment) -> None:
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
     check_files(config)
-    check_evolution(config)
     check_tracking(config)
     if not config.evaluate.classifiers:
         raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
@@ -45,6 +46,7 @@ def check_experiment(config: Experiment) -> None:
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)
+    check_evolution(config, tuple(sensitive.class_names))
     check_labels(config, rows=len(sensitive.class_names))
     matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
     if "select_by_name" in config.stages:
@@ -143,8 +145,8 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
         )
 
 
-def check_evolution(config: Experiment) -> None:
-    """Refuse what could only fail later. Opens no image."""
+def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
+    """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
     if "evolve" not in config.stages:
         return
     settings = config.evolution
@@ -162,3 +164,8 @@ def check_evolution(config: Experiment) -> None:
             f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
             f"{settings.degree_first:g}: candidates are varied less and less."
         )
+
+    def later() -> Any:
+        raise AssertionError("asked for before the run has it")
+
+    by_round(config.evolution.api, Surroundings(config.image, names, alike={}, public=later, model=later))(0)

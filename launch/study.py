@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,21 @@ class Outcome:
 class Study:
     """The runs of a study under one folder, which share stages that saw no sensitive image."""
 
-    def __init__(self, folder: Path, experiment: str, overrides: Sequence[str], cells: Sequence[Cell]) -> None:
+    def __init__(
+        self, folder: Path, experiment: str, overrides: Sequence[str], cells: Sequence[Cell], jobs: int = 1
+    ) -> None:
         self.folder = folder
         self.experiment = experiment
         self.overrides = list(overrides)
         self.cells = list(cells)
+        self.jobs = jobs
 
     def words(self, cell: Cell) -> list[str]:
         """The command of a cell's run, without `privimage`."""
+        threads = [f"launch.threads={max(1, (os.cpu_count() or 1) // self.jobs)}"] if self.jobs > 1 else []
         own = [*cell.words, f"run.seed={cell.seed}", f"run.name={cell.name}", f"run.root={self.folder / 'runs'}"]
         own += [f"run.share={self.folder / 'shared'}", f"wandb.group={self.folder.name}"]
-        return ["run", self.experiment, *DEFAULTS, *self.overrides, *own]
+        return ["run", self.experiment, *DEFAULTS, *threads, *self.overrides, *own]
 
     def directory(self, cell: Cell) -> RunDirectory:
         """The folder of a cell's run."""
@@ -90,22 +95,51 @@ class Study:
     def run(self, console: Console) -> list[Outcome]:
         """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.
 
-        Raises Interrupted where a signal asked to stop; the same command goes on from there.
+        `jobs` of them at once. Raises Interrupted where a signal asked to stop; the same command goes on from there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)  # scores, and samples of methods that are not private
-        outcomes = []
-        for number, cell in enumerate(self.cells, start=1):
-            console.line(f"[{number}/{len(self.cells)}] {cell.name}")
-            failure, entry = self.do(cell, console), None
-            try:
-                entry = None if failure else self.entry(cell)
-            except UserError as error:
-                failure = str(error)
-            if failure:
-                console.line(f"  failed      {failure}")
-            outcomes.append(Outcome(cell, entry, failure))
-        return outcomes
+        numbers = {cell: f"[{number}/{len(self.cells)}] {cell.name}" for number, cell in enumerate(self.cells, start=1)}
+
+        def outcome(cell: Cell) -> Outcome:
+            return self.outcome(cell, numbers[cell], console)
+
+        if self.jobs == 1:  # in this thread, which a second Ctrl-C reaches
+            return list(map(outcome, self.cells))
+        found: dict[Cell, Outcome] = {}
+        for together in self.waves():
+            with ThreadPoolExecutor(self.jobs) as pool:
+                found |= dict(zip(together, pool.map(outcome, together), strict=True))
+        return [found[cell] for cell in self.cells]
+
+    def waves(self) -> list[list[Cell]]:
+        """The cells in the order in which several at once find most of what others share already done.
+
+        First one of each seed, which trains its classifier; then those at the first x, at the second and so on.
+        """
+        first: dict[int, Cell] = {}
+        for cell in self.cells:
+            first.setdefault(cell.seed, cell)
+        xs = list(dict.fromkeys(cell.x for cell in self.cells))
+        rest = [cell for cell in self.cells if cell not in first.values()]
+        return [list(first.values()), sorted(rest, key=lambda cell: xs.index(cell.x))]
+
+    def outcome(self, cell: Cell, title: str, console: Console) -> Outcome:
+        """Do what is left of one cell, and what it came to."""
+        if requested() is not None:
+            raise Interrupted(int(requested() or 0))
+        console.line(title)
+        failure, entry = "", None
+        try:
+            failure = self.do(cell, console)
+            entry = None if failure else self.entry(cell)
+        except UserError as error:
+            failure = str(error)
+        if failure:
+            console.line(f"  failed      {cell.name}: {failure}" if self.jobs > 1 else f"  failed      {failure}")
+        elif self.jobs > 1:
+            console.line(f"  done        {cell.name}")
+        return Outcome(cell, entry, failure)
 
     def config(self, cell: Cell) -> Experiment:
         """The configuration of a cell's run."""
@@ -122,9 +156,11 @@ class Study:
     def do(self, cell: Cell, console: Console) -> str:
         """Run or finish a cell; '' or why it failed."""
         if self.done(cell):
-            console.line("  done before")
+            if self.jobs == 1:
+                console.line("  done before")
             return ""
-        words = [sys.executable, "-m", "launch.cli", *self.words(cell), *(["-q"] if console.quiet else [])]
+        quiet = ["-q"] if console.quiet or self.jobs > 1 else []  # the lines of several runs would be mixed
+        words = [sys.executable, "-m", "launch.cli", *self.words(cell), *quiet]
         ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True) as process:
             os.close(theirs)

@@ -17,6 +17,9 @@ def add_options(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="runs of each cell, seeds 0 … N-1 (default 1)"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs at once, each with its share of the cores (default 1)"
+    )
     parser.add_argument("--name", help=f"folder of the {kind} under run.root (default: EXPERIMENT-{kind})")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
 
@@ -36,15 +39,16 @@ def do(
     from launch.interrupts import install
     from launch.study import Study, as_json, failures
 
-    if options.seeds < 1:
-        raise UserError("--seeds must be 1 or more.")
+    for option in ("seeds", "jobs"):
+        if getattr(options, option) < 1:
+            raise UserError(f"--{option} must be 1 or more.")
     config = read(options)
     name = options.name or f"{config.run.name}-{kind}"
     if "/" in name or name.startswith("."):
         raise UserError(f"--name: got {name!r}; allowed is a plain folder name.")
     folder = Path(config.run.root) / name
     cells = list(dict.fromkeys(cells))
-    study = Study(folder, options.experiment, options.overrides, cells)
+    study = Study(folder, options.experiment, options.overrides, cells, options.jobs)
     configs = [study.config(cell) for cell in cells]  # a mistake in the configuration is one before any work
     missing = [config for config in configs if "evaluate" not in config.stages or "report" not in config.stages]
     if missing:
@@ -95,13 +99,13 @@ def write(
 ) -> str:
     """Write comparison.csv, .md and .html; returns the main tables for a terminal. NOT private."""
     from evaluation import comparison_tables as tables
-    from evaluation.comparison import measures_of, summarised
+    from evaluation.comparison import UNITS, measures_of, summarised
 
     lines = summarised(entries)
     parts = []
     for measure in measures_of(lines):
         direction = "higher is better" if tables.sign(measure) > 0 else "lower is better"
-        unit = "per cent of real test images, " if tables.sign(measure) > 0 else ""
+        unit = "" if measure in UNITS else "per cent, "
         caption = (
             f"{unit}{direction}; mean ± standard deviation over seeds. (best): the best private run; (tie): under two "
             "standard deviations from it."

@@ -159,6 +159,8 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["evolution.features=[]"], r"evolution\.features: give at least one"),
         (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
         (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
+        (["evolution.api={name: imported, path: 'nowhere.py:Mine'}"], r"evolution\.api\.path: there is no file"),
+        (["evolution.api.fill_smallest=1.2"], r"evolution\.api\.fill_smallest"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_read(words: list[str], message: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch.commands.sweep import split
-from launch.study import Cell
+from launch.study import Cell, Study
 from tests.launch.runs import TINY, charges, draw_shapes, privimage, statement
 
 WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
@@ -63,6 +63,30 @@ def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(
     said = capfd.readouterr().err
     assert "made by a different configuration" in said and "Traceback" not in said
     assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_several_runs_at_once_come_to_the_same_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = study("compare", tmp_path, "--methods", "query_only,public_only", "--epsilons", "1,10")
+    folder = tmp_path / "demo-comparison"
+    assert privimage(*words, "--jobs", "2", "--json") == 0
+    together = rows(folder)
+    assert len(together) == 3
+    assert privimage(*words, "-q") == 0  # finds all of it done, in the same order
+    assert rows(folder) == together
+    assert privimage(*words, "--jobs", "0") == 2
+    assert "--jobs must be 1 or more" in capfd.readouterr().err
+    (folder / "runs" / "public_only-seed0" / "config.yaml").write_text("nothing: 1")
+    assert privimage(*words, "--jobs", "3") == 1
+    assert "failed      public_only-seed0: nothing: unknown key" in capfd.readouterr().err
+    assert len(rows(folder)) == 2
+
+
+def test_what_others_share_comes_first() -> None:
+    cells = [Cell(group, x, seed, (), f"{group}-{x}") for group in "ab" for x in (1.0, 10.0) for seed in (0, 1)]
+    first, rest = Study(Path(), "demo", [], cells, jobs=2).waves()
+    assert [(cell.group, cell.x, cell.seed) for cell in first] == [("a", 1.0, 0), ("a", 1.0, 1)]
+    assert [cell.x for cell in rest] == [1.0] * 2 + [10.0] * 4 and {*first, *rest} == {*cells}
 
 
 @pytest.mark.filterwarnings("ignore")
