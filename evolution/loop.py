@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.schema import Evolution as Settings
+from configs.schema import Evolution
 from evolution.api import Checked
 from evolution.resampling import RESAMPLING, smoothed, surplus
 from evolution.samples import Samples
@@ -26,7 +26,7 @@ class Evolving:
     votes and from it.
     """
 
-    settings: Settings
+    evolution: Evolution
     class_names: tuple[str, ...]
     api: Callable[[int], Checked]
     embedding: Callable[[np.ndarray], Tensor]
@@ -35,12 +35,12 @@ class Evolving:
 
     def degree(self, round: int) -> float:
         """How far candidates are varied after a round: from `degree_first` to `degree_last` in even ratios."""
-        first, last, rounds = self.settings.degree_first, self.settings.degree_last, self.settings.rounds
+        first, last, rounds = self.evolution.degree_first, self.evolution.degree_last, self.evolution.rounds
         return first if rounds == 1 else first * (last / first) ** (round / (rounds - 1))
 
     def first(self) -> list[Samples]:
         """The population of round 0 (RANDOM_API)."""
-        size = self.settings.population
+        size = self.evolution.population
         return [
             self.api(0).random(name, size, self._rng(FIRST, 0, category))
             for category, name in enumerate(self.class_names)
@@ -48,21 +48,21 @@ class Evolving:
 
     def features(self, population: Sequence[Samples], round: int) -> list[Tensor]:
         """What the votes of a round compare: each candidate's own, or the mean over `look_ahead` variations of it."""
-        if self.settings.look_ahead == 0:
+        if self.evolution.look_ahead == 0:
             return [self.embedding(samples.images) for samples in population]
         found = []
         for category, samples in enumerate(population):
             rng, degree = self._rng(LOOK, round, category), self.degree(round)
             varied = [
                 self.embedding(self.api(round).vary(samples, degree, rng).images)
-                for _ in range(self.settings.look_ahead)
+                for _ in range(self.evolution.look_ahead)
             ]
             found.append(torch.stack(varied).mean(dim=0))
         return found
 
     def shares(self, histograms: Sequence[np.ndarray], features: Sequence[Tensor]) -> list[np.ndarray]:
         """The share of each candidate in what comes next, from the noisy votes: smoothed, thresholded, scaled to 1."""
-        settings = self.settings
+        settings = self.evolution
         averaged = max(1, min(settings.smooth, settings.population))
         threshold = settings.threshold * self.noise / averaged**0.5
         return [
@@ -73,22 +73,22 @@ class Evolving:
     def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
         """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
         return [
-            self.offspring(samples, share, self.settings.population, round, category)
+            self.offspring(samples, share, self.evolution.population, round, category)
             for category, (samples, share) in enumerate(zip(population, shares, strict=True))
         ]
 
     def offspring(self, samples: Samples, shares: np.ndarray, count: int, round: int, category: int) -> Samples:
         """`count` variations of candidates that are chosen by their shares."""
-        choose = RESAMPLING[self.settings.resample]
+        choose = RESAMPLING[self.evolution.resample]
         parents = samples.take(choose(shares, count, self._rng(CHOOSE, round, category)))
         return self.api(round + 1).vary(parents, self.degree(round), self._rng(VARY, round, category))
 
     def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int) -> Samples:
         """`count` images like the last population's, as many as one likes: variations of the least degree."""
-        last = self.settings.rounds - 1
+        last = self.evolution.rounds - 1
         rng = self._rng(RENDER, last, category)
         parents = samples.take(RESAMPLING["sample"](shares, count, rng))
-        return self.api(last).vary(parents, self.settings.degree_last, rng)
+        return self.api(last).vary(parents, self.evolution.degree_last, rng)
 
     def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, round, category])

@@ -29,7 +29,7 @@ def evolving(context: Context) -> Evolving:
     """How the run evolves its populations."""
     config = context.config
     return Evolving(
-        settings=config.evolution,
+        evolution=config.evolution,
         class_names=context.class_names,
         api=by_round(config.evolution.api, surroundings(context)),
         embedding=Features(context),

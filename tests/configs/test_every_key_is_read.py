@@ -16,7 +16,16 @@ from configs.schema import Experiment
 from launch.stage import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("accounting", "configs", "datamodules", "evaluation", "launch", "lightning_modules", "semantics")
+PACKAGES = (
+    "accounting",
+    "configs",
+    "datamodules",
+    "evaluation",
+    "evolution",
+    "launch",
+    "lightning_modules",
+    "semantics",
+)
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
     for package in PACKAGES
@@ -146,6 +155,7 @@ def test_components_of_every_kind_are_looked_at() -> None:
     assert {kind.__module__.split(".")[0] for kind in PARTS} == {
         "datamodules",
         "evaluation",
+        "evolution",
         "launch",
         "lightning_modules",
     }

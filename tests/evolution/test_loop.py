@@ -25,7 +25,7 @@ def gray(images: np.ndarray) -> Tensor:
 def evolving(**settings: object) -> Evolving:
     where = surroundings()
     return Evolving(
-        settings=Evolution(**{"rounds": 5, "population": 60, "degree_last": 0.1, **settings}),
+        evolution=Evolution(**{"rounds": 5, "population": 60, "degree_last": 0.1, **settings}),
         class_names=where.class_names,
         api=lambda round: Checked(Flat(), "Flat", where.image),
         embedding=gray,
@@ -40,7 +40,7 @@ def evolved(setting: Evolving) -> tuple[list[Samples], list[np.ndarray]]:
     sensitive = [gray(Flat.of(rng.normal(target, 3, 200)).images) for target in TARGETS]
     population = setting.first()
     shares: list[np.ndarray] = []
-    for round in range(setting.settings.rounds):
+    for round in range(setting.evolution.rounds):
         if round:
             population = setting.following(population, shares, round - 1)
         seen = setting.features(population, round)
