@@ -46,7 +46,7 @@ def after(stage: str) -> list[str]:
 def test_the_stages_run_in_the_order_of_the_work() -> None:
     assert [step.name for step in order(Experiment())] == STAGE_NAMES
     roles = [role for role in dict.fromkeys(step.role for step in STAGES.values()) if role != "evolve"]
-    assert roles == STAGE_NAMES  # evolve stands before select where it makes what is learnt from, else before synthesize
+    assert roles == STAGE_NAMES  # evolve comes before select where it makes what is learnt from, else before synthesize
 
 
 def test_a_stage_needs_those_before_it() -> None:
