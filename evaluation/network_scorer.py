@@ -49,7 +49,8 @@ class NetworkScorer:
         settings = self.training
         channels, resolution = train.images.shape[1:3]
         model = self.network(channels, resolution, len(train.class_names)).to(device)
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  (1.35 times as fast on a CPU)
+        # 1.35 times as fast on a CPU
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images, labels = torch.from_numpy(np.array(train.images)), torch.from_numpy(train.labels)
         batches = max(1, len(train) // settings.batch_size)
         epochs = max(settings.epochs, math.ceil(settings.least_steps / batches))
