@@ -13,7 +13,7 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from configs.errors import UserError
 from configs.schema import Experiment
 from launch.data import naming, sensitive_source
-from launch.reuse import answer_of
+from launch.reuse import SECTIONS, answer_of
 
 
 def plan(config: Experiment) -> BudgetPlan:
@@ -52,12 +52,11 @@ def plan(config: Experiment) -> BudgetPlan:
 Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 
 
-def taken_over(config: Experiment, path: str, stage: str, kind: type[Kind]) -> Kind:
-    """The mechanism that another run was charged for the answer that this one takes over."""
-    section = {"query": "query", "evolve": "evolution"}[stage]
-    mechanism = answer_of(config, path, stage, key=f"{section}.reuse").mechanism
+def taken_over(config: Experiment, stage: str, kind: type[Kind]) -> Kind:
+    """The mechanism that another run was charged for the answer that a stage takes over."""
+    mechanism = answer_of(config, stage).mechanism
     if not isinstance(mechanism, kind):
-        raise UserError(f"{section}.reuse: the answer in '{path}' is one of a {mechanism.kind}.")
+        raise UserError(f"{SECTIONS[stage]}.reuse: the answer there is one of a {mechanism.kind}.")
     return mechanism
 
 
@@ -67,7 +66,7 @@ def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
         return None
     settings, multiplier = config.query, config.query.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, settings.reuse, "query", GaussianQuery)
+        return taken_over(config, "query", GaussianQuery)
     if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
         multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
@@ -87,7 +86,7 @@ def private_evolution(config: Experiment, delta: float, query: GaussianQuery | N
         return None
     settings, multiplier = config.evolution, config.evolution.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, settings.reuse, "evolve", GaussianHistogram)
+        return taken_over(config, "evolve", GaussianHistogram)
     if multiplier == "auto":
         whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
         asked = 0.0 if query is None else 1 / query.noise_multiplier**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from accounting.ledger import Ledger
 from accounting.mechanisms import Mechanism, mechanism_from_dict
@@ -12,25 +13,55 @@ from configs.schema import Experiment
 from launch.config import load
 from launch.run_directory import RunDirectory
 
-SAME = ("sensitive", "image", "public")  # sections that say what was asked of whom
+SECTIONS = {"query": "query", "evolve": "evolution"}
+"""The stages whose answers may be taken over, and the section that says so."""
+SAME = {
+    "query": ("sensitive", "image", "public", "query.per_category"),
+    "evolve": ("sensitive", "image", "public", "evolution.api"),
+}
+"""What says what was asked of whom, and how to read the answer: it must be the same in both runs."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a private answer is, the mechanism that paid for it, and its release id: the ledger line of that charge."""
+    """Where a private answer is, the mechanism that paid for it, and its release id: the ledger line of that charge.
+
+    earlier: the release ids of what its run had been charged with before, which the answer may follow from.
+    """
 
     folder: Path
     mechanism: Mechanism
     release_id: str
+    earlier: frozenset[str]
 
 
-def answer_of(config: Experiment, path: str, stage: str, *, key: str) -> Answer:
-    """The answer that the finished stage of another run's folder got. Opens no image.
+def reused(config: Experiment, stage: str) -> str | None:
+    """The run whose answer a stage takes over, where the run has that stage and takes one over."""
+    return getattr(config, SECTIONS[stage]).reuse if stage in config.stages else None
+
+
+def answer_of(config: Experiment, stage: str) -> Answer:
+    """The answer that a stage takes over from another run. Opens no image.
 
     Whoever is given both releases has been given one answer, so that it is charged once in each ledger and is no second
-    release. UserError naming `key` where there is none, its ledger does not know it, it was asked of other images, or
-    that run's key may still be read.
+    release. UserError naming the key where there is none, its ledger does not know it, it was asked of other images,
+    that run's key may still be read, or it may follow from another answer that this run does not take over as well:
+    then its charge alone would not be what it costs.
     """
+    key, answer = f"{SECTIONS[stage]}.reuse", found_answer(config, stage)
+    others = [other for other in SECTIONS if other != stage and reused(config, other) is not None]
+    missing = answer.earlier - {found_answer(config, other).release_id for other in others}
+    if missing:
+        raise UserError(
+            f"{key}: the answer in '{reused(config, stage)}' follows from another private answer of that run. Take "
+            "that over as well: query.reuse, with the stage query."
+        )
+    return answer
+
+
+def found_answer(config: Experiment, stage: str) -> Answer:
+    """The answer as another run has it, whatever it follows from."""
+    key, path = f"{SECTIONS[stage]}.reuse", str(reused(config, stage))
     directory = RunDirectory(Path(path))
     marker = directory.marker(stage)
     if not directory.config.is_file() or marker is None:
@@ -41,10 +72,20 @@ def answer_of(config: Experiment, path: str, stage: str, *, key: str) -> Answer:
     ledger.require(marker["ledger_head"])
     if ledger.terms["insecure"] and config.privacy.insecure_key is None:
         raise UserError(f"{key}: the run '{path}' has a fixed key, so its answer is not private.")
-    differ = [name for name in SAME if getattr(other, name) != getattr(config, name)]
+    differ = [name for name in SAME[stage] if value_of(other, name) != value_of(config, name)]
     if differ:
         raise UserError(f"{key}: the run '{path}' has another {', '.join(differ)}: its answer is of something else.")
-    charges = [entry for entry in ledger.entries if entry["kind"] == "reserve" and entry["stage"] == stage]
-    if not charges:
+    charges = [entry for entry in ledger.entries if entry["kind"] in ("reserve", "inherit")]
+    own = [i for i, entry in enumerate(charges) if entry["kind"] == "reserve" and entry["stage"] == stage]
+    if not own:
         raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; name the run that was.")
-    return Answer(directory.stage(stage), mechanism_from_dict(charges[-1]["mechanism"]), charges[-1]["hash"])
+    charge, before = charges[own[-1]], charges[: own[-1]]
+    earlier = frozenset(entry["hash"] if entry["kind"] == "reserve" else entry["source"] for entry in before)
+    return Answer(directory.stage(stage), mechanism_from_dict(charge["mechanism"]), charge["hash"], earlier)
+
+
+def value_of(config: Any, name: str) -> Any:
+    """The value of a key or section, by its name with dots."""
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config

@@ -45,7 +45,7 @@ def evolve(context: Context) -> str:
     """All rounds of votes and variations (Lin et al. 2024). SENSITIVE: charged as `private evolution`."""
     mechanism, ranks = context.plan.mechanism(EVOLUTION), context.ranks
     if context.config.evolution.reuse is not None:
-        return take_outcome(context, context.config.evolution.reuse) if ranks.first else ""
+        return take_outcome(context) if ranks.first else ""
     rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
     if ranks.first:  # which works alone; what is wrong with the API is found before anything is charged
         setting = evolving(context)
@@ -60,7 +60,8 @@ def evolve(context: Context) -> str:
         )
     sensitive: list[Tensor] = []
     shares: list[np.ndarray] = []
-    show = context.console.progress
+    # the time of a round tells of the sensitive images
+    show = context.console.progress and context.sensitive_source.public_benchmark
     for round in track(range(first, mechanism.steps), "evolve", total=mechanism.steps - first, unit="round", show=show):
         if round > first:
             population = setting.following(population, shares, round - 1)
@@ -79,14 +80,14 @@ def evolve(context: Context) -> str:
     )
 
 
-def take_outcome(context: Context, source: str) -> str:
+def take_outcome(context: Context) -> str:
     """Take over the last candidates of another run, with what they cost. Touches no sensitive data."""
-    answer = answer_of(context.config, source, "evolve", key="evolution.reuse")
-    data = (answer.folder / Path(OUTCOME).name).read_bytes()
+    answer = answer_of(context.config, "evolve")
+    path = answer.folder / Path(OUTCOME).name
+    read_outcome(path, len(context.class_names))  # whole, or a message before anything is charged
     context.take_over(answer)
-    atomic_write(context.directory.path / OUTCOME, lambda file: file.write(data))
-    read_outcome(context)  # whole, or a message
-    return f"the last candidates of '{source}', taken over"
+    atomic_write(context.directory.path / OUTCOME, lambda file: file.write(path.read_bytes()))
+    return f"the last candidates of '{context.config.evolution.reuse}', taken over"
 
 
 def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
@@ -125,25 +126,24 @@ def save_outcome(context: Context, population: Sequence[Samples], shares: Sequen
     atomic_write(context.directory.path / OUTCOME, lambda file: np.savez_compressed(file, **arrays))
 
 
-def read_outcome(context: Context) -> list[tuple[Samples, np.ndarray]]:
-    """The last candidates of each category and their shares."""
-    path = context.directory.path / OUTCOME
+def read_outcome(path: Path, categories: int) -> list[tuple[Samples, np.ndarray]]:
+    """The last candidates of each category and their shares, from the file of a run."""
     try:
         with np.load(path, allow_pickle=False) as data:
             every, labels, shares = Samples(data["images"], data["parameters"]), data["labels"], data["shares"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"cannot read '{path}': it is missing or damaged. Remove it and give the same command again: it follows "
+            f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it follows "
             "from the votes, free of charge."
         ) from error
-    found = [np.flatnonzero(labels == label) for label in range(len(context.class_names))]
+    found = [np.flatnonzero(labels == label) for label in range(categories)]
     return [(every.take(here), shares[here]) for here in found]
 
 
 def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
     """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
     setting, show = evolving(context), context.console.progress
-    outcome = list(zip(read_outcome(context), counts, strict=True))
+    outcome = list(zip(read_outcome(context.directory.path / OUTCOME, len(counts)), counts, strict=True))
     images = [
         setting.rendered(samples, shares, count, category).images
         for category, ((samples, shares), count) in track(

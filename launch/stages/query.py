@@ -39,7 +39,7 @@ def query(context: Context) -> str:
         return line
     if context.config.query.reuse is not None:
         if ranks.first:
-            take_answer(context, context.config.query.reuse, path)
+            take_answer(context, path)
         ranks.told(None)
         return f"{line}, taken over"
     access = context.charge(mechanism, "query")
@@ -68,9 +68,10 @@ def query(context: Context) -> str:
     return line
 
 
-def take_answer(context: Context, source: str, path: Path) -> None:
+def take_answer(context: Context, path: Path) -> None:
     """Take over the answer of another run, with its charge. Touches no sensitive data."""
-    answer = answer_of(context.config, source, "query", key="query.reuse")
+    answer = answer_of(context.config, "query")
+    source = context.config.query.reuse
     found = read_json(answer.folder / "histogram.json", f"Give query.reuse another run than '{source}'.")
     categories = len(context.public_source.class_names)
     if {len(row) for row in found["histogram"]} != {categories}:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +19,23 @@ from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from launch.checks import check_experiment
 from launch.config import load
+from launch.console import Console
 from launch.planning import plan
 from launch.release import read_images
-from tests.launch.runs import FIXED, TINY, Child, at, charges, die, finish, privimage, run_words, statement
+from tests.launch.runs import (
+    FIXED,
+    TINY,
+    Child,
+    at,
+    charges,
+    die,
+    draw_shapes,
+    finish,
+    folder_words,
+    privimage,
+    run_words,
+    statement,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SIM_PE = "method=sim_pe"
@@ -187,12 +203,11 @@ def test_settings_for_one_api_alone(tmp_path: Path) -> None:
     assert json.dumps(found["pe"].rounds) == "3"
 
 
-def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert privimage(*run_words(first, "method=privimage_evolved")) == 0
-    reuse = [f"query.reuse={first}", f"evolution.reuse={first}", "finetune.steps=3", "privacy.epsilon=12"]
+def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path: Path, evolved: Path) -> None:
+    second = tmp_path / "second"
+    reuse = [f"query.reuse={evolved}", f"evolution.reuse={evolved}", "finetune.steps=3", "privacy.epsilon=12"]
     assert privimage(*run_words(second, "method=privimage_evolved", *reuse)) == 0
-    ledger, source = Ledger.read(second / "ledger.jsonl"), Ledger.read(first / "ledger.jsonl")
+    ledger, source = Ledger.read(second / "ledger.jsonl"), Ledger.read(evolved / "ledger.jsonl")
     inherited = [entry for entry in ledger.entries if entry["kind"] == "inherit"]
     paid = [entry for entry in source.entries if entry["kind"] == "reserve"][:2]
     assert [entry["source"] for entry in inherited] == [entry["hash"] for entry in paid]
@@ -201,8 +216,31 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
     assert statement(second)["epsilon"] == pytest.approx(ledger.epsilon()) and 11.9 < ledger.epsilon() <= 12
     for name in ("stages/query/histogram.json", "stages/evolve/outcome.npz"):
         assert (second / name).is_file()
-    outcomes = [(path / "stages" / "evolve" / "outcome.npz").read_bytes() for path in (first, second)]
+    outcomes = [(path / "stages" / "evolve" / "outcome.npz").read_bytes() for path in (evolved, second)]
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("method", ["sim_pe", "privimage_evolved"])
+def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_charge(
+    method: str, tmp_path: Path, evolved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert privimage(*run_words(tmp_path / "run", f"method={method}", f"evolution.reuse={evolved}")) == 2
+    assert "evolution.reuse: the answer in" in (said := capsys.readouterr().err)
+    assert "follows from another private answer of that run" in said and not (tmp_path / "run").exists()
+    unused = f"query.reuse={evolved}"  # pays for nothing where no stage takes it over
+    if method == "sim_pe":
+        assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={evolved}", unused)) == 2
+
+
+def test_candidates_that_are_gone_cost_nothing(
+    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, path = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(sim_pe, source)
+    (source / "stages" / "evolve" / "outcome.npz").unlink()
+    assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}")) == 2
+    assert "it is missing or damaged" in capsys.readouterr().err and charges(path) == []
+    assert not [entry for entry in Ledger.read(path / "ledger.jsonl").entries if entry["kind"] == "inherit"]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +248,7 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
     [
         (["evolution.reuse=nowhere"], "evolution.reuse: 'nowhere' is no run that has finished its stage 'evolve'"),
         (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer is of something else"),
+        (["evolution.reuse={first}", "evolution.api.bend=0.2"], "has another evolution.api: its answer"),
         (["query.reuse={first}", "stages=[classifier,query,evolve,publish_evolved]"], "finished its stage 'query'"),
         (["evolution.reuse={first}", "privacy.epsilon=5"], "privacy.epsilon: private evolution .* costs epsilon 10"),
     ],
@@ -221,6 +260,44 @@ def test_what_cannot_be_taken_over(
     assert privimage(*run_words(tmp_path / "run", SIM_PE, *said)) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_answer_for_all_categories_is_none_for_each(
+    tmp_path: Path, evolved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "method=query_only",
+        f"query.reuse={evolved}",
+        "query.per_category=false",
+        "stages=[classifier,query,select]",
+    ]
+    assert privimage(*run_words(tmp_path / "run", *words)) == 2
+    assert "has another query.per_category" in capsys.readouterr().err
+
+
+def test_rounds_are_timed_on_the_console_for_public_sets_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a round takes hangs on the sensitive images."""
+    shown = []
+
+    def watched(items: Any, what: str, **settings: Any) -> Any:
+        shown.append((what, settings["show"]))
+        return items
+
+    monkeypatch.setattr("launch.stages.evolve.track", watched)
+    monkeypatch.setattr(Console, "progress", property(lambda self: True))
+    draw_shapes(tmp_path / "data" / "train", 0, 30)
+    draw_shapes(tmp_path / "data" / "test", 1, 4)
+    assert privimage(*folder_words(tmp_path / "own", SIM_PE)) == 0
+    assert privimage(*run_words(tmp_path / "digits", SIM_PE)) == 0
+    assert [show for what, show in shown if what == "evolve"] == [False, True]
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run whose candidates follow from its query."""
+    path = tmp_path_factory.mktemp("evolved") / "run"
+    assert privimage(*run_words(path, "method=privimage_evolved")) == 0
+    return path
 
 
 @pytest.fixture(scope="module")
