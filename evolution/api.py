@@ -47,7 +47,10 @@ class Surroundings:
 
 
 APIS: Registry[EvolutionApi] = Registry("evolution_api")
-"""APIs by name: `APIS.build(config, surroundings)`. One with `api_of_round(round)` gives the round to another."""
+"""APIs by name: `APIS.build(config, surroundings)`. One with `api_of_round(round)` gives the round to another.
+
+Messages of a UserError while it is built begin with the key they are about; the caller knows the section.
+"""
 
 
 def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked]:

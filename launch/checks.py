@@ -19,7 +19,7 @@ from evaluation.scoring import SCORERS
 from evolution.api import Surroundings, by_round
 from evolution.embedding import FEATURES
 from launch.context import new_classifier, new_generator
-from launch.data import public_source, sensitive_source
+from launch.data import naming, public_source, sensitive_source
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
@@ -168,4 +168,5 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     def later() -> Any:
         raise AssertionError("asked for before the run has it")
 
-    by_round(config.evolution.api, Surroundings(config.image, names, alike={}, public=later, model=later))(0)
+    with naming("evolution.api"):
+        by_round(config.evolution.api, Surroundings(config.image, names, alike={}, public=later, model=later))

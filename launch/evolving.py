@@ -17,6 +17,7 @@ from evolution.api import Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
 from launch.context import Context
+from launch.data import naming
 from launch.stages.pretrain import pretrained
 from launch.stages.query import read_histogram
 from launch.stages.select import categories_each, read_selection
@@ -28,10 +29,12 @@ SCALED_BY = 2000  # public images from which the features' scales are taken
 def evolving(context: Context) -> Evolving:
     """How the run evolves its populations."""
     config = context.config
+    with naming("evolution.api"):
+        api = by_round(config.evolution.api, surroundings(context))
     return Evolving(
         evolution=config.evolution,
         class_names=context.class_names,
-        api=by_round(config.evolution.api, surroundings(context)),
+        api=api,
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,

@@ -55,6 +55,12 @@ def requested() -> signal.Signals | None:
     return _State.received
 
 
+def stop_if_asked() -> None:
+    """Raise Interrupted where a signal asked this process to stop."""
+    if _State.received is not None:
+        raise Interrupted(_State.received)
+
+
 def ignore() -> None:
     """Take no more signals: a process that is on its way out keeps its exit code."""
     if _State.installed:

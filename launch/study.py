@@ -30,7 +30,7 @@ from evaluation.figures import data_uri
 from evaluation.report import StageCost
 from launch.config import differences, load
 from launch.console import Console
-from launch.interrupts import Interrupted, requested
+from launch.interrupts import Interrupted, requested, stop_if_asked
 from launch.run_directory import RunDirectory
 
 DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
@@ -126,8 +126,7 @@ class Study:
 
     def outcome(self, cell: Cell, title: str, console: Console) -> Outcome:
         """Do what is left of one cell, and what it came to."""
-        if requested() is not None:
-            raise Interrupted(int(requested() or 0))
+        stop_if_asked()
         console.line(title)
         failure, entry = "", None
         try:
@@ -169,9 +168,7 @@ class Study:
             except KeyboardInterrupt:  # the second one: at once
                 process.kill()
                 raise
-        number = requested()
-        if number is not None:
-            raise Interrupted(number)
+        stop_if_asked()
         if process.returncode == 0:
             return ""
         if process.returncode > 128:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from configs.schema import Classifier, Image
+from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network
 from lightning_modules.public_module import Batch, PublicModule
 from lightning_modules.registries import CLASSIFIERS
@@ -78,11 +79,7 @@ class SemanticClassifier(PublicModule):
     @torch.inference_mode()
     def _batched(self, function: Any, images: Tensor, batch_size: int) -> Tensor:
         """The function of every image, in evaluation mode and a batch at a time."""
-        was_training = self.training
-        self.eval()
-        try:
-            # an empty input still makes one (empty) batch, which gives the answer its shape
-            batches = images.split(batch_size) if len(images) else [images]
+        # an empty input still makes one (empty) batch, which gives the answer its shape
+        batches = images.split(batch_size) if len(images) else [images]
+        with evaluating(self):
             return torch.cat([function(to_network(batch.to(self.device))).cpu() for batch in batches])
-        finally:
-            self.train(was_training)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from configs.fields import component, key
 from configs.schema import Image
 from lightning_modules.draws import normal_rows
+from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
 
@@ -120,13 +121,9 @@ class Diffusion(nn.Module):
         Everything random is drawn from `generator`, which lives on the labels' device. The caller cuts long lists into
         batches.
         """
-        was_training = self.training
-        self.eval()
-        try:
-            noise = torch.randn(len(labels), *self.shape, generator=generator, device=labels.device)
+        noise = torch.randn(len(labels), *self.shape, generator=generator, device=labels.device)
+        with evaluating(self):
             return to_pixels(self.sampler(self.guided, noise, labels, generator))
-        finally:
-            self.train(was_training)
 
     @torch.inference_mode()
     def vary(self, images: Tensor, sigma: float, generator: RandomGenerator) -> Tensor:
@@ -135,12 +132,8 @@ class Diffusion(nn.Module):
         images: uint8 [B, C, H, W] on the generator's device. Returns as much. Source: Lin et al. 2024, §4.2, with the
         sampler that `sample` uses. UserError where sigma is not above the sampler's sigma_min.
         """
-        was_training = self.training
-        self.eval()
-        try:
-            sampler = SAMPLERS.build(replace(self.config.sampler, sigma_max=sigma))  # which scales what it is given
-            noise = torch.randn(images.shape, generator=generator, device=images.device)
-            labels = torch.full((len(images),), self.null_class, device=images.device)
+        sampler = SAMPLERS.build(replace(self.config.sampler, sigma_max=sigma))  # which scales what it is given
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        labels = torch.full((len(images),), self.null_class, device=images.device)
+        with evaluating(self):
             return to_pixels(sampler(self.denoise, to_network(images) / sigma + noise, labels, generator))
-        finally:
-            self.train(was_training)

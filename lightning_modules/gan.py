@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from configs.fields import component, key
 from configs.schema import Image
 from lightning_modules.draws import normal_rows
+from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, GENERATORS, Follower
 
@@ -122,14 +121,3 @@ class GAN(nn.Module):
         Latents are drawn from `generator`, which lives on the labels' device.
         """
         return to_pixels(self.generate(self.latents(len(labels), generator), labels))
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """A network in evaluation mode inside the block: batch statistics are neither taken nor kept."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

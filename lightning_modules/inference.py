@@ -1,4 +1,4 @@
-"""A network that runs faster for a while: in half precision, compiled, or both."""
+"""A network that only runs for a while: in evaluation mode, and faster, in half precision, compiled, or both."""
 
 from __future__ import annotations
 
@@ -69,3 +69,14 @@ def accelerated(
         yield stand_in
     finally:
         del network.forward
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """A network in evaluation mode inside the block: batch statistics are neither taken nor kept."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from configs.errors import UserError
 from configs.fields import key
 from datamodules.glyph_alphabet import ALPHABET, fonts_of
-from datamodules.glyph_renderer import KNOTS, GlyphParameters, GlyphRanges, random_parameters, render
+from datamodules.glyph_keys import GlyphKeys, glyph_ranges
+from datamodules.glyph_renderer import KNOTS, GlyphParameters, random_parameters, render
 from evolution.api import APIS, Surroundings
 from evolution.apis.reflection import reflected
 from evolution.samples import Samples
@@ -25,16 +25,7 @@ IS_STRETCH = np.array([PLAIN[i - 1] == "stretch" for i in NUMBERS])
 
 
 @dataclass
-class Config:
-    name: str = key("glyphs", "characters rendered from the fonts inside matplotlib")
-    fill_smallest: float = key(0.75, "least longer side of a glyph, over the frame", above=0.1, at_most=1.5)
-    fill_largest: float = key(1.05, "greatest longer side of a glyph, over the frame", above=0.1, at_most=1.5)
-    rotation: float = key(30.0, "greatest rotation either way, degrees", at_least=0, at_most=180)
-    shear: float = key(0.5, "greatest lean either way, width over height", at_least=0, at_most=2)
-    stretch: float = key(1.5, "greatest widening or narrowing, a factor", at_least=1, at_most=4)
-    stroke: int = key(2, "greatest thickening of each side of a stem, 1/64 em", at_least=0, at_most=8)
-    blur: float = key(0.5, "greatest std of the Gaussian blur, pixels", at_least=0, at_most=4)
-    shift: float = key(0.1, "greatest shift either way, over the frame", at_least=0, at_most=0.5)
+class Config(GlyphKeys):
     bend: float = key(0.05, "elastic deformation: std of the moves of 4x4 points, over the frame", above=0, at_most=0.3)
     another_font: float = key(
         0.5, "chance of another font in a variation of degree 1; of a lower degree, so much less", at_least=0, at_most=1
@@ -46,25 +37,10 @@ class GlyphSimulator:
     """Rendered characters: those that the query found alike, or the one of the category's name, or any."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        if config.fill_smallest > config.fill_largest:
-            raise UserError(
-                f"evolution.api.fill_smallest ({config.fill_smallest:g}) is above fill_largest "
-                f"({config.fill_largest:g}). Give a smaller or a larger one."
-            )
         self.config = config
         self.image = surroundings.image
         self.alike = surroundings.alike
-        self.ranges = GlyphRanges(
-            smallest=config.fill_smallest,
-            largest=config.fill_largest,
-            rotation=config.rotation,
-            shear=config.shear,
-            stretch=config.stretch,
-            stroke=config.stroke,
-            blur=config.blur,
-            shift=config.shift,
-            bend=config.bend,
-        )
+        self.ranges = glyph_ranges(config)
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
         """Parameters at random in their ranges, the characters of the category in turn."""

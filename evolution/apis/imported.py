@@ -25,35 +25,31 @@ def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
     """A class of the user's own: `Class(image=…, class_names=…, **settings)` with `random` and `vary`."""
     file, colon, name = config.path.rpartition(":")
     if not colon or not file or not name:
-        raise UserError(
-            f"evolution.api.path: got {config.path!r}; give a file and a class in it, such as shapes.py:Shapes."
-        )
+        raise UserError(f"path: got {config.path!r}; give a file and a class in it, such as shapes.py:Shapes.")
     kind = getattr(loaded(Path(file)), name, None)
     if not callable(kind):
-        raise UserError(f"evolution.api.path: '{file}' has no class '{name}'.")
+        raise UserError(f"path: '{file}' has no class '{name}'.")
     try:
         api = kind(image=surroundings.image, class_names=surroundings.class_names, **config.settings)
     except Exception as error:
-        raise UserError(
-            f"evolution.api: {name} of '{file}' cannot be built: {type(error).__name__}: {error}"
-        ) from error
+        raise UserError(f"path: {name} of '{file}' cannot be built: {type(error).__name__}: {error}") from error
     missing = [method for method in ("random", "vary") if not callable(getattr(api, method, None))]
     if missing:
-        raise UserError(f"evolution.api.path: {name} of '{file}' has no method {' and no '.join(missing)}.")
+        raise UserError(f"path: {name} of '{file}' has no method {' and no '.join(missing)}.")
     return api
 
 
 def loaded(path: Path) -> Any:
     """The module in a file. Raises UserError where there is none or it cannot be run."""
     if not path.is_file():
-        raise UserError(f"evolution.api.path: there is no file '{path}'.")
+        raise UserError(f"path: there is no file '{path}'.")
     specification = importlib.util.spec_from_file_location(f"evolution_api_{path.stem}", path)
     if specification is None or specification.loader is None:
-        raise UserError(f"evolution.api.path: '{path}' is no Python file.")
+        raise UserError(f"path: '{path}' is no Python file.")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # dataclasses look their module up
     try:
         specification.loader.exec_module(module)
     except Exception as error:
-        raise UserError(f"evolution.api.path: '{path}' failed: {type(error).__name__}: {error}") from error
+        raise UserError(f"path: '{path}' failed: {type(error).__name__}: {error}") from error
     return module

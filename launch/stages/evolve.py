@@ -22,7 +22,7 @@ from evolution.rounds import SPENT, Rounds
 from evolution.samples import Samples
 from launch.context import Context
 from launch.evolving import evolving
-from launch.interrupts import Interrupted, requested
+from launch.interrupts import stop_if_asked
 from launch.release import write_release
 from launch.reuse import answer_of
 from launch.stage import stage
@@ -106,9 +106,7 @@ def ask(
     neighbours: int,
 ) -> None:
     """A round's private step: the votes are on the disk with their charge before anything follows from them."""
-    number = requested()
-    if number is not None:
-        raise Interrupted(number)
+    stop_if_asked()
     votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
     rounds.save_votes(round, votes, access.ledger_head)
     access.progress(round + 1)

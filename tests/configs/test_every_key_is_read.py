@@ -107,8 +107,9 @@ class Reader:
 
 
 def read_by_code(kind: type) -> set[str]:
-    """The attributes that some module takes of a configuration of this kind."""
-    found = set().union(*(Reader(kind, module, tree).reads() for module, tree in MODULES.items()))
+    """The attributes that some module takes of a configuration of this kind, or of one that it inherits keys from."""
+    kinds = [base for base in kind.__mro__ if dataclasses.is_dataclass(base)]
+    found = set().union(*(Reader(each, module, tree).reads() for each in kinds for module, tree in MODULES.items()))
     if kind is Experiment:  # what a stage names, its fingerprint reads
         found |= {name for stage in STAGES.values() for name in stage.keys}
     return found

@@ -19,9 +19,10 @@ from accounting.composition import epsilon
 from accounting.gaussian import gaussian_epsilon
 from accounting.mechanisms import GaussianHistogram, GaussianQuery
 from evolution.histogram import noisy_histogram, votes
-from tests.evolution.private import reserved
+from tests.accounting.reserved import reserved
 
 CATEGORIES = 3
+VOTES = GaussianHistogram(name="private evolution", noise_multiplier=3.0, rounds=2)
 
 
 def features(counts: list[int], seed: int) -> list[Tensor]:
@@ -47,7 +48,7 @@ def test_one_record_moves_it_by_at_most_1_in_l2(
     with tempfile.TemporaryDirectory() as folder:
         asked = [
             noisy_histogram(
-                each, population, reserved(Path(folder) / str(i)), round=1, neighbours=neighbours
+                each, population, reserved(VOTES, Path(folder) / str(i)), round=1, neighbours=neighbours
             )  # a known key: the same noise
             for i, each in enumerate((sensitive, fewer))
         ]
@@ -62,7 +63,7 @@ def test_every_bin_is_noised_as_it_was_paid_for(tmp_path: Path) -> None:
     population = [torch.zeros(20_000, 4), torch.zeros(20_000, 4)]
     mechanism = GaussianHistogram(name="private evolution", noise_multiplier=50.0, rounds=2)
     first, second = (
-        noisy_histogram(empty, population, reserved(tmp_path / "run", mechanism, insecure=False), round=round)
+        noisy_histogram(empty, population, reserved(mechanism, tmp_path / "run", insecure=False), round=round)
         for round in (0, 1)
     )
     for part in (*first, *second):
@@ -85,7 +86,7 @@ def test_another_mechanism_does_not_pay_for_it(tmp_path: Path) -> None:
         GaussianHistogram(name="private evolution", noise_multiplier=3.0, rounds=2, sensitivity=0.5),
     ):
         with pytest.raises(ValueError, match="GaussianHistogram of sensitivity 1"):
-            noisy_histogram(data, population, reserved(tmp_path / mechanism.kind, mechanism), round=0)
+            noisy_histogram(data, population, reserved(mechanism, tmp_path / mechanism.kind), round=0)
 
 
 @settings(max_examples=15, deadline=None)

@@ -199,10 +199,21 @@ def fill_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
 
-def killed_at(path: Path, pattern: str, *overrides: str) -> None:
-    """Start a run that is killed right after its first durable write to a path like `pattern`."""
-    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, after=True))
-    assert child.wait() == -signal.SIGKILL, child.text
+def killed_at(path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = True) -> None:
+    """Start a run that is killed right after its `count`-th durable write to a path like `pattern`, or else before."""
+    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
+    assert child.wait() == -signal.SIGKILL, (pattern, child.text)
+
+
+def killed_everywhere(path: Path, points: list[tuple[str, int, bool]], *overrides: str) -> None:
+    """Start a run again and again, each time killed at the next of some points, then let it finish.
+
+    points: path, which of its durable writes, and whether it was done.
+    """
+    for pattern, count, after in points:
+        killed_at(path, pattern, *overrides, count=count, after=after)
+    code, text = finish(run_words(path, *overrides), path.with_name("output"))
+    assert code == 0, text
 
 
 def statement(path: Path) -> dict[str, Any]:

@@ -25,13 +25,12 @@ from launch.release import read_images
 from tests.launch.runs import (
     FIXED,
     TINY,
-    Child,
-    at,
     charges,
-    die,
     draw_shapes,
     finish,
     folder_words,
+    killed_at,
+    killed_everywhere,
     privimage,
     run_words,
     statement,
@@ -44,12 +43,6 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "shapes.py"
 
 def images(path: Path) -> np.ndarray:
     return read_images(path / "release" / "synthetic.npz").images
-
-
-def killed(path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = False) -> None:
-    """Start a run that is killed at a durable write."""
-    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
-    assert child.wait() < 0, child.text
 
 
 def test_all_of_the_budget_goes_into_the_votes_and_no_more() -> None:
@@ -91,10 +84,7 @@ POINTS: list[tuple[str, int, bool]] = [
 def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert privimage(*run_words(whole, SIM_PE, FIXED)) == 0
-    for pattern, count, after in POINTS:
-        killed(broken, pattern, SIM_PE, FIXED, count=count, after=after)
-    code, text = finish(run_words(broken, SIM_PE, FIXED), tmp_path / "output")
-    assert code == 0, text
+    killed_everywhere(broken, POINTS, SIM_PE, FIXED)
     assert np.array_equal(images(whole), images(broken))
     assert charges(broken) == ["private evolution"]
     assert statement(broken)["epsilon"] == statement(whole)["epsilon"] == pytest.approx(10)
@@ -102,7 +92,7 @@ def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: P
 
 def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    killed(path, "*/evolve/population-001.npz", SIM_PE, after=True)
+    killed_at(path, "*/evolve/population-001.npz", SIM_PE)
     votes = path / "stages" / "evolve" / "votes-000.npz"
     kept = votes.read_bytes()
     starts = sum(entry["kind"] == "start" for entry in Ledger.read(path / "ledger.jsonl").entries)
@@ -118,9 +108,9 @@ def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None
 
 def test_what_the_votes_of_another_run_say_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    killed(path, "*/evolve/outcome.npz", SIM_PE)
+    killed_at(path, "*/evolve/outcome.npz", SIM_PE, after=False)
     other = tmp_path / "other"
-    killed(other, "*/evolve/outcome.npz", SIM_PE)
+    killed_at(other, "*/evolve/outcome.npz", SIM_PE, after=False)
     for name in ("votes-001.npz", "population-001.npz"):
         (path / "stages" / "evolve" / name).write_bytes((other / "stages" / "evolve" / name).read_bytes())
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")

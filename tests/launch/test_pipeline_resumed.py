@@ -19,10 +19,10 @@ from tests.launch.runs import (
     Child,
     at,
     charges,
-    die,
     errors,
     finish,
     generations,
+    killed_everywhere,
     run_words,
     same_release,
     statement,
@@ -54,15 +54,6 @@ POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, an
     ("*/internal/scores.json", 1, False),
     ("*/internal/report.html", 1, False),
 ]
-
-
-def killed_everywhere(path: Path, points: list[tuple[str, int, bool]], *overrides: str) -> None:
-    """Start a run again and again, each time killed at the next of some points, then let it finish."""
-    for pattern, count, after in points:
-        child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
-        assert child.wait() == -signal.SIGKILL, (pattern, child.text)
-    code, text = finish(run_words(path, *overrides), path.with_name("output"))
-    assert code == 0, text
 
 
 def test_killed_at_every_stage_a_run_ends_with_the_same_bits(tmp_path: Path, reference: Path) -> None:

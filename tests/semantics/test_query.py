@@ -1,5 +1,4 @@
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,12 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounting.ledger import Ledger
 from accounting.mechanisms import GaussianQuery, SampledGaussian
-from accounting.run_key import RunKey
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from semantics.query import noisy_semantic_histogram
+from tests.accounting.reserved import reserved
 
 CATEGORIES = ("a", "b", "c")
 SEMANTICS = 12
@@ -45,15 +43,6 @@ class FixedQuery:
 def random_set(count, seed=0):
     rng = np.random.default_rng(seed)
     return ImageSet(rng.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8), rng.integers(0, 3, count), CATEGORIES)
-
-
-def reserved(mechanism, folder, insecure=True):
-    """Access to private data with a known key (the same noise for the same mechanism), or with a fresh secret one."""
-    key = RunKey.create_or_load(Path(folder) / "key", "5a" * 32 if insecure else None)
-    ledger = Ledger.open(
-        Path(folder) / "ledger.jsonl", epsilon=1e6, delta=1e-5, n=1000, accountant="rdp", insecure=insecure
-    )
-    return ledger.reserve(mechanism, stage="query", fingerprint="f" * 64, run_key=key)
 
 
 def counted(images, tmp_path, rank=0, world=1):
