@@ -80,3 +80,32 @@ def test_random_parameters_stay_in_range_and_do_not_hang_on_their_number(count, 
         assert 0.7 <= glyph.size <= 1.0 and abs(glyph.rotation) <= 20 and abs(glyph.shear) <= 0.3
         assert 1 / 1.5 <= glyph.stretch <= 1.5 and glyph.stroke in (0, 1, 2, 3) and 0 <= glyph.blur <= 0.5
         assert abs(glyph.shift_x) <= 0.1 and abs(glyph.shift_y) <= 0.1
+
+
+def test_a_bend_moves_the_ink_where_it_says_and_nothing_without_one():
+    knots = 4
+    plain = render(PLAIN, 64)
+    assert np.array_equal(render(dataclasses.replace(PLAIN, bend=(0.0,) * 2 * knots**2), 64), plain)
+    _, bottom, left, _ = ink_box(plain)
+    aside = (0.1,) * knots**2 + (0.0,) * knots**2
+    assert ink_box(render(dataclasses.replace(PLAIN, bend=aside), 64))[2] == pytest.approx(left + 6.4, abs=1)
+    below = (0.0,) * knots**2 + (-0.04,) * knots**2
+    assert ink_box(render(dataclasses.replace(PLAIN, bend=below), 64))[1] == pytest.approx(bottom - 2.6, abs=1)
+    half = (*(0.1,) * (knots**2 // 2), *(0.0,) * (knots**2 // 2), *(0.0,) * knots**2)  # the upper rows alone
+    bar = dataclasses.replace(PLAIN, character="|", size=0.9)
+    columns = np.arange(64)
+    middle = [
+        (rows * columns).sum() / rows.sum() for rows in np.split(render(dataclasses.replace(bar, bend=half), 64), 2)
+    ]
+    assert middle[0] > middle[1] + 3
+
+
+@given(count=st.integers(1, 30), seed=st.integers(0, 99))
+def test_random_bends_have_their_strength_and_change_nothing_else(count, seed):
+    bent = dataclasses.replace(RANGES, bend=0.05)
+    glyphs = random_parameters(np.random.default_rng(seed), "7", count, bent)
+    assert glyphs == random_parameters(np.random.default_rng(seed), "7", 30, bent)[:count]
+    straight = random_parameters(np.random.default_rng(seed), "7", count, RANGES)
+    assert [dataclasses.replace(glyph, bend=()) for glyph in glyphs] == straight
+    many = random_parameters(np.random.default_rng(seed), "7", 300, bent)
+    assert np.std([glyph.bend for glyph in many]) == pytest.approx(0.05, rel=0.05)

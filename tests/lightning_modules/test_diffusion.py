@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from opacus import GradSampleModule
 from torch import Tensor, nn
 
+from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.diffusion import Diffusion, DiffusionConfig
 from lightning_modules.networks.unet import UNetConfig
@@ -208,3 +209,23 @@ def test_samples_are_pixels_and_repeat_with_the_generator() -> None:
 def test_state_is_the_networks_alone() -> None:
     model = build()
     assert {key.removeprefix("network.") for key in model.state_dict()} == set(model.trainable.state_dict())
+
+
+def test_a_variation_is_as_far_from_its_image_as_its_noise() -> None:
+    model = build().train()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()  # denoising then shrinks what is noisy, and remembers nothing else
+    images, _ = records(40)
+
+    def moved(sigma: float) -> float:
+        varied = model.vary(images, sigma, seeded())
+        assert varied.dtype == torch.uint8 and varied.shape == images.shape
+        return float((varied.float() - images.float()).abs().mean())
+
+    assert moved(0.01) < 0.2 * moved(0.3) < moved(3.0)
+    assert torch.equal(model.vary(images, 0.3, seeded(1)), model.vary(images, 0.3, seeded(1)))
+    assert not torch.equal(model.vary(images, 0.3, seeded(1)), model.vary(images, 0.3, seeded(2)))
+    assert model.training
+    with pytest.raises(UserError, match=r"sampler\.sigma_min: given 0\.002"):
+        model.vary(images, 0.001, seeded())

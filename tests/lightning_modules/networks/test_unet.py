@@ -72,6 +72,7 @@ def test_presets_have_the_published_sizes(shape: tuple[int, int, int], millions:
 
 def test_every_preset_says_how_many_parameters_it_has() -> None:
     assert parameters("unet_0.2m_8x8", (8, 1, 10)) == pytest.approx(0.19e6, rel=0.03)
+    assert parameters("unet_0.72m_28x28", (28, 1, 10)) == pytest.approx(0.72e6, abs=0.005e6)
     for size in {size for sizes in PUBLISHED.values() for size in sizes}:
         assert (PRESETS / f"unet_{size}m.yaml").read_text().startswith(f"# {size} M parameters: ")
 
@@ -87,6 +88,20 @@ def test_output_has_the_shape_of_the_input(resolution: int, channels: int, multi
     output = built(x, c_noise, labels)
     assert output.shape == x.shape
     assert output.std() > 0
+
+
+def test_a_patch_is_one_position_to_the_network() -> None:
+    """The same work as on an image of so many positions, whose channels are the patch's pixels."""
+    settings = {"base_channels": 4, "blocks_per_level": 1, "multipliers": [1, 2], "attention_resolutions": [4]}
+    torch.manual_seed(0)
+    patched = awake(UNet(UNetConfig(**settings, patch=2), resolution=8, channels=1, classes=10))
+    torch.manual_seed(0)
+    whole = awake(UNet(UNetConfig(**settings), resolution=4, channels=4, classes=10))
+    x, c_noise, labels = inputs(3, 0)
+    positions = x.reshape(3, 4, 2, 4, 2).permute(0, 2, 4, 1, 3).reshape(3, 4, 4, 4)
+    expected = whole(positions, c_noise, labels).reshape(3, 2, 2, 4, 4).permute(0, 3, 1, 4, 2).reshape(3, 1, 8, 8)
+    torch.testing.assert_close(patched(x, c_noise, labels), expected)
+    assert expected.std() > 0
 
 
 def test_a_new_network_predicts_zero() -> None:
@@ -156,6 +171,8 @@ def test_per_record_gradients_agree_with_autograd() -> None:
         ({"multipliers": [1, 2]}, 9, "Give at most 1 multipliers"),
         ({"multipliers": []}, 8, "network.multipliers: given"),
         ({"multipliers": [1, 0]}, 8, "network.multipliers: given"),
+        ({"patch": 3}, 28, "network.patch: 28 pixels do not divide by 3"),
+        ({"patch": 2, "multipliers": [1, 2, 2]}, 28, "14 patches do not divide by 4.*at most 2.* that divides by 8"),
         ({"base_channels": 9}, 32, "network.base_channels: given 9"),
     ],
 )
