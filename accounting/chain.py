@@ -56,10 +56,10 @@ class Chain:
 
     @classmethod
     def create(cls, path: Path) -> Chain:
-        """A new, empty, durable file; an empty one that is there already will do."""
+        """A new, empty, durable file that its owner alone may read; an empty one that is there already will do."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
             sync_folder(path.parent)
         except OSError as error:
             raise UserError(f"{path}: the ledger cannot be created ({error.strerror})") from error
@@ -124,7 +124,7 @@ class Chain:
         if repair:
             aside = self.path.with_name(f"{self.path.name}.torn-{time.time_ns()}")
             try:
-                with open(aside, "xb") as file:
+                with open(aside, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                     file.write(torn)
                     file.flush()
                     os.fsync(file.fileno())

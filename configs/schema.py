@@ -143,6 +143,11 @@ class Pretrain:
 class Finetune:
     steps: int = key(100, "T: DP-SGD steps, all of them charged; of a GAN, those of its discriminator", at_least=1)
     batch_size: int = key(256, "expected logical batch q n; the sampling rate is this over n", at_least=1)
+    steps_without_noise: Optional[int] = key(
+        None,
+        "steps of ordinary training in place of DP-SGD, for non-private ceilings (default: pretrain.steps)",
+        at_least=1,
+    )
     learning_rate: float = key(1e-3, "learning rate of Adam; of a GAN, its discriminator's", above=0)
     clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
     ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)

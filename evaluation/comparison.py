@@ -7,10 +7,12 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from accounting.mechanisms import Mechanism
 from evaluation.report import StageCost
 
 TIE = 2  # standard deviations over seeds below which a difference is none
 BEFORE = ", before fine-tuning"
+MARK = "NOT PRIVATE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +21,15 @@ class Entry:
 
     group: what is compared, such as a method. x: what it is compared over, such as the target epsilon; None for a run
     that does not depend on it. scores: by measure; `before` the same of the model before fine-tuning, if there are any.
-    epsilon: what was spent, None for a run without a guarantee.
+    epsilon: what was spent at `delta`, None for a run without a guarantee; mechanisms: on what.
     """
 
     group: str
     x: float | str | None
     seed: int
     epsilon: float | None
+    delta: float = 0.0
+    mechanisms: Sequence[Mechanism] = ()
     scores: Mapping[str, float]
     before: Mapping[str, float] = field(default_factory=dict)
     costs: Sequence[StageCost] = ()
@@ -78,7 +82,7 @@ def line(
 
 
 def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str | None], str]:
-    """Which private lines are "best" at their x and which "tie" with it, by group and x; nothing of a single seed.
+    """Which of several private lines is "best" at an x and which "tie" with it, by group and x; no tie of one seed.
 
     A difference below two standard deviations over seeds (the root mean square of the two) is a tie. Lines that do not
     depend on x take part where it `covers` what they have spent.
@@ -87,6 +91,8 @@ def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str
     found: dict[tuple[str, float | str | None], str] = {}
     for x in dict.fromkeys(line.x for line in able if line.x is not None):
         here = [line for line in able if line.x == x or (line.x is None and covers(x, line))]
+        if len(here) < 2:
+            continue
         best = max(here, key=lambda line: line.mean[measure] * sign(measure))
         for other in here:
             both = [line.deviation[measure] for line in (best, other)]
@@ -97,6 +103,11 @@ def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str
                 if abs(best.mean[measure] - other.mean[measure]) < TIE * spread:
                     found[(other.group, x)] = "tie"
     return found
+
+
+def named(lines: Sequence[Line], group: str) -> str:
+    """A group as tables and legends name it: marked where a run of it has no guarantee."""
+    return group if all(line.private for line in lines if line.group == group) else f"{group} ({MARK})"
 
 
 def covers(x: float | str | None, line: Line) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from evaluation.comparison import UNITS, Entry, Line, covers, measures_of, sign, verdicts
+from evaluation.comparison import MARK, UNITS, Entry, Line, covers, measures_of, named, sign, summarised, verdicts
 from evaluation.figures import Chart, Series, line_chart
 from evaluation.report import MISSING, duration, number, page_environment, size
 
@@ -39,7 +39,7 @@ def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> l
     head = [group_name, *(f"{x_name} = {place(x)}" for x in columns)]
     rows = [head if columns else [group_name, measure]]
     for group in dict.fromkeys(line.group for line in lines):
-        row = [group]
+        row = [named(lines, group)]
         for x in columns or EVERYWHERE:
             line = cells.get((group, x)) or cells.get((group, None))
             line = line if line is None or line.x is not None or covers(x, line) else None
@@ -54,7 +54,7 @@ def long(lines: Sequence[Line], group_name: str, x_name: str) -> list[list[str]]
     measures = measures_of(lines)
     rows = [[group_name, x_name, "ε spent", "seeds", *measures]]
     for line in lines:
-        spent = "not private" if not line.private else f"{line.epsilon:.4g}"
+        spent = MARK if not line.private else f"{line.epsilon:.4g}"
         cells = [shown(line.mean.get(name), line.deviation.get(name), name) for name in measures]
         rows.append([line.group, place(line.x), spent, str(line.seeds), *cells])
     return rows
@@ -70,7 +70,8 @@ def gaps(lines: Sequence[Line], measure: str, ceilings: Mapping[str, str], x_nam
             continue
         gap = (ceiling.mean[measure] - line.mean[measure]) * sign(measure)
         both = [shown(found.mean[measure], found.deviation[measure], measure) for found in (ceiling, line)]
-        rows.append([line.group, place(line.x), ceiling.group, *both, shown(gap, None, measure)])
+        names = [line.group, place(line.x), named([ceiling], ceiling.group)]
+        rows.append([*names, *both, shown(gap, None, measure)])
     return rows
 
 
@@ -80,11 +81,11 @@ def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
     for entry in entries:
         for position, cost in enumerate(entry.costs):
             latest[cost.name] = max(position, latest.get(cost.name, 0))
-    stages = sorted(latest, key=latest.__getitem__)
+    stages, lines = sorted(latest, key=latest.__getitem__), summarised(entries)
     rows = [[group_name, *stages, "together"]]
     for group in dict.fromkeys(entry.group for entry in entries):
         runs = [entry for entry in entries if entry.group == group]
-        row, total = [group], 0.0
+        row, total = [named(lines, group)], 0.0
         for stage in stages:
             costs = [cost for run in runs for cost in run.costs if cost.name == stage]
             if not costs:
@@ -100,7 +101,7 @@ def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
 
 def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
     """Each measure over x, where x is a number and there are at least two; ceilings as lines across."""
-    xs = sorted({line.x for line in lines if isinstance(line.x, int | float)})
+    xs = sorted({float(line.x) for line in lines if isinstance(line.x, int | float)})
     if len(xs) < 2:
         return []
     drawn = []
@@ -108,13 +109,14 @@ def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
         series = []
         for group in dict.fromkeys(line.group for line in lines):
             here = sorted(
-                (float(x), found.mean[measure])
+                (x, found.mean[measure])
                 for found in lines
                 if found.group == group and measure in found.mean
-                for x in ([found.x] if isinstance(found.x, int | float) else xs if found.x is None else [])
+                for x in xs
+                if found.x == x or (found.x is None and covers(x, found))
             )
             if here:
-                series.append(Series(group, [x for x, _ in here], [value for _, value in here]))
+                series.append(Series(named(lines, group), [x for x, _ in here], [value for _, value in here]))
         drawn.append(Chart(f"{measure} against {x_name}", x_name, measure, series))
     return drawn
 
@@ -133,11 +135,14 @@ def comma_separated(entries: Sequence[Entry], group_name: str, x_name: str) -> s
     writer = csv.writer(out, lineterminator="\n")
     before = [f"before fine-tuning: {name}" for name in measures]
     writer.writerow(
-        [group_name, x_name, "seed", "epsilon_spent", *measures, *before, *(f"{s}_seconds" for s in stages)]
+        [group_name, x_name, "seed", "guarantee", "epsilon_spent", *measures, *before]
+        + [f"{stage}_seconds" for stage in stages]
     )
     for entry in entries:
         seconds = {cost.name: cost.seconds for cost in entry.costs}
-        row = [entry.group, entry.x, entry.seed, entry.epsilon, *(entry.scores.get(name) for name in measures)]
+        guarantee = MARK if entry.epsilon is None else "private"
+        row = [entry.group, entry.x, entry.seed, guarantee, entry.epsilon]
+        row += [entry.scores.get(name) for name in measures]
         writer.writerow([*row, *(entry.before.get(name) for name in measures), *(seconds.get(s) for s in stages)])
     return out.getvalue()
 

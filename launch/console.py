@@ -23,6 +23,10 @@ class Console:
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
+    def failure(self, text: str) -> None:
+        """Print what went wrong, quiet or not."""
+        print(f"privimage: {text}" if self.quiet else f"  failed      {text}", file=sys.stderr, flush=True)
+
     def stage(self, name: str, text: str) -> None:
         """Print what a stage came to."""
         self.line(f"  {name:<11} {text}")

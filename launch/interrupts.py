@@ -73,12 +73,6 @@ def clear() -> None:
     _State.received = None
 
 
-def check() -> None:
-    """Raise Interrupted where a stop was asked for; for places between two pieces of finished work."""
-    if _State.received is not None:
-        raise Interrupted(_State.received)
-
-
 def _note(number: int, frame: FrameType | None) -> None:
     """The handler: set the flag; a SIGINT after it stops at once."""
     if number == signal.SIGINT and _State.received is not None:

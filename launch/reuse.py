@@ -24,15 +24,27 @@ SAME = {
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a private answer is, the mechanism that paid for it, and its release id: the ledger line of that charge.
+    """Where a private answer is, the mechanism that paid for it, and its release id: the ledger line that began it.
 
-    earlier: the release ids of what its run had been charged with before, which the answer may follow from.
+    A charge that was begun again after a crash, in another copy of the folder say, has other noise, so that the line of
+    the charge does not tell two answers apart; the salted line of its last beginning does. earlier: the release ids of
+    what its run had been charged with before, which the answer may follow from. heads: the ledger lines since, one of
+    which the answer's file must name.
     """
 
     folder: Path
     mechanism: Mechanism
     release_id: str
     earlier: frozenset[str]
+    heads: frozenset[str]
+
+    def require(self, head: object, path: Path) -> None:
+        """UserError unless the answer's file in `path` was written under this very charge."""
+        if head not in self.heads:
+            raise UserError(
+                f"'{path}' is not what its run's ledger paid for: the file, or the ledger, was put there from another "
+                "run. Take over an answer of a run that is as it was left."
+            )
 
 
 def reused(config: Experiment, stage: str) -> str | None:
@@ -62,7 +74,8 @@ def answer_of(config: Experiment, stage: str) -> Answer:
 def found_answer(config: Experiment, stage: str) -> Answer:
     """The answer as another run has it, whatever it follows from."""
     key, path = f"{SECTIONS[stage]}.reuse", str(reused(config, stage))
-    directory = RunDirectory(Path(path))
+    places = [RunDirectory(place) for place in (Path(path), Path(config.run.root) / path)]
+    directory = next((place for place in places if place.config.is_file()), places[0])
     marker = directory.marker(stage)
     if not directory.config.is_file() or marker is None:
         raise UserError(f"{key}: '{path}' is no run that has finished its stage '{stage}'.")
@@ -77,11 +90,21 @@ def found_answer(config: Experiment, stage: str) -> Answer:
         raise UserError(f"{key}: the run '{path}' has another {', '.join(differ)}: its answer is of something else.")
     charges = [entry for entry in ledger.entries if entry["kind"] in ("reserve", "inherit")]
     own = [i for i, entry in enumerate(charges) if entry["kind"] == "reserve" and entry["stage"] == stage]
-    if not own:
+    starts = last_starts(ledger)
+    if not own or charges[own[-1]]["index"] not in starts:
         raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; name the run that was.")
     charge, before = charges[own[-1]], charges[: own[-1]]
-    earlier = frozenset(entry["hash"] if entry["kind"] == "reserve" else entry["source"] for entry in before)
-    return Answer(directory.stage(stage), mechanism_from_dict(charge["mechanism"]), charge["hash"], earlier)
+    start = starts[charge["index"]]
+    earlier = {starts.get(e["index"], e)["hash"] if e["kind"] == "reserve" else e["source"] for e in before}
+    heads = frozenset(entry["hash"] for entry in ledger.entries[start["index"] :])
+    return Answer(
+        directory.stage(stage), mechanism_from_dict(charge["mechanism"]), start["hash"], frozenset(earlier), heads
+    )
+
+
+def last_starts(ledger: Ledger) -> dict[int, dict[str, Any]]:
+    """The line that last began each charge, by the charge's index."""
+    return {entry["charge"]: entry for entry in ledger.entries if entry["kind"] == "start"}
 
 
 def value_of(config: Any, name: str) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 
 from PIL import Image
 
+from accounting.ledger import Ledger
 from configs.errors import UserError
 from configs.files import read_json
 from configs.schema import Experiment
@@ -134,6 +135,8 @@ class Study:
             entry = None if failure else self.entry(cell)
         except UserError as error:
             failure = str(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # read as JSON, but not what a run writes
+            failure = f"the scores or costs in '{self.directory(cell).internal}' are damaged ({error!r}). {AGAIN}"
         if failure:
             console.line(f"  failed      {cell.name}: {failure}" if self.jobs > 1 else f"  failed      {failure}")
         elif self.jobs > 1:
@@ -176,22 +179,35 @@ class Study:
         return said or f"its process ended with code {process.returncode}"
 
     def entry(self, cell: Cell) -> Entry:
-        """What a finished run came to. SENSITIVE: reads its scores."""
+        """What a finished run came to. SENSITIVE: reads its scores. UserError where its files or ledger are damaged."""
         directory = self.directory(cell)
-        rows = read_json(directory.internal / "scores.json", AGAIN)["scores"]
-        guarantee = read_json(directory.outputs / "privacy.json", AGAIN)
+        ledger = Ledger.read(directory.ledger)
+        for head in directory.known_heads():
+            ledger.require(head)
+        private = read_part(directory.outputs / "privacy.json", "private")
+        rows = read_part(directory.internal / "scores.json", "scores")
         before = next((row for row in rows if row["name"] == CONTROLS["before"]), None)
         costs = sorted((directory.internal / "costs").glob("*.json"), key=lambda path: path.stat().st_mtime)
         return Entry(
             group=cell.group,
             x=cell.x,
             seed=cell.seed,
-            epsilon=guarantee["epsilon"] if guarantee["private"] else None,
+            epsilon=ledger.epsilon() if private else None,
+            delta=ledger.terms["delta"],
+            mechanisms=tuple(ledger.mechanisms()),
             scores=measures(rows[0]),
             before=measures(before) if before else {},
             costs=[StageCost(name=path.stem, **directory.cost(path.stem)) for path in costs],
             samples=picture(directory.outputs / "samples.png"),
         )
+
+
+def read_part(path: Path, name: str) -> Any:
+    """One part of a JSON file that a run left; UserError where it is not there."""
+    found = read_json(path, AGAIN)
+    if not isinstance(found, dict) or found.get(name) in (None, []):
+        raise UserError(f"'{path}' is damaged: it has no {name}. {AGAIN}")
+    return found[name]
 
 
 def terminal() -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ def command(options: argparse.Namespace) -> int:
         raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
     configs = {method: config_of(options, method) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
-    cells = [cell for method in methods for cell in cells_of(method, configs[method], epsilons, options.seeds)]
+    cells = []
+    for method, config in configs.items():
+        try:
+            cells += cells_of(method, config, epsilons, options.seeds)
+        except UserError as error:
+            raise UserError(f"method={method}: {error}") from error
     trained = {method: config for method, config in configs.items() if "finetune" in config.stages}
     ceilings = {Path(method).stem: CEILINGS.get(config.generator.name, "") for method, config in trained.items()}
     return do(options, "comparison", cells, group_name="method", x_name="ε", ceilings=ceilings)
@@ -55,8 +61,9 @@ def command(options: argparse.Namespace) -> int:
 
 def config_of(options: argparse.Namespace, method: str) -> Any:
     """The configuration of one method's runs. UserError that names the method it does not fit."""
-    from launch.config import load
+    from launch.config import load, read_preset
 
+    read_preset("methods", method)  # that there is none is said without the advice below
     try:
         return load(options.experiment, [*options.overrides, f"method={method}"])
     except UserError as error:
@@ -78,25 +85,37 @@ def numbers(text: str) -> list[float]:
 
 
 def cells_of(method: str, config: Any, epsilons: list[float], seeds: int) -> list[Any]:
-    """The runs of one method: for each budget where it hangs on that, else one a seed."""
-    chosen: list[float | None] = [*epsilons] if hangs_on_budget(config) else [None]
-    return [cell(method, x, seed) for x in chosen for seed in range(seeds)]
+    """The runs of one method: for each budget where it hangs on that, else one a seed, with the largest to spend."""
+    chosen = epsilons if hangs_on_budget(config, epsilons) else [None]
+    return [cell(method, x, seed, max(epsilons)) for x in chosen for seed in range(seeds)]
 
 
-def cell(method: str, epsilon: float | None, seed: int) -> Any:
-    """One run; of a method that does not hang on the budget, at the experiment's own."""
+def cell(method: str, epsilon: float | None, seed: int, largest: float) -> Any:
+    """One run; of a method that does not hang on the budget, it may spend the largest one."""
     from launch.study import Cell
 
     name = Path(method).stem
-    if epsilon is None:
-        return Cell(name, None, seed, (f"method={method}",), name)
-    return Cell(name, epsilon, seed, (f"method={method}", f"privacy.epsilon={epsilon!r}"), f"{name}-{epsilon:.12g}")
+    words = (f"method={method}", f"privacy.epsilon={largest if epsilon is None else epsilon!r}")
+    return Cell(name, epsilon, seed, words, name if epsilon is None else f"{name}-{epsilon:.12g}")
 
 
-def hangs_on_budget(config: Any) -> bool:
-    """Whether another budget would change the noise of any mechanism."""
+def hangs_on_budget(config: Any, epsilons: list[float]) -> bool:
+    """Whether another budget would change the noise of any mechanism, or is too small for it: that run then says so."""
     import launch.stages  # noqa: F401  (registers the stages)
+    from accounting.calibration import BudgetError
     from launch.planning import plan
 
-    more = dataclasses.replace(config, privacy=dataclasses.replace(config.privacy, epsilon=2 * config.privacy.epsilon))
-    return plan(config).mechanisms != plan(more).mechanisms
+    plans = []
+    with warnings.catch_warnings():  # a run says what is to be said of its own budget
+        warnings.simplefilter("ignore")
+        for epsilon in [*epsilons, 2 * max(epsilons)]:
+            try:
+                plans.append(plan(replaced(config, epsilon)).mechanisms)
+            except BudgetError:
+                return True
+    return any(found != plans[0] for found in plans)
+
+
+def replaced(config: Any, epsilon: float) -> Any:
+    """The configuration with another budget."""
+    return dataclasses.replace(config, privacy=dataclasses.replace(config.privacy, epsilon=epsilon))

@@ -9,7 +9,7 @@ from typing import Any
 from launch.commands.experiment import add_experiment, read
 from launch.console import Console
 from launch.environment import one_of_several, rank
-from launch.interrupts import check, install
+from launch.interrupts import install, stop_if_asked
 
 DESCRIPTION = """\
 Runs an experiment from data to report. Give the same command again to go on after an interruption: finished stages are
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 def command(options: argparse.Namespace) -> int:
     """Run, on several processes if wanted, then say where things are."""
     config = read(options)
-    check()
+    stop_if_asked()
     if config.launch.devices > 1 and not one_of_several():
         from launch.processes import start_processes
 

@@ -60,31 +60,31 @@ def do(
     entries = [outcome.entry for outcome in outcomes if outcome.entry is not None]
     failed = failures(outcomes)
     if entries:
-        texts = write(folder, entries, failed, group_name, x_name, ceilings or {}, together(study, outcomes))
+        texts = write(folder, entries, failed, group_name, x_name, ceilings or {}, together(entries))
         if public and not options.json:
             print(texts)
         console.line(f"  look at     {folder / 'comparison.html'} (not private)")
     if options.json:
         print(as_json(outcomes))
     for text in failed:
-        console.line(f"  failed      {text}")
+        console.failure(text)
     return 1 if failed else 0
 
 
-def together(study: Any, outcomes: Sequence[Any]) -> str:
+def together(entries: Sequence[Any]) -> str:
     """What all private runs cost whoever is shown all of them: each is private by itself, and they compose."""
     from accounting.composition import epsilon
-    from accounting.ledger import Ledger
 
-    ledgers = [Ledger.read(study.directory(o.cell).ledger) for o in outcomes if o.entry and o.entry.epsilon is not None]
-    mechanisms = [mechanism for ledger in ledgers for mechanism in ledger.mechanisms()]
+    private = [entry for entry in entries if entry.epsilon is not None]
+    mechanisms = [mechanism for entry in private for mechanism in entry.mechanisms]
     if not mechanisms:
-        return "No run of this comparison is private."
-    delta = ledgers[0].terms["delta"]
-    spent = epsilon(mechanisms, delta, "rdp")
+        return "No run of this comparison spends any privacy."
+    delta = min(entry.delta for entry in private)
     return (
-        f"Each private run is covered by the ε of its own line. Whoever is given all {len(ledgers)} of them is given "
-        f"ε = {spent:.4g} at δ = {delta:.3g}: publish one."
+        f"Each private run is covered by the ε of its own line, if it was chosen before this page was seen. Whoever is "
+        f"given all {len(private)} of them is given ε = {epsilon(mechanisms, delta, 'rdp'):.4g} at δ = {delta:.3g}. "
+        "Choosing one by these scores spends privacy that neither number covers, the scores being computed from "
+        "sensitive images without noise."
     )
 
 

@@ -39,6 +39,9 @@ def command(options: argparse.Namespace) -> int:
     options.overrides = [word for word in options.overrides if len(split(word)[1]) == 1]
     if not swept:
         raise UserError("which key? Give one with several values, such as selection.semantics=1,2,4.")
+    empty = [key for key, values in swept.items() if not all(values)]
+    if empty:
+        raise UserError(f"{empty[0]}: a value between or after the commas is missing; write null for none.")
     if "run.seed" in swept:
         raise UserError("run.seed: sweep chooses this itself; use --seeds.")
     last = list(swept)[-1]

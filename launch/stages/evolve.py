@@ -84,9 +84,11 @@ def take_outcome(context: Context) -> str:
     """Take over the last candidates of another run, with what they cost. Touches no sensitive data."""
     answer = answer_of(context.config, "evolve")
     path = answer.folder / Path(OUTCOME).name
-    read_outcome(path, len(context.class_names))  # whole, or a message before anything is charged
+    found, head = read_outcome(path, len(context.class_names))  # whole, or a message before anything is charged
+    answer.require(head, path)
     context.take_over(answer)
-    atomic_write(context.directory.path / OUTCOME, lambda file: file.write(path.read_bytes()))
+    population, shares = zip(*found, strict=True)
+    save_outcome(context, population, shares)
     return f"the last candidates of '{context.config.evolution.reuse}', taken over"
 
 
@@ -113,35 +115,39 @@ def ask(
 
 
 def save_outcome(context: Context, population: Sequence[Samples], shares: Sequence[np.ndarray]) -> None:
-    """Keep the last candidates and the share of each in what is made of them."""
+    """Keep the last candidates and the share of each in what is made of them, with the ledger that paid for them."""
     every = Samples.joined(population)
     arrays: dict[str, Any] = {
         "images": every.images,
         "parameters": every.parameters,
         "labels": np.repeat(np.arange(len(population)), [len(samples) for samples in population]),
         "shares": np.concatenate(list(shares)),
+        "ledger_head": np.asarray(context.ledger.head),
     }
     atomic_write(context.directory.path / OUTCOME, lambda file: np.savez_compressed(file, **arrays))
 
 
-def read_outcome(path: Path, categories: int) -> list[tuple[Samples, np.ndarray]]:
-    """The last candidates of each category and their shares, from the file of a run."""
+def read_outcome(path: Path, categories: int) -> tuple[list[tuple[Samples, np.ndarray]], str]:
+    """The last candidates of each category with their shares, and the ledger's state, from the file of a run."""
     try:
         with np.load(path, allow_pickle=False) as data:
             every, labels, shares = Samples(data["images"], data["parameters"]), data["labels"], data["shares"]
+            head = str(data["ledger_head"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it follows "
             "from the votes, free of charge."
         ) from error
     found = [np.flatnonzero(labels == label) for label in range(categories)]
-    return [(every.take(here), shares[here]) for here in found]
+    return [(every.take(here), shares[here]) for here in found], head
 
 
 def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
     """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
     setting, show = evolving(context), context.console.progress
-    outcome = list(zip(read_outcome(context.directory.path / OUTCOME, len(counts)), counts, strict=True))
+    kept, head = read_outcome(context.directory.path / OUTCOME, len(counts))
+    context.ledger.require(head)
+    outcome = list(zip(kept, counts, strict=True))
     images = [
         setting.rendered(samples, shares, count, category).images
         for category, ((samples, shares), count) in track(

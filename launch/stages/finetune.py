@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from accounting.plan import DP_SGD
@@ -55,7 +56,7 @@ def finetune(context: Context) -> str:
 @stage(
     role="finetune",
     uses=("pretrain", "select"),
-    keys=("sensitive", "pretrain", "generator"),
+    keys=("sensitive", "pretrain", "finetune", "generator"),
     reads_sensitive=True,
     shared=True,
     private=False,
@@ -63,10 +64,12 @@ def finetune(context: Context) -> str:
 )
 def finetune_without_noise(context: Context) -> str:
     """Ordinary training on the sensitive images, as pre-training is: a ceiling. SENSITIVE and NOT private."""
-    module = trained(context, pretrained(context), context.sensitive, stage="finetune")
+    settings, asked = context.config.pretrain, context.config.finetune.steps_without_noise
+    settings = settings if asked is None else dataclasses.replace(settings, steps=asked)
+    module = trained(context, pretrained(context), context.sensitive, settings, stage="finetune")
     if context.ranks.first:
         save_weights(module.ema.module, context.folder("finetune") / "model.safetensors")
-    return f"NOT PRIVATE, {context.config.pretrain.steps} steps without clipping and noise"
+    return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"
 
 
 def chosen(context: Context, model: Any, engine: ClippedSum) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from configs.schema import Pretrain
 from datamodules.labelled_images import LabelledImages
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_public
@@ -18,18 +19,18 @@ from lightning_modules.transfer import transfer
 def pretrain(context: Context) -> str:
     """Train the generator on the selection (PrivImage §3.4), with its categories. Touches no sensitive data."""
     images = read_selection(context)
-    module = trained(context, context.generator(len(images.class_names)), images, stage="pretrain")
+    model, settings = context.generator(len(images.class_names)), context.config.pretrain
+    module = trained(context, model, images, settings, stage="pretrain")
     averaged: Any = module.averaged()
     if context.ranks.first:
         save_weights(averaged, context.folder("pretrain") / "model.safetensors")
     parameters = sum(value.numel() for value in averaged.parameters())
-    return f"{context.config.pretrain.steps} steps, {parameters / 1e6:.2f} M parameters"
+    return f"{settings.steps} steps, {parameters / 1e6:.2f} M parameters"
 
 
-def trained(context: Context, model: Any, images: LabelledImages, *, stage: str) -> PublicTraining:
+def trained(context: Context, model: Any, images: LabelledImages, settings: Pretrain, *, stage: str) -> PublicTraining:
     """A generator trained as pre-training is, without clipping and noise: on public images, or NOT private."""
-    settings, seed = context.config.pretrain, context.config.run.seed
-    module = PublicTraining(model, settings, seed=seed)
+    module = PublicTraining(model, settings, seed=context.config.run.seed)
     network, shown = module.generator.trainable, may_show(context)
     return fit_public(context, module, network, images, stage=stage, settings=settings, show_loss=shown)
 

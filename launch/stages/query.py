@@ -72,7 +72,11 @@ def take_answer(context: Context, path: Path) -> None:
     """Take over the answer of another run, with its charge. Touches no sensitive data."""
     answer = answer_of(context.config, "query")
     source = context.config.query.reuse
-    found = read_json(answer.folder / "histogram.json", f"Give query.reuse another run than '{source}'.")
+    theirs = answer.folder / "histogram.json"
+    found = read_json(theirs, f"Give query.reuse another run than '{source}'.")
+    if "notice" in found:  # an exact histogram
+        raise UserError(f"query.reuse: {found['notice']} It cannot be taken over ('{theirs}').")
+    answer.require(found.get("ledger_head"), theirs)
     categories = len(context.public_source.class_names)
     if {len(row) for row in found["histogram"]} != {categories}:
         raise UserError(f"query.reuse: the answer in '{source}' is not one of {categories} public categories.")

@@ -36,6 +36,12 @@ def _train(ledger: Ledger, key: RunKey):
     return ledger.reserve(TRAINING, stage="finetune", fingerprint="f", run_key=key)
 
 
+def test_its_owner_alone_may_read_it(path: Path) -> None:
+    """Its times depend on the batches that were drawn."""
+    Ledger.open(path, **TERMS)
+    assert path.stat().st_mode & 0o077 == 0
+
+
 def test_charges_are_whole_and_on_the_disk_before_access(path: Path, key: RunKey) -> None:
     ledger = Ledger.open(path, **TERMS)
     assert ledger.epsilon() == 0

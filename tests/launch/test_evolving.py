@@ -200,14 +200,62 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
     ledger, source = Ledger.read(second / "ledger.jsonl"), Ledger.read(evolved / "ledger.jsonl")
     inherited = [entry for entry in ledger.entries if entry["kind"] == "inherit"]
     paid = [entry for entry in source.entries if entry["kind"] == "reserve"][:2]
-    assert [entry["source"] for entry in inherited] == [entry["hash"] for entry in paid]
+    begun = [entry for entry in source.entries if entry["kind"] == "start"][:2]
+    assert [entry["source"] for entry in inherited] == [entry["hash"] for entry in begun]
     assert [entry["mechanism"] for entry in inherited] == [entry["mechanism"] for entry in paid]
     assert [m.name for m in ledger.mechanisms()] == ["semantic query", "private evolution", "dp-sgd"]
     assert statement(second)["epsilon"] == pytest.approx(ledger.epsilon()) and 11.9 < ledger.epsilon() <= 12
     for name in ("stages/query/histogram.json", "stages/evolve/outcome.npz"):
         assert (second / name).is_file()
-    outcomes = [(path / "stages" / "evolve" / "outcome.npz").read_bytes() for path in (evolved, second)]
-    assert outcomes[0] == outcomes[1]
+    outcomes = [np.load(path / "stages" / "evolve" / "outcome.npz") for path in (evolved, second)]
+    for name in ("images", "parameters", "labels", "shares"):
+        assert np.array_equal(outcomes[0][name], outcomes[1][name])
+    assert ledger.contains(str(outcomes[1]["ledger_head"])) and source.contains(str(outcomes[0]["ledger_head"]))
+    third = [f"query.reuse={second}", "privacy.epsilon=12"]  # it passes on what it paid for, not what it was given
+    assert privimage(*run_words(tmp_path / "third", "method=query_only", *third)) == 2
+
+
+def test_an_answer_that_its_ledger_did_not_pay_for_is_not_taken_over(
+    tmp_path: Path, evolved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of other runs, exact histograms among them, in the place of a private answer."""
+    source, exact, other = tmp_path / "source", tmp_path / "exact", tmp_path / "other"
+    words = ["privacy.epsilon=12", "stages=[classifier,query,evolve,publish_evolved]"]
+    assert privimage(*run_words(exact, "method=nonpriv_d", "stages=[classifier,query_without_noise]")) == 0
+    assert privimage(*run_words(other, "method=privimage_evolved", *words)) == 0
+    shutil.copytree(evolved, source)
+    for name, from_run, message in (
+        ("stages/query/histogram.json", exact, "NOT PRIVATE"),
+        ("stages/query/histogram.json", other, "is not what its run's ledger paid for"),
+        ("stages/evolve/outcome.npz", other, "is not what its run's ledger paid for"),
+    ):
+        kept = (source / name).read_bytes()
+        shutil.copy(from_run / name, source / name)
+        path = tmp_path / "run"
+        reuse = [f"query.reuse={source}", f"evolution.reuse={source}"]
+        assert privimage(*run_words(path, "method=privimage_evolved", *reuse, *words)) == 2
+        assert message in capsys.readouterr().err
+        assert "private evolution" not in charges(path)
+        shutil.rmtree(path)
+        (source / name).write_bytes(kept)
+
+
+def test_two_answers_to_one_charge_are_two_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that was copied between its charge and its answer has two: no third run has both for one."""
+    one, two = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    stages = "stages=[classifier,query,evolve,publish_evolved]"
+    one.parent.mkdir()
+    killed_at(one, "*/query/histogram.json", "method=privimage_evolved", stages, after=False)
+    shutil.copytree(one, two)
+    for path in (one, two):
+        assert privimage(*run_words(path, "method=privimage_evolved", stages)) == 0
+    reserved = [Ledger.read(path / "ledger.jsonl").entries[1] for path in (one, two)]
+    assert reserved[0]["kind"] == "reserve" and reserved[0]["hash"] == reserved[1]["hash"]
+    for query, refused in ((two, True), (one, False)):
+        reuse = [f"query.reuse={query}", f"evolution.reuse={one}", "privacy.epsilon=12"]
+        run = tmp_path / f"third-{query.parent.name}"
+        assert privimage(*run_words(run, "method=privimage_evolved", stages, *reuse)) == (2 if refused else 0)
+        assert ("follows from another private answer" in capsys.readouterr().err) == refused
 
 
 @pytest.mark.parametrize("method", ["sim_pe", "privimage_evolved"])

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from accounting.composition import epsilon
+from accounting.ledger import Ledger
 from launch.commands.sweep import split
 from launch.study import Cell, Study
 from tests.launch.runs import TINY, charges, draw_shapes, privimage, statement
@@ -80,6 +82,45 @@ def test_several_runs_at_once_come_to_the_same_table(tmp_path: Path, capfd: pyte
     assert privimage(*words, "--jobs", "3") == 1
     assert "failed      public_only-seed0: nothing: unknown key" in capfd.readouterr().err
     assert len(rows(folder)) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_all_runs_cost_together_is_of_whole_ledgers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A shortened ledger, or scores that are none, lose their own cell and no other."""
+    words = study("compare", tmp_path, "--methods", "query_only,dpdm", "--epsilons", "1,10", "-q")
+    folder = tmp_path / "demo-comparison"
+    assert privimage(*words) == 0
+    runs = [folder / "runs" / f"{name}-seed0" for name in ("query_only-1", "query_only-10", "dpdm-1", "dpdm-10")]
+    ledgers = [Ledger.read(run / "ledger.jsonl") for run in runs]
+    every = [mechanism for ledger in ledgers for mechanism in ledger.mechanisms()]
+    page = (folder / "comparison.md").read_text()
+    delta = ledgers[0].terms["delta"]
+    assert f"given ε = {epsilon(every, delta, 'rdp'):.4g} at δ = {delta:.3g}" in page
+    assert "Choosing one by these scores spends privacy that neither number covers" in page
+    (runs[0] / "internal" / "scores.json").write_text('{"scores": [{"name": "x"}]}')
+    (runs[1] / "internal" / "scores.json").write_text('{"rows": []}')
+    lines = (runs[2] / "ledger.jsonl").read_text().splitlines(keepends=True)
+    (runs[2] / "ledger.jsonl").write_text("".join(lines[:2]))
+    assert privimage(*words) == 1
+    said = capfd.readouterr().err
+    for message in ("are damaged (KeyError", "it has no scores", "was shortened or replaced"):
+        assert message in said
+    assert "Traceback" not in said and [row["method"] for row in rows(folder)] == ["dpdm"]
+    left = epsilon(ledgers[3].mechanisms(), delta, "rdp")
+    assert f"given ε = {left:.4g} at" in (folder / "comparison.md").read_text()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_budget_that_one_method_cannot_keep_is_one_failed_cell(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--methods", "query_only,privimage_d,public_only", "--epsilons", "50,200", "query.noise_multiplier=0.1"]
+    assert privimage(*study("compare", tmp_path, *words, "-q")) == 1
+    assert "Traceback" not in capfd.readouterr().err
+    page = (tmp_path / "demo-comparison" / "comparison.md").read_text()
+    assert "Failed: privimage_d-50-seed0: privacy.epsilon" in page
+    found = {(row["method"], row["ε"]) for row in rows(tmp_path / "demo-comparison")}
+    assert ("public_only", "") in found and ("privimage_d", "200.0") in found and ("privimage_d", "50.0") not in found
 
 
 def test_what_others_share_comes_first() -> None:
@@ -164,6 +205,7 @@ def test_commas_separate_values_outside_of_brackets(word: str, values: list[str]
         (["compare", "demo", "--name", "."], "--name: got '.'"),
         (["compare", "demo", "stages=[classifier,finetune]"], "let every run have the stages evaluate and report"),
         (["sweep", "demo", "privacy.epsilon=1"], "which key?"),
+        (["sweep", "demo", "selection.ratio=0.1,"], "selection.ratio: a value between or after the commas is missing"),
         (["sweep", "demo", "run.seed=1,2"], "use --seeds"),
         (["sweep", "demo", "pretrain.stepz=1,2"], "pretrain.stepz: unknown key"),
     ],
