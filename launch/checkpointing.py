@@ -34,7 +34,8 @@ class StepCheckpoint(Callback):
     are tuples that begin with their step. Once a checkpoint is durable, each of `then` is called with the steps done,
     in order (for a private stage: the ledger's progress line, then the publish barrier). minutes: time between two
     checkpoints, 0 for every step; every_steps: save at its multiples as well; also_at: save after these steps as well.
-    Raises Interrupted after the checkpoint that a signal asked for.
+    notice: what each checkpoint says of itself, where it is not private. Raises Interrupted after the checkpoint that a
+    signal asked for.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class StepCheckpoint(Callback):
         every_steps: int | None = None,
         also_at: Collection[int] = (),
         then: Sequence[Callable[[int], None]] = (),
+        notice: str | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.done = self.saved = start
@@ -53,6 +55,7 @@ class StepCheckpoint(Callback):
         self.every_steps = every_steps
         self.also_at = frozenset(also_at)
         self.then = tuple(then)
+        self.notice = notice
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.clock = time.monotonic()
@@ -78,6 +81,8 @@ class StepCheckpoint(Callback):
         """Keep our own count of steps; Lightning's loops are left out, the data's own position takes their place."""
         checkpoint.pop("loops")
         checkpoint["steps_done"] = self.done
+        if self.notice:
+            checkpoint["notice"] = self.notice
 
     def save(self, trainer: Trainer) -> None:
         """Save where there is anything new, tell those who wait for it, and remove what is no longer needed."""

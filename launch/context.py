@@ -23,6 +23,7 @@ from datamodules.labelled_images import LabelledImages
 from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, sensitive_source
+from launch.guarantee import no_guarantee
 from launch.ranks import Ranks
 from launch.reuse import Answer
 from launch.run_directory import RunDirectory
@@ -130,6 +131,10 @@ class Context:
     def has(self, role: str) -> bool:
         """Whether the run has a stage of this role, done by now."""
         return role in self.fingerprints
+
+    def notice(self, role: str) -> str | None:
+        """Why what a stage makes is not private, for its files to say; None where it is private, or public."""
+        return None if role in self.public_roles else no_guarantee(self.config)
 
     def folder(self, role: str) -> Path:
         """The folder of a stage's artefacts."""

@@ -132,6 +132,7 @@ def surroundings(context: Context, stage: str, beside: Beside = nothing) -> dict
     return {
         "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
         "accelerator": context.device.type,
+        "notice": context.notice(stage),
         "minutes": context.config.launch.checkpoint_minutes,
         "loggers": [MetricsLog(context.metrics_folder(stage)), *context.tracking.loggers(stage, beside)],
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from accounting.plan import BudgetPlan
 from configs.schema import Experiment
 from launch.stage import STAGES
 
@@ -27,6 +28,14 @@ def without_noise(config: Experiment) -> str | None:
     import launch.stages  # noqa: F401  (registers them; itself in need of what needs this module)
 
     return next((name for name in config.stages if not STAGES[name].private), None)
+
+
+def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
+    """The plan as it is kept and shown; one of a run without a guarantee names no epsilon, and says why."""
+    notice, plan = no_guarantee(config), budget.to_dict()
+    if without_noise(config) is not None:
+        plan |= {"epsilon": None, "delta": None}
+    return {**({"notice": notice} if notice else {}), **plan}
 
 
 def may_show(context: Context) -> bool:

@@ -16,7 +16,7 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
-from launch.guarantee import no_guarantee, without_noise
+from launch.guarantee import no_guarantee, planned
 from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
@@ -55,14 +55,6 @@ def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, conso
     announce(context)
     ranks.told(None)
     return context
-
-
-def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
-    """The plan as it is kept; one of a run without a guarantee names no epsilon, and says why."""
-    notice, plan = no_guarantee(config), budget.to_dict()
-    if without_noise(config) is not None:
-        plan |= {"epsilon": None, "delta": None}
-    return {**({"notice": notice} if notice else {}), **plan}
 
 
 def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan) -> Ledger:

@@ -162,7 +162,8 @@ def readable_statement(statement: dict[str, Any]) -> str:
     """The guarantee as a page of Markdown."""
     lines = ["# Privacy statement", ""]
     if "epsilon" not in statement:
-        return "\n".join([*lines, f"**{statement['notice']}** There is no guarantee: publish nothing of this folder."])
+        lines.append(f"**{statement['notice']}** There is no guarantee: publish nothing of this folder.\n")
+        return "\n".join(lines)
     if "notice" in statement:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [

@@ -12,7 +12,7 @@ from configs.errors import UserError
 from configs.files import atomic_json, atomic_text, read_json
 from configs.schema import Experiment
 from launch.config import differences, load, to_yaml
-from launch.guarantee import without_noise
+from launch.guarantee import no_guarantee, without_noise
 from launch.resources import Meter
 
 
@@ -97,7 +97,10 @@ class RunDirectory:
                 raise UserError(
                     f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
                 )
-            atomic_text(self.config, to_yaml(config))
+            notice = no_guarantee(config)
+            if notice is not None:
+                atomic_text(self.path / "NOT_PRIVATE.txt", f"{notice} This is so of every file in this folder.\n")
+            atomic_text(self.config, (f"# {notice}\n" if notice else "") + to_yaml(config))
         for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
             folder.mkdir(mode=0o700, exist_ok=True)
         for leftover in self.path.glob("**/.*.tmp"):  # a write that a crash cut short

@@ -62,15 +62,16 @@ def fit(
     require: Callable[[str], None] | None = None,
     snapshots: SnapshotWriter | None = None,
     progress: Callback | None = None,
+    notice: str | None = None,
 ) -> Module:
     """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one, and return it.
 
     data: given the step to start at, the data whose training batches (step, images, labels) run from there to step
     total_steps - 1; its length counts all steps. validate_every: steps between two validations; none unless given.
     access: of a private stage (SENSITIVE), whose loggers are put behind publish barriers and whose steps are entered in
-    the ledger; require: refuses a ledger that does not hold the given head; snapshots: keeps weights on the way. Raises
-    Interrupted after saving, where a signal asked to stop, and UserError as `starting_step` does or where the disk is
-    full.
+    the ledger; require: refuses a ledger that does not hold the given head; snapshots: keeps weights on the way.
+    notice: what checkpoints say of themselves, where they are not private. Raises Interrupted after saving, where a
+    signal asked to stop, and UserError as `starting_step` does or where the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ranks = Ranks.here()
@@ -89,7 +90,8 @@ def fit(
     if snapshots is not None:
         then.append(snapshots.keep)
     wanted = snapshots.steps if snapshots else ()
-    saver = StepCheckpoint(folder, start=start, minutes=minutes, every_steps=every_steps, also_at=wanted, then=then)
+    when: dict[str, Any] = {"minutes": minutes, "every_steps": every_steps, "also_at": wanted}
+    saver = StepCheckpoint(folder, start=start, **when, then=then, notice=notice)
     callbacks = [ContinueAt(start), *filter(None, [progress, snapshots]), saver]
     with quiet_lightning():
         options = trainer_options(ranks, private=access is not None)

@@ -64,16 +64,19 @@ def selection_summary(
     choice: Sequence[Sequence[int]],
     public_names: Sequence[str],
     sensitive_names: Sequence[str],
+    *,
+    exact: bool = False,
 ) -> dict[str, list[dict[str, str | int]]]:
     """The chosen public categories by sensitive category: `category` (name), `label` and `noisy_count` of each.
 
-    Computed from the noisy histogram alone, so it may be shown. A single row is named "all".
+    Computed from the histogram alone, so that it may be shown where that is noisy. exact: it has no noise, so that the
+    counts are `exact_count` and NOT private. A single row is named "all".
     """
+    count = "exact_count" if exact else "noisy_count"
     names = sensitive_names if len(choice) == len(sensitive_names) else ["all"]
     return {
         name: [
-            {"category": public_names[label], "label": label, "noisy_count": int(histogram[row, label])}
-            for label in categories
+            {"category": public_names[label], "label": label, count: int(histogram[row, label])} for label in categories
         ]
         for row, (name, categories) in enumerate(zip(names, choice, strict=True))
     }

@@ -52,6 +52,7 @@ def evaluate(context: Context) -> str:
     from_features = feature_scores(context, extract, every, [SYNTHETIC, *on_the_way], test)
     rows = score_rows(context, every, from_features, test)
     scores = {
+        "notice": "NOT private: computed from sensitive test images without noise.",
         "scores": [asdict(rows[name]) for name in sets],
         "fid_reason": from_features.fid_reason,
         "precision_features": from_features.precision_features,

@@ -44,7 +44,7 @@ def finetune(context: Context) -> str:
     )
     module = fit_private(context, module, access, stage="finetune")
     if context.ranks.first:
-        save_weights(module.averaged, context.folder("finetune") / "model.safetensors")
+        save_weights(module.averaged, context.folder("finetune") / "model.safetensors", context.notice("finetune"))
     spent = context.ledger.epsilon()
     together = f" ({micro_batch} records at once)" if settings.micro_batch == "auto" else ""
     return (
@@ -68,7 +68,7 @@ def finetune_without_noise(context: Context) -> str:
     settings = settings if asked is None else dataclasses.replace(settings, steps=asked)
     module = trained(context, pretrained(context), context.sensitive, settings, stage="finetune")
     if context.ranks.first:
-        save_weights(module.ema.module, context.folder("finetune") / "model.safetensors")
+        save_weights(module.ema.module, context.folder("finetune") / "model.safetensors", context.notice("finetune"))
     return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"
 
 

@@ -23,7 +23,7 @@ def pretrain(context: Context) -> str:
     module = trained(context, model, images, settings, stage="pretrain")
     averaged: Any = module.averaged()
     if context.ranks.first:
-        save_weights(averaged, context.folder("pretrain") / "model.safetensors")
+        save_weights(averaged, context.folder("pretrain") / "model.safetensors", context.notice("pretrain"))
     parameters = sum(value.numel() for value in averaged.parameters())
     return f"{settings.steps} steps, {parameters / 1e6:.2f} M parameters"
 

@@ -12,7 +12,7 @@ from datamodules.labelled_images import LabelledImages
 from evaluation.controls import public_only_set
 from launch.checks import unmatched
 from launch.context import Context
-from launch.guarantee import may_show
+from launch.guarantee import may_show, without_noise
 from launch.stage import stage
 from launch.stages.query import read_histogram
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
@@ -61,7 +61,8 @@ def keep_categories(context: Context, choice: list[list[int]], histogram: np.nda
     """Relabel the images of the chosen categories with the sensitive ones, and keep them for pre-training."""
     public, names = context.public, context.class_names
     images = selected_images(public, choice, names)
-    summary = selection_summary(histogram, choice, public.class_names, names)
+    exact = without_noise(context.config) is not None
+    summary = selection_summary(histogram, choice, public.class_names, names, exact=exact)
     chosen = sum(map(len, choice))
     share = len(images) / len(public)
     line = f"{chosen} of {len(public.class_names)} public categories"

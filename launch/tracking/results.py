@@ -133,10 +133,16 @@ def read_scores(context: Context) -> dict[str, Any]:
 
 
 def send_summary(context: Context, tracker: Tracker) -> None:
-    """What the project's table of runs compares: method and guarantee."""
-    path = context.directory.release / "privacy.json"
+    """What the project's table of runs compares: method, guarantee, and scores where there is no ε to draw them by."""
+    path = context.outputs / "privacy.json"
     if not path.is_file():
         return
-    statement = read_json(path, AGAIN)
-    guarantee = {name: statement[name] for name in ("epsilon", "delta", "accountant", "private")}
-    tracker.summary(guarantee | {"method": Path(context.config.method).stem, "target_epsilon": context.plan.epsilon})
+    statement, method = read_json(path, AGAIN), Path(context.config.method).stem
+    guarantee = {name: statement.get(name) for name in ("epsilon", "delta", "accountant", "private", "notice")}
+    values = {name: value for name, value in guarantee.items() if value is not None} | {"method": method}
+    if "epsilon" in statement:
+        values["target_epsilon"] = context.plan.epsilon
+    elif tracker.admits(Origin.SENSITIVE):
+        for row in read_scores(context)["scores"][:1]:
+            values |= flat("release", row)
+    tracker.summary(values)

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Experiment
+from launch.guarantee import planned
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
 from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
@@ -113,7 +114,7 @@ class WeightsAndBiases(Tracker):
                 **shown_config(config),
                 "method": method,
                 "private": not guard.insecure,
-                "plan": self.tracked.plan.to_dict(),
+                "plan": planned(config, self.tracked.plan),
             },
             allow_val_change=True,
             settings=wandb.Settings(

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from accounting.ledger import Ledger
 from configs.errors import UserError
+from launch.checkpoint_io import DurableCheckpointIO
 from launch.config import load, preset_names
 from launch.guarantee import no_guarantee
 from launch.planning import plan
@@ -96,6 +98,15 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
     with np.load(outputs / "synthetic.npz") as data:
         assert "NOT PRIVATE" in str(data["notice"])
     assert "NOT PRIVATE" in (path / "internal" / "report.html").read_text()
+    assert "every file in this folder" in (path / "NOT_PRIVATE.txt").read_text()
+    assert (path / "config.yaml").read_text().startswith("# NOT PRIVATE")
+    for weights in (path / "stages").glob("*/*.safetensors"):  # the classifier has seen public images alone
+        with safe_open(weights, "np") as file:
+            marked = "NOT PRIVATE" in (file.metadata() or {}).get("notice", "")
+            assert marked == (weights.parent.name != "classifier")
+    for checkpoint in (path / "stages").glob("*/checkpoints-*/*.ckpt"):
+        content = DurableCheckpointIO().load_checkpoint(checkpoint)
+        assert ("NOT PRIVATE" in content.get("notice", "")) == ("classifier" not in str(checkpoint.parent.parent.name))
     assert privimage("ledger", str(path)) == 0
     shown = capsys.readouterr().out
     assert "NOT PRIVATE" in shown and "ε = 0" not in shown
@@ -140,6 +151,8 @@ def test_an_exact_query_is_not_called_noisy(tmp_path: Path) -> None:
     page = (tmp_path / "run" / "internal" / "report.html").read_text()
     assert "differentially private, like" not in page and "guarantee covers" not in page
     assert "NOT PRIVATE" in json.loads((tmp_path / "run" / "stages" / "query" / "histogram.json").read_text())["notice"]
+    selection = json.loads((tmp_path / "run" / "stages" / "select" / "selection.json").read_text())
+    assert all("exact_count" in entry and "noisy_count" not in entry for row in selection.values() for entry in row)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -260,6 +260,19 @@ def test_with_a_fixed_key_no_sample_of_private_images_is_sent(folder_run: Path, 
     assert KEY not in part.text()
 
 
+def test_a_run_without_noise_says_so_and_has_no_budget_there(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    code, text = finish(run_words(path, "method=nonpriv_d", "tracking=[wandb]"), tmp_path / "tracked")
+    assert code == 0, text
+    (part,) = offline_runs(path)
+    assert part.config["private"] is False and part.config["plan"]["epsilon"] is None
+    assert "NOT PRIVATE" in part.config["plan"]["notice"] and "NOT PRIVATE" in part.run.tags
+    summary = part.summary
+    assert summary["private"] is False and "NOT PRIVATE" in summary["notice"] and "epsilon" not in summary
+    scores = json.loads((path / "internal" / "scores.json").read_text())["scores"][0]
+    assert summary["release/accuracy/lr"] == scores["accuracies"]["lr"]
+
+
 # --- when it is not wanted, or does not work
 
 
