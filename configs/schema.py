@@ -115,7 +115,10 @@ class Evolution:
     threshold: float = key(0.0, "votes that a candidate must have, over the noise std of its average", at_least=0)
     resample: str = key("sample", "how parents are chosen by their votes", choices=("sample", "rank"))
     degree_first: float = key(1.0, "how far candidates are varied after the first round", above=0, at_most=1)
-    degree_last: float = key(0.2, "how far after the last one, and in what is made in the end", above=0, at_most=1)
+    degree_last: float = key(0.2, "how far after the last one", above=0, at_most=1)
+    degree_rendered: Optional[float] = key(
+        None, "how far in what is made in the end; degree_last unless given", above=0, at_most=1
+    )
     reuse: Optional[str] = key(
         None, "folder of a finished run whose last population is taken over, with its charge; none unless given"
     )

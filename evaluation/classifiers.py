@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 import evaluation.cnn
+import evaluation.lenet
 import evaluation.linear_and_mlp
 import evaluation.residual  # noqa: F401
 from configs.errors import UserError

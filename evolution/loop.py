@@ -84,11 +84,12 @@ class Evolving:
         return self.api(round + 1).vary(parents, self.degree(round), self._rng(VARY, round, category))
 
     def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int) -> Samples:
-        """`count` images like the last population's, as many as one likes: variations of the least degree."""
-        last = self.evolution.rounds - 1
+        """`count` images like the last population's, as many as one likes: variations of `degree_rendered`."""
+        settings, last = self.evolution, self.evolution.rounds - 1
+        degree = settings.degree_last if settings.degree_rendered is None else settings.degree_rendered
         rng = self._rng(RENDER, last, category)
         parents = samples.take(RESAMPLING["sample"](shares, count, rng))
-        return self.api(last).vary(parents, self.evolution.degree_last, rng)
+        return self.api(last).vary(parents, degree, rng)
 
     def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, round, category])

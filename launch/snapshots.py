@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from configs.schema import Experiment
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evaluation.controls import balanced_sample
@@ -45,12 +46,12 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
 
     Equal numbers, because Fréchet distances fall and accuracies rise with the number of images. The samples are
     post-processing, drawn with the same random numbers; a grid of each goes to `internal/snapshots`. The processes of a
-    job draw them together, and each gets them all. [] where there are no snapshots.
+    job draw them together, and each gets them all. [] where there are no snapshots, or the images are not the model's.
     """
     steps = snapshot_steps(context.plan.training_steps, context.config.finetune.snapshots)
     files = {step: snapshot_folder(context) / f"step-{step:08d}.safetensors" for step in steps}
     found = {step: path for step, path in files.items() if path.is_file()}  # one may have gone with a lost checkpoint
-    if not found:
+    if not found or not draws_from_model(context.config):
         return []
     least = LEAST_IMAGES * len(context.class_names)
     count = min(len(synthetic), max(context.config.evaluate.snapshot_count, least))
@@ -90,6 +91,11 @@ def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
     if context.ranks.first:
         shutil.rmtree(batches)
     return context.ranks.told(drawn.images)
+
+
+def draws_from_model(config: Experiment) -> bool:
+    """Whether the released images are drawn from the trained model."""
+    return "synthesize" in config.stages
 
 
 def grid_path(context: Context, step: int) -> Path:

@@ -12,10 +12,10 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lightning_modules.registries import Follower, Generator
+from lightning_modules.registries import Follower, Learner
 
 
-def adams(model: Generator, learning_rate: float) -> list[Optimizer]:
+def adams(model: Learner, learning_rate: float) -> list[Optimizer]:
     """Adam over what is trained of the network that images train and then, if there is one, over its follower."""
     trained = [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
     optimizers: list[Optimizer] = [Adam(trained, lr=learning_rate, betas=model.betas)]
@@ -30,7 +30,7 @@ def optimizers_of(module: lightning.LightningModule) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def follow(module: lightning.LightningModule, model: Generator, step: int, random: RandomGenerator) -> bool:
+def follow(module: lightning.LightningModule, model: Learner, step: int, random: RandomGenerator) -> bool:
     """What follows step `step` of the trained network; returns whether the released network has moved.
 
     Every so many steps, the follower takes one: from the trained network's weights and from `random`, which must be the

@@ -11,7 +11,7 @@ from configs.schema import Pretrain
 from lightning_modules.ema import averaged_weights
 from lightning_modules.following import adams, follow
 from lightning_modules.public_module import PublicModule, step_generator
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 from lightning_modules.schedules import one_cycle
 
 WARM_UP = 100  # steps, and at most a tenth of the run
@@ -26,7 +26,7 @@ class PublicTraining(PublicModule):
     the loss's draws. For public images only: its loss is logged as it is.
     """
 
-    def __init__(self, generator: Generator, settings: Pretrain, *, seed: int) -> None:
+    def __init__(self, generator: Learner, settings: Pretrain, *, seed: int) -> None:
         super().__init__(batch_size=settings.batch_size, micro_batch=settings.micro_batch, seed=seed)
         self.generator = generator
         self.ema = averaged_weights(generator.released, settings.ema_decay)
@@ -47,7 +47,7 @@ class PublicTraining(PublicModule):
         if follow(self, self.generator, step, step_generator(self.seed, step, SHARED, self.device)):
             self.ema.update_parameters(self.generator.released)
 
-    def averaged(self) -> Generator:
+    def averaged(self) -> Learner:
         """The generator, its released network with the averaged weights: what fine-tuning starts from."""
         self.generator.released.load_state_dict(self.ema.module.state_dict())
         return self.generator

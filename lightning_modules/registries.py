@@ -54,8 +54,8 @@ class Follower:
     pace: float
 
 
-class Generator(Protocol):
-    """A model of images given labels, pre-trained on public images and fine-tuned on sensitive ones alike (a Module).
+class Learner(Protocol):
+    """A model that is pre-trained on public images and fine-tuned on sensitive ones alike (a Module).
 
     multiplicity: K, the draws of a record's loss whose gradients are averaged before clipping. betas: Adam's decays.
     """
@@ -70,7 +70,7 @@ class Generator(Protocol):
 
     @property
     def released(self) -> nn.Module:
-        """The network that is averaged, sampled and released; the trained one, or the one that follows it."""
+        """The network that is averaged and kept in the end; the trained one, or the one that follows it."""
         ...
 
     @property
@@ -84,6 +84,10 @@ class Generator(Protocol):
         """Losses [B * K], record-major, of images uint8 [B, C, H, W]; `multiplicity` stands in for K if given."""
         ...
 
+
+class Generator(Learner, Protocol):
+    """A model of images given labels."""
+
     def sample(self, labels: Tensor, generator: RandomGenerator) -> Tensor:
         """One image a label: uint8 [B, C, H, W]."""
         ...
@@ -94,4 +98,4 @@ GENERATOR_NETWORKS: Registry[nn.Module] = Registry("generator_network")
 DISCRIMINATORS: Registry[nn.Module] = Registry("discriminator")
 CLASSIFIERS: Registry[ImageClassifier] = Registry("classifier")
 SAMPLERS: Registry[Sampler] = Registry("sampler")
-GENERATORS: Registry[Generator] = Registry("generator")
+GENERATORS: Registry[Learner] = Registry("generator")

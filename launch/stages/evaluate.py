@@ -17,7 +17,7 @@ from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.feature_scores import FeatureScores, classifier_features, feature_scores
 from launch.release import read_images
-from launch.snapshots import points, sampled
+from launch.snapshots import draws_from_model, points, sampled
 from launch.stage import stage
 from launch.stages.pretrain import pretrained
 from launch.stages.select import read_selection
@@ -88,7 +88,7 @@ def selection_as_it_is(context: Context, count: int) -> LabelledImages | None:
 
 def sampled_before(context: Context, count: int) -> ImageSet | None:
     """Images of the pre-trained model before it sees a sensitive image (PrivImage Figure 6, left); None without one."""
-    if not (context.has("pretrain") and context.has("finetune")):
+    if not (context.has("pretrain") and context.has("finetune") and draws_from_model(context.config)):
         return None
     return sampled(context, pretrained(context), "before", count)
 

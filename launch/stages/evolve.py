@@ -161,10 +161,15 @@ def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)
 def publish_evolved(context: Context) -> str:
     """Release images like the last candidates, evenly over the categories; post-processing, free of charge."""
-    count, classes = context.config.synthesize.count, len(context.class_names)
-    images = made_of_outcome(context, [len(range(label, count, classes)) for label in range(classes)])
+    images = made_of_outcome(context, even_counts(context))
     write_release(context.directory, context.config, context.ledger, images)
-    return f"{count} images in {context.outputs}"
+    return f"{len(images)} images in {context.outputs}"
+
+
+def even_counts(context: Context) -> list[int]:
+    """How many images of each category are made in the end."""
+    count, classes = context.config.synthesize.count, len(context.class_names)
+    return [len(range(label, count, classes)) for label in range(classes)]
 
 
 @stage(role="select", needs=("evolve",), keys=("evolution",), makes=MAKES)

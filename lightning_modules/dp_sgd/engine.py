@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +69,24 @@ class ClippedSum(Protocol):
         ...
 
 
-ENGINES: dict[str, Callable[[Generator, float, str], ClippedSum]] = {}
+ENGINES: dict[str, Callable[[Learner, float, str], ClippedSum]] = {}
 """Engines by name: `ENGINES[name](model, clip_norm, precision)`, precision "fp32" or "bf16"."""
 
 BLOCK = 512  # values that a norm adds up in one go
 
 
-def trained_parameters(model: Generator) -> list[nn.Parameter]:
+def trained_parameters(model: Learner) -> list[nn.Parameter]:
     """The parameters that training changes, in the order of every flat gradient."""
     return [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
 
 
-def empty_sum(model: Generator) -> Tensor:
+def empty_sum(model: Learner) -> Tensor:
     """The flat sum [P] over no records."""
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in trained_parameters(model)])
     return torch.zeros_like(flat)
 
 
-def record_losses(model: Generator, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def record_losses(model: Learner, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     """The model's losses [B * K]; RuntimeError where it returns another number of them. SENSITIVE."""
     losses = model.record_losses(images, labels, generator)
     if losses.shape != (len(images) * model.multiplicity,):

@@ -23,17 +23,17 @@ from lightning_modules.dp_sgd.engine import (
     statistics,
 )
 from lightning_modules.dp_sgd.validation import check_network
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 
 
 class OpacusEngine:
     """Clipped sums through `GradSampleModule`: B·K gradients of the whole network are held at once.
 
-    model: a Generator whose network passes `check_network` (UserError otherwise). clip_norm: C > 0. precision: "fp32",
+    model: a Learner whose network passes `check_network` (UserError otherwise). clip_norm: C > 0. precision: "fp32",
     or "bf16" for autocast with float32 norms.
     """
 
-    def __init__(self, model: Generator, clip_norm: float, precision: str = "fp32") -> None:
+    def __init__(self, model: Learner, clip_norm: float, precision: str = "fp32") -> None:
         check_network(model.trainable)
         self.model = model
         self.clip_norm = clip_norm

@@ -14,7 +14,7 @@ from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
 from lightning_modules.following import adams, follow, optimizers_of
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 
 Batch = tuple[int, Tensor, Tensor]
 
@@ -30,7 +30,7 @@ class PrivateTraining(LightningModule):
 
     def __init__(
         self,
-        model: Generator,
+        model: Learner,
         engine: ClippedSum,
         access: PrivateAccess,
         *,

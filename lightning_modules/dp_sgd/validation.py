@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 
 TRIALS = (1, 2, 3, 5)  # records in a batch
 TOLERANCE = 0.01  # of the clip norm, for a sum over three records in fp32
@@ -37,7 +37,7 @@ def check_network(network: nn.Module) -> None:
 
 
 def check_records_apart(
-    model: Generator, engine: ClippedSum, *, shape: tuple[int, ...], classes: int, device: torch.device
+    model: Learner, engine: ClippedSum, *, shape: tuple[int, ...], classes: int, device: torch.device
 ) -> None:
     """Refuse a network whose code lets records meet, whatever its layers: tried out on made-up images.
 
@@ -72,14 +72,14 @@ def check_records_apart(
         network.zero_grad(set_to_none=True)
 
 
-def _losses(model: Generator, images: Tensor, labels: Tensor) -> Tensor:
+def _losses(model: Learner, images: Tensor, labels: Tensor) -> Tensor:
     """Losses [B, K] with draws that depend on the number of records alone."""
     draws = torch.Generator(images.device).manual_seed(0)
     return model.record_losses(images, labels, draws).reshape(len(images), -1)
 
 
 @torch.no_grad()
-def _check_losses(model: Generator, images: Tensor, labels: Tensor, classes: int) -> None:
+def _check_losses(model: Learner, images: Tensor, labels: Tensor, classes: int) -> None:
     """UserError where a record's loss depends on another record, a buffer changes or global randomness is used."""
     kept = [(name, buffer, buffer.clone()) for name, buffer in _buffers(model)]
     state = torch.get_rng_state()
@@ -106,12 +106,12 @@ def _check_losses(model: Generator, images: Tensor, labels: Tensor, classes: int
             )
 
 
-def _buffers(model: Generator) -> list[tuple[str, Tensor]]:
+def _buffers(model: Learner) -> list[tuple[str, Tensor]]:
     """The buffers of the network that is trained and, where it is another, of the one that is released."""
     return [*model.trainable.named_buffers(), *model.released.named_buffers()]
 
 
-def _check_sum(model: Generator, engine: ClippedSum, images: Tensor, labels: Tensor) -> None:
+def _check_sum(model: Learner, engine: ClippedSum, images: Tensor, labels: Tensor) -> None:
     """UserError where the engine's sum is not that of autograd, with a clip norm below every record's norm."""
     parameters = trained_parameters(model)
     gradients = []

@@ -60,6 +60,16 @@ def test_it_finds_the_sensitive_images(resample: str, changes: dict[str, int]) -
         assert len(made) == 500
 
 
+def test_what_is_made_in_the_end_may_be_spread_wider_than_the_rounds_ended() -> None:
+    population, shares = evolved(evolving())
+    spreads = []
+    for degree in (None, 0.1, 0.9):
+        setting = evolving(degree_rendered=degree)
+        made = setting.rendered(population[0], shares[0], 400, 0)
+        spreads.append(gray(made.images).std())
+    assert spreads[0] == spreads[1] < spreads[2]  # degree_last, which is 0.1 here, unless given
+
+
 def test_it_is_a_function_of_the_seed_and_the_votes() -> None:
     one, other = evolved(evolving()), evolved(evolving())
     assert all(np.array_equal(a.images, b.images) for a, b in zip(one[0], other[0], strict=True))

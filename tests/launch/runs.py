@@ -52,6 +52,10 @@ TINY_GAN = [
     *("generator.network.base_channels=2", "generator.discriminator.base_channels=4", "generator.latent=4"),
     *("generator.fakes=6", "generator.discriminator_steps=2"),
 ]
+TINY_TEACHER = [
+    *(word for word in TINY if not word.startswith("generator.")),
+    *("generator.network.width=4", "generator.network.hidden=8"),
+]
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from accounting.calibration import BudgetError
 from accounting.gaussian import gaussian_epsilon, gaussian_mu
@@ -20,8 +21,10 @@ from datamodules.image_set import ImageSet
 from launch.checks import check_experiment
 from launch.config import load
 from launch.console import Console
+from launch.context import load_weights
 from launch.planning import plan
 from launch.release import read_images
+from lightning_modules.registries import GENERATORS
 from tests.launch.runs import (
     FIXED,
     TINY,
@@ -268,6 +271,19 @@ def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_char
     unused = f"query.reuse={evolved}"  # pays for nothing where no stage takes it over
     if method == "sim_pe":
         assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={evolved}", unused)) == 2
+
+
+def test_a_teachers_labels_are_what_it_says_after_its_private_training(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    words = [word for word in run_words(path, "method=sim_pe_taught") if not word.startswith("generator.")]
+    assert privimage(*words, "evolution.degree_rendered=1.0", "evolution.budget_share=0.3") == 0
+    assert charges(path) == ["private evolution", "dp-sgd"]
+    released, ledger = read_images(path / "release" / "synthetic.npz"), Ledger.read(path / "ledger.jsonl")
+    assert statement(path)["epsilon"] == pytest.approx(ledger.epsilon()) and 9.9 < ledger.epsilon() <= 10
+    config = load(str(path / "config.yaml"))
+    teacher = GENERATORS.build(config.generator, image=config.image, classes=10)
+    load_weights(teacher.released, path / "stages" / "finetune" / "model.safetensors")
+    assert np.array_equal(teacher.probabilities(torch.from_numpy(released.images)).argmax(1).numpy(), released.labels)
 
 
 def test_candidates_that_are_gone_cost_nothing(

@@ -29,7 +29,7 @@ from lightning_modules.dp_sgd.fused.rule import Rule, recorded
 from lightning_modules.dp_sgd.fused.tape import Tape
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.validation import check_network
-from lightning_modules.registries import Generator
+from lightning_modules.registries import Learner
 
 RULES: dict[type[nn.Module], Rule] = {
     nn.Conv2d: Conv2dRule(),
@@ -43,12 +43,12 @@ RULES: dict[type[nn.Module], Rule] = {
 class FusedEngine:
     """Clipped sums by layer rules: a record's draws are contracted, large gradients at few positions are not held.
 
-    model: a Generator whose network passes `check_network` (UserError otherwise) and whose trained layers all have a
+    model: a Learner whose network passes `check_network` (UserError otherwise) and whose trained layers all have a
     rule (ValueError otherwise); its convolutions' weights are laid channels-last. clip_norm: C > 0. precision: "fp32",
     or "bf16" for autocast with float32 norms.
     """
 
-    def __init__(self, model: Generator, clip_norm: float, precision: str = "fp32") -> None:
+    def __init__(self, model: Learner, clip_norm: float, precision: str = "fp32") -> None:
         check_network(model.trainable)
         unknown = unknown_layers(model.trainable)
         if unknown:
@@ -137,7 +137,7 @@ def accepted(layer: nn.Module) -> bool:
     return RULES[type(layer)].accepts(layer)
 
 
-def fused_or_opacus(model: Generator, clip_norm: float, precision: str = "fp32") -> ClippedSum:
+def fused_or_opacus(model: Learner, clip_norm: float, precision: str = "fp32") -> ClippedSum:
     """The fused engine where every trained layer has a rule; elsewhere Opacus' hooks, after a warning that says why."""
     unknown = unknown_layers(model.trainable)
     if not unknown:

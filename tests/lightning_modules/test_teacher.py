@@ -1,0 +1,65 @@
+"""The classifier that is trained privately: its losses, its per-record gradients and what it says of images."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from configs.errors import UserError
+from configs.schema import Image
+from lightning_modules.dp_sgd.engine import ENGINES, trained_parameters
+from lightning_modules.dp_sgd.validation import check_network, check_records_apart
+from lightning_modules.networks.lenet import LeNetConfig
+from lightning_modules.networks.resnet import ResNetConfig
+from lightning_modules.teacher import Teacher, TeacherConfig
+
+
+@pytest.fixture
+def teacher() -> Teacher:
+    torch.manual_seed(0)
+    config = TeacherConfig(network=LeNetConfig(width=4, hidden=16))
+    return Teacher(config, image=Image(resolution=8, channels=1), classes=3)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_loss_is_the_cross_entropy_of_its_own_record(teacher: Teacher, images: torch.Tensor) -> None:
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    random = torch.Generator().manual_seed(2)
+    state = random.get_state()
+    losses = teacher.record_losses(images, labels, random, multiplicity=1)
+    assert torch.equal(random.get_state(), state)
+    for i in range(len(images)):
+        logits = teacher.network(images[i : i + 1].float() / 127.5 - 1)
+        torch.testing.assert_close(losses[i], F.cross_entropy(logits[0], labels[i]))
+    assert teacher.record_losses(images[:0], labels[:0], random).shape == (0,)
+
+
+@pytest.mark.parametrize("engine", ["fused", "opacus"])
+def test_the_clipped_sum_is_that_of_autograd(teacher: Teacher, images: torch.Tensor, engine: str) -> None:
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    clip = 0.7
+    found, _ = ENGINES[engine](teacher, clip, "fp32").clipped_sum(images, labels, torch.Generator())
+    expected = torch.zeros_like(found)
+    for i in range(len(images)):
+        loss = teacher.record_losses(images[i : i + 1], labels[i : i + 1], torch.Generator()).sum()
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, trained_parameters(teacher))])
+        expected += gradient * min(1, clip / float(gradient.norm()))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_it_may_be_trained_with_dp_sgd_and_one_that_mixes_records_may_not(teacher: Teacher) -> None:
+    check_network(teacher.trainable)
+    engine = ENGINES["fused"](teacher, 1.0, "fp32")
+    check_records_apart(teacher, engine, shape=(1, 8, 8), classes=3, device=torch.device("cpu"))
+    mixing = TeacherConfig(network=ResNetConfig(blocks=[1], width=4))
+    with pytest.raises(UserError, match="BatchNorm2d"):
+        check_network(Teacher(mixing, image=Image(resolution=8, channels=1), classes=3).trainable)
+
+
+def test_probabilities_are_of_each_image_alone(teacher: Teacher, images: torch.Tensor) -> None:
+    found = teacher.probabilities(images)
+    assert found.shape == (6, 3) and torch.allclose(found.sum(1), torch.ones(6))
+    torch.testing.assert_close(teacher.probabilities(images[2:3]), found[2:3])
