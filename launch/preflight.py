@@ -3,75 +3,27 @@
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from accounting.plan import BudgetPlan
 from configs.schema import Classifier, Experiment, Pretrain
-from datamodules.labelled_images import LabelledImages
 from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
+from launch.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
+from launch.measuring_evolution import measure_evolution
 from launch.micro_batch import choose
-from launch.resources import Meter
+from launch.stages.finetune import settings_without_noise
 from lightning_modules.following import follower_gradient
 from lightning_modules.inference import accelerated
 
-ROUNDS = 3  # measured batches a stage, after one to warm up
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one stage is expected to take. peak_bytes: of one process (or of its GPU, where there is one)."""
-
-    stage: str
-    seconds: float
-    peak_bytes: int
-    basis: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """The processes that will do the work, each on a device like the one that is measured.
-
-    bandwidth: bytes a second between the machines, for sums of gradients.
-    """
-
-    processes: int = 1
-    bandwidth: float = 10e9
-
-    def part(self, size: float) -> int:
-        """The largest part of a batch that one process gets, at least 1."""
-        return max(1, math.ceil(size / self.processes))
-
-    def sending(self, model: Any) -> float:
-        """Seconds of one all-reduce of a model's gradients in float32, as a ring: 2 (N - 1) / N of them each way."""
-        count = sum(parameter.numel() for parameter in model.parameters())
-        return 4 * count * 2 * (self.processes - 1) / self.processes / self.bandwidth
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What the measurements of all stages share."""
-
-    config: Experiment
-    public: LabelledImages
-    classes: int
-    n: int
-    device: torch.device
-    job: Job
-
-
-def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job = Job()) -> list[Estimate]:
+def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job) -> list[Estimate]:
     """Measure a few micro-batches of every network stage on public images. Touches no sensitive data."""
     public = read("public", public_source(config), test=True, progress=False)
     classes = len(sensitive_source(config).class_names)
@@ -90,8 +42,18 @@ def measure_classifier(asked: Measurement) -> Estimate:
     return measure_public("classifier", asked, settings, module.network, losses)
 
 
-def measure_pretraining(asked: Measurement, stage: str = "pretrain") -> Estimate:
-    """A step of pre-training, or of training the same way on the sensitive images."""
+def measure_pretraining(asked: Measurement) -> Estimate:
+    """A step of pre-training."""
+    return measure_ordinary("pretrain", asked, asked.config.pretrain)
+
+
+def measure_ceiling(asked: Measurement) -> Estimate:
+    """A step of ordinary training in place of DP-SGD."""
+    return measure_ordinary("finetune", asked, settings_without_noise(asked.config))
+
+
+def measure_ordinary(stage: str, asked: Measurement, settings: Pretrain) -> Estimate:
+    """A step of training a generator without clipping and noise."""
     model = new_generator(asked.config, asked.classes).to(asked.device)
     random = torch.Generator(asked.device).manual_seed(0)
 
@@ -99,7 +61,7 @@ def measure_pretraining(asked: Measurement, stage: str = "pretrain") -> Estimate
         return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
 
     beside = following(asked, model)
-    return measure_public(stage, asked, asked.config.pretrain, model.trainable, losses, beside)
+    return measure_public(stage, asked, settings, model.trainable, losses, beside)
 
 
 def measure_public(
@@ -187,41 +149,7 @@ MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
     "query_without_noise": measure_query,
     "pretrain": measure_pretraining,
     "finetune": measure_finetuning,
-    "finetune_without_noise": partial(measure_pretraining, stage="finetune"),
+    "finetune_without_noise": measure_ceiling,
+    "evolve": measure_evolution,
     "synthesize": measure_sampling,
 }
-
-
-def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """`size` images and their labels, repeated where there are fewer."""
-    chosen = images.subset(np.arange(size) % len(images)).in_memory()
-    return torch.from_numpy(chosen.images).to(device), torch.from_numpy(chosen.labels).to(device)
-
-
-def extrapolate(stage: str, work: Callable[[], Any], *, rounds: float, basis: str, serial: float = 0.0) -> Estimate:
-    """The median of a few rounds, times how many there will be. serial: seconds of the whole stage that come on top."""
-    seconds, peak_bytes = median_seconds(work)
-    return Estimate(stage, seconds * math.ceil(rounds) + serial, peak_bytes, basis)
-
-
-def median_update(network: nn.Module) -> float:
-    """Seconds of one step of Adam, which every process takes for itself."""
-    optimizer = torch.optim.Adam(network.parameters())
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    seconds, _ = median_seconds(optimizer.step)
-    optimizer.zero_grad()
-    return seconds
-
-
-def median_seconds(work: Callable[[], Any]) -> tuple[float, int]:
-    """The median seconds of a few rounds after one that warms up, and the peak of memory in bytes."""
-    times = []
-    with Meter() as meter:
-        for _ in range(1 + ROUNDS):
-            start = time.perf_counter()
-            work()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-    return statistics.median(times[1:]), meter.gpu_peak_bytes or meter.peak_bytes

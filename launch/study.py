@@ -37,6 +37,7 @@ from launch.run_directory import RunDirectory
 DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
 """What runs side by side do not need: controls are methods of their own, and a curve over ε comes from several runs."""
 TAIL = 16384  # characters of a run's last words in which its error message is
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
 
@@ -84,10 +85,20 @@ class Study:
 
     def words(self, cell: Cell) -> list[str]:
         """The command of a cell's run, without `privimage`."""
-        threads = [f"launch.threads={max(1, (os.cpu_count() or 1) // self.jobs)}"] if self.jobs > 1 else []
+        threads = [f"launch.threads={self.threads}"] if self.jobs > 1 else []
         own = [*cell.words, f"run.seed={cell.seed}", f"run.name={cell.name}", f"run.root={self.folder / 'runs'}"]
         own += [f"run.share={self.folder / 'shared'}", f"wandb.group={self.folder.name}"]
         return ["run", self.experiment, *DEFAULTS, *threads, *self.overrides, *own]
+
+    @property
+    def threads(self) -> int:
+        """Threads of each run where several run at once."""
+        return max(1, (os.cpu_count() or 1) // self.jobs)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a run. Linear algebra outside of torch has threads of its own, which would wait for cores."""
+        limit = {name: str(self.threads) for name in POOLS if self.jobs > 1}
+        return {**limit, **os.environ}
 
     def directory(self, cell: Cell) -> RunDirectory:
         """The folder of a cell's run."""
@@ -164,7 +175,9 @@ class Study:
         quiet = ["-q"] if console.quiet or self.jobs > 1 else []  # the lines of several runs would be mixed
         words = [sys.executable, "-m", "launch.cli", *self.words(cell), *quiet]
         ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True) as process:
+        with subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True, env=self.environment()
+        ) as process:
             os.close(theirs)
             try:
                 said = follow(process, ours)

@@ -11,7 +11,7 @@ from accounting.plan import BudgetPlan
 from configs.errors import UserError
 from launch.commands.experiment import add_experiment, read
 from launch.console import table
-from launch.preflight import Estimate
+from launch.measuring import Estimate
 
 DESCRIPTION = """\
 Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
@@ -42,8 +42,9 @@ def command(options: argparse.Namespace) -> None:
     from launch.checks import check_experiment
     from launch.context import pick_device
     from launch.guarantee import no_guarantee
+    from launch.measuring import Job
     from launch.planning import plan
-    from launch.preflight import Job, estimates
+    from launch.preflight import estimates
     from launch.stage import order
 
     config = read(options)

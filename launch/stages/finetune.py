@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from accounting.plan import DP_SGD
+from configs.schema import Experiment, Pretrain
 from launch.clipping import tried_engine
 from launch.context import Context, save_weights
 from launch.fitting import fit_private
@@ -64,12 +65,17 @@ def finetune(context: Context) -> str:
 )
 def finetune_without_noise(context: Context) -> str:
     """Ordinary training on the sensitive images, as pre-training is: a ceiling. SENSITIVE and NOT private."""
-    settings, asked = context.config.pretrain, context.config.finetune.steps_without_noise
-    settings = settings if asked is None else dataclasses.replace(settings, steps=asked)
+    settings = settings_without_noise(context.config)
     module = trained(context, pretrained(context), context.sensitive, settings, stage="finetune")
     if context.ranks.first:
         save_weights(module.ema.module, context.folder("finetune") / "model.safetensors", context.notice("finetune"))
     return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"
+
+
+def settings_without_noise(config: Experiment) -> Pretrain:
+    """How a ceiling trains on the sensitive images: as in pre-training, for a number of steps of its own if given."""
+    steps = config.finetune.steps_without_noise
+    return config.pretrain if steps is None else dataclasses.replace(config.pretrain, steps=steps)
 
 
 def chosen(context: Context, model: Any, engine: ClippedSum) -> int:

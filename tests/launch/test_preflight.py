@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from configs.schema import Experiment
-from launch import preflight
 from launch.config import load
 from launch.data import public_source
+from launch.measuring import Job, Measurement
 from launch.planning import plan
-from launch.preflight import ROUNDS, Job, Measurement, estimates, extrapolate, measure_pretraining, measure_sampling
+from launch.preflight import estimates, measure_pretraining, measure_sampling
 from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
 
@@ -38,19 +35,9 @@ def unreadable(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_stage_with_a_network_is_measured_and_no_sensitive_image_is_read(unreadable: list[str], stages) -> None:
     every = ["classifier", "query", "select", "pretrain", "finetune", "synthesize"] if len(stages) > 1 else stages
     config = load("demo", [*unreadable, f"stages=[{','.join(every)}]"])
-    found = estimates(config, plan(config), torch.device("cpu"))
+    found = estimates(config, plan(config), torch.device("cpu"), Job())
     assert [estimate.stage for estimate in found] == stages
     assert all(estimate.seconds > 0 and estimate.peak_bytes > 0 and estimate.basis for estimate in found)
-
-
-def test_an_estimate_is_the_median_round_times_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first round warms up and does not count."""
-    clock = itertools.accumulate([0, 50, 0, 1, 0, 9, 0, 2])
-    monkeypatch.setattr(preflight.time, "perf_counter", lambda: next(clock))
-    done: list[int] = []
-    estimate = extrapolate("stage", lambda: done.append(1), rounds=10.5, basis="some batches", serial=0.5)
-    assert len(done) == 1 + ROUNDS
-    assert (estimate.stage, estimate.seconds, estimate.basis) == ("stage", 2 * 11 + 0.5, "some batches")
 
 
 def test_the_plan_that_is_printed_is_the_plan(unreadable: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,14 +65,6 @@ def asked(config: Experiment, job: Job) -> Measurement:
     return Measurement(config, public_source(config).test(progress=False), 10, 1437, torch.device("cpu"), job)
 
 
-@given(st.integers(1, 64), st.integers(1, 5000))
-def test_parts_cover_a_batch_and_a_ring_sends_less_than_two_copies(processes: int, size: int) -> None:
-    job = Job(processes, bandwidth=1e9)
-    assert job.part(size) * processes >= size > (job.part(size) - 1) * processes
-    model = torch.nn.Linear(1000, 1000, bias=False)
-    assert job.sending(model) == pytest.approx(4e6 * 2 * (processes - 1) / processes / 1e9)
-
-
 def test_each_device_of_a_job_takes_its_part_of_a_batch() -> None:
     config = load("demo", [*TINY, "pretrain.batch_size=8", "pretrain.micro_batch=3"])
     alone, shared = (measure_pretraining(asked(config, Job(count))).basis for count in (1, 4))
@@ -107,3 +86,16 @@ def test_sampling_is_measured_as_it_will_be_done(words: list[str], monkeypatch: 
     estimate = measure_sampling(asked(config, Job()))
     assert set(seen) == {bool(words)}
     assert estimate.basis == f"60 images in {config.synthesize.precision}"
+
+
+def test_a_ceiling_is_measured_for_the_steps_it_will_take() -> None:
+    config = load("demo", [*TINY, "method=nonpriv_d", "pretrain.steps=7", "finetune.steps_without_noise=3"])
+    found = {estimate.stage: estimate.basis for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    assert found["pretrain"].startswith("7 steps") and found["finetune"].startswith("3 steps")
+
+
+@pytest.mark.parametrize("method", ["sim_pe", "pe", "sim_pe_then_pe"])
+def test_evolution_is_measured_without_a_sensitive_image(unreadable: list[str], method: str) -> None:
+    config = load("demo", [*unreadable, f"method={method}", "selection.names=['one -> a', 'two -> b']"])
+    found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    assert found["evolve"].seconds > 0 and "2 rounds of 6 candidates" in found["evolve"].basis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -121,6 +122,17 @@ def test_a_budget_that_one_method_cannot_keep_is_one_failed_cell(
     assert "Failed: privimage_d-50-seed0: privacy.epsilon" in page
     found = {(row["method"], row["ε"]) for row in rows(tmp_path / "demo-comparison")}
     assert ("public_only", "") in found and ("privimage_d", "200.0") in found and ("privimage_d", "50.0") not in found
+
+
+def test_several_runs_at_once_have_no_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    cores = os.cpu_count() or 1
+    alone, several = (Study(Path(), "demo", [], [], jobs=jobs).environment() for jobs in (1, 2 * cores))
+    assert "OMP_NUM_THREADS" not in alone
+    assert (
+        several["OMP_NUM_THREADS"] == several["OPENBLAS_NUM_THREADS"] == "1" and several["PATH"] == os.environ["PATH"]
+    )
 
 
 def test_what_others_share_comes_first() -> None:
