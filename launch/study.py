@@ -96,7 +96,7 @@ class Study:
         return max(1, (os.cpu_count() or 1) // self.jobs)
 
     def environment(self) -> dict[str, str]:
-        """The environment of a run. Linear algebra outside of torch has threads of its own, which would wait for cores."""
+        """The environment of a run: libraries beside torch have threads of their own, which would fight for cores."""
         limit = {name: str(self.threads) for name in POOLS if self.jobs > 1}
         return {**limit, **os.environ}
 
