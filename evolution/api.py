@@ -60,7 +60,7 @@ def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked
 
     def at(round: int) -> Checked:
         chosen = hand_over(round)
-        return Checked(chosen, type(chosen).__name__, surroundings.image)
+        return Checked(chosen, getattr(chosen, "shown_as", type(chosen).__name__), surroundings.image)
 
     return at
 

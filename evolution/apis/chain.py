@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.errors import UserError
 from configs.fields import component, key
 from evolution.api import APIS, EvolutionApi, Surroundings
 from evolution.samples import Samples
@@ -25,8 +26,8 @@ class Chain:
     """Two APIs in a row. The second one gets the first one's images; their parameters mean nothing to it."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
-        self.first = APIS.build(config.first, surroundings)
-        self.then = Heir(APIS.build(config.then, surroundings), self.first)
+        self.first = built("first", config.first, surroundings)
+        self.then = Heir(built("then", config.then, surroundings), self.first)
         self.then_from = config.then_from
 
     def api_of_round(self, round: int) -> EvolutionApi:
@@ -40,12 +41,21 @@ class Chain:
         return self.first.vary(samples, degree, rng)
 
 
+def built(section: str, config: Any, surroundings: Surroundings) -> EvolutionApi:
+    """The API of a section; its messages begin with that section's name."""
+    try:
+        return APIS.build(config, surroundings)
+    except UserError as error:
+        raise UserError(f"{section}.{error}") from error
+
+
 class Heir:
     """An API whose samples never carry parameters, since some of them come from another."""
 
     def __init__(self, api: EvolutionApi, before: EvolutionApi) -> None:
         self.api = api
         self.before = before
+        self.shown_as = type(api).__name__
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
         return self.before.random(category, count, rng)

@@ -138,6 +138,23 @@ def test_a_model_that_does_not_know_the_categories_is_asked_for_none() -> None:
         )
 
 
+def test_what_is_wrong_within_a_chain_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Broken:\n    def __init__(self, **_): pass\n    def random(self, *_): pass\n"
+        "    def vary(self, *_): raise ValueError('no')\n"
+    )
+    for part in ("first", "then"):
+        config = chain.Config(first=glyphs.Config(), then=pool.Config())
+        setattr(config, part, imported.Config(path="nowhere.py:Shapes"))
+        with pytest.raises(UserError, match=rf"^{part}\.path: there is no file 'nowhere.py'"):
+            by_round(config, where())
+    broken = imported.Config(path=f"{tmp_path}/own.py:Broken")
+    at = by_round(chain.Config(first=glyphs.Config(), then=broken, then_from=1), where())
+    samples = at(0).random("7", 2, np.random.default_rng(0))
+    with pytest.raises(UserError, match=r"evolution\.api: Broken\.vary failed: ValueError: no"):
+        at(1).vary(samples, 0.5, np.random.default_rng(0))
+
+
 def test_a_chain_hands_over_images_without_parameters() -> None:
     at = by_round(CONFIGS["chain"], where())
     simulated = at(0).random("7", 4, np.random.default_rng(0))
