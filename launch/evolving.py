@@ -28,9 +28,9 @@ SCALED_BY = 2000  # public images from which the features' scales are taken
 
 def evolving(context: Context) -> Evolving:
     """How the run evolves its populations."""
-    config = context.config
+    config, known = context.config, surroundings(context)
     with naming("evolution.api"):
-        api = by_round(config.evolution.api, surroundings(context))
+        api = by_round(config.evolution.api, known)
     return Evolving(
         evolution=config.evolution,
         class_names=context.class_names,

@@ -19,8 +19,9 @@ def measure_evolution(asked: Measurement) -> Estimate:
     """Candidates made, looked at and compared by one process; an API may be slower in one category than in another."""
     config, names = asked.config, sensitive_source(asked.config).class_names
     settings, rng = config.evolution, np.random.default_rng(0)
+    surroundings = imagined(asked, names)
     with naming("evolution.api"):
-        api = by_round(settings.api, imagined(asked, names))(0)
+        api = by_round(settings.api, surroundings)(0)
     classifier = new_classifier(config, len(asked.public.class_names)).to(asked.device)
     size = min(settings.population, 200)
     samples = api.random(names[0], size, rng)

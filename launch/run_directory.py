@@ -15,6 +15,7 @@ from launch.config import differences, load, to_yaml
 from launch.guarantee import no_guarantee, without_noise
 from launch.resources import Meter
 
+MARK = "NOT_PRIVATE.txt"  # in the folder of a run without a guarantee, and the first file in it
 
 class RunDirectory:
     """Paths of one run. `release/` is safe to publish, `internal/` is not private."""
@@ -93,13 +94,13 @@ class RunDirectory:
         Raises UserError that says what differs, and offers a new name.
         """
         if not self.config.is_file():
-            if self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+            if self.path.is_dir() and any(not _ours(entry.name) for entry in self.path.iterdir()):
                 raise UserError(
                     f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
                 )
             notice = no_guarantee(config)
             if notice is not None:
-                atomic_text(self.path / "NOT_PRIVATE.txt", f"{notice} This is so of every file in this folder.\n")
+                atomic_text(self.path / MARK, f"{notice} This is so of every file in this folder.\n")
             atomic_text(self.config, (f"# {notice}\n" if notice else "") + to_yaml(config))
         for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -152,6 +153,11 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _ours(name: str) -> bool:
+    """Whether a run's folder may hold a file of this name before its config.yaml: a crash between the two left it."""
+    return name.startswith(".") or name == MARK
 
 
 def free_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def commands(text: str) -> list[list[str]]:
     """The words of each `privimage …` line in a document's code blocks; `\\` continues a line."""
     blocks = "\n".join(re.findall(r"```(?:\w*)\n(.*?)```", text, flags=re.DOTALL)).replace("\\\n", " ")
     lines = [line.split("#")[0].split(">")[0] for line in blocks.splitlines()]
-    return [line.split()[1:] for line in lines if line.startswith("privimage ")]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("privimage ")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -31,10 +31,10 @@ def test_signal_sets_a_flag_and_nothing_else(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
     assert interrupts.requested() == number
     with pytest.raises(interrupts.Interrupted) as stop:
-        interrupts.check()
+        interrupts.stop_if_asked()
     assert stop.value.signal == number
     interrupts.clear()
-    interrupts.check()
+    interrupts.stop_if_asked()
 
 
 def test_second_ctrl_c_stops_at_once() -> None:

@@ -96,6 +96,6 @@ def test_a_ceiling_is_measured_for_the_steps_it_will_take() -> None:
 
 @pytest.mark.parametrize("method", ["sim_pe", "pe", "sim_pe_then_pe"])
 def test_evolution_is_measured_without_a_sensitive_image(unreadable: list[str], method: str) -> None:
-    config = load("demo", [*unreadable, f"method={method}", "selection.names=['one -> a', 'two -> b']"])
+    config = load("demo", [*unreadable, f"method={method}", "selection.names=['1 -> a', '2 -> b']"])
     found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
     assert found["evolve"].seconds > 0 and "2 rounds of 6 candidates" in found["evolve"].basis
