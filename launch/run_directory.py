@@ -17,6 +17,7 @@ from launch.resources import Meter
 
 MARK = "NOT_PRIVATE.txt"  # in the folder of a run without a guarantee, and the first file in it
 
+
 class RunDirectory:
     """Paths of one run. `release/` is safe to publish, `internal/` is not private."""
 

@@ -32,7 +32,7 @@ def test_as_many_categories_as_there_are_may_be_taken() -> None:
         (["run.name=.."], r"run\.name: got '\.\.'"),
         (["run.name="], r"run\.name"),
         (["query.semantics=130"], r"query\.semantics: got 130; allowed is at most 129"),
-        (["evaluate.classifiers=[lr,svm]"], r"evaluate\.classifiers: there is no 'svm' \(there are: cnn, lenet, lr, mlp, "),
+        (["evaluate.classifiers=[lr,svm]"], r"evaluate\.classifiers: there is no 'svm' \(there are: cnn, lenet, lr, "),
         (["selection.semantics=13"], r"selection\.semantics: 13 .* are 130, but 'glyphs' has 129.* at most 12"),
         (["query.per_category=false", "selection.semantics=130"], r"selection\.semantics"),
         (["generator.network.base_channels=5"], r"^generator\.network\.base_channels"),
