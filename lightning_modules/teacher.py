@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,10 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from configs.errors import UserError
 from configs.fields import component, key
 from configs.schema import Image
+from lightning_modules.draws import normal_rows
 from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network
 from lightning_modules.registries import CLASSIFIERS, GENERATORS
@@ -23,6 +26,12 @@ LABELLED = 1000  # images at once
 class TeacherConfig:
     name: str = key("teacher", "makes no images: a classifier that labels a simulator's renderings")
     network: Any = component("classifier", "lenet", "the classifier network; none with BatchNorm")
+    multiplicity: int = key(
+        1, "K: randomly moved views of a record, whose gradients are averaged before clipping", at_least=1
+    )
+    shift: float = key(0.0, "how far a view is shifted at most, in parts of the image's side", at_least=0, at_most=0.5)
+    turn: float = key(0.0, "by how many degrees it is turned at most", at_least=0, at_most=180)
+    stretch: float = key(1.0, "by which factor it is enlarged or made smaller at most", at_least=1, at_most=4)
 
 
 @GENERATORS.register(TeacherConfig)
@@ -33,12 +42,17 @@ class Teacher(nn.Module):
     what it says of any image is post-processing.
     """
 
-    multiplicity = 1  # the loss draws nothing
     betas = (0.9, 0.99)
     follower = None
 
     def __init__(self, config: TeacherConfig, *, image: Image, classes: int) -> None:
         super().__init__()
+        self.multiplicity = config.multiplicity
+        self.config = config
+        if config.multiplicity > 1 and not self.moves:
+            raise UserError(
+                f"multiplicity: {config.multiplicity} views of a record are all the same. Give shift, turn or stretch."
+            )
         self.network: Any = CLASSIFIERS.build(config.network, channels=image.channels, classes=classes)
 
     @property
@@ -54,8 +68,32 @@ class Teacher(nn.Module):
     def record_losses(
         self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
     ) -> Tensor:
-        """Cross-entropies [B] of images uint8 [B, C, H, W] with labels int64 [B]; draws nothing."""
-        return F.cross_entropy(self.network(to_network(images)), labels, reduction="none")
+        """Cross-entropies [B * K], record-major, of K views of images uint8 [B, C, H, W] with labels int64 [B].
+
+        Augmentation multiplicity (De et al. 2022, Section 3.3). Everything random is drawn from `generator`, on the
+        images' device.
+        """
+        draws = self.multiplicity if multiplicity is None else multiplicity
+        views = to_network(images).repeat_interleave(draws, dim=0)
+        if self.moves:
+            views = moved(views, self.movements(len(images), draws, generator))
+        return F.cross_entropy(self.network(views), labels.repeat_interleave(draws), reduction="none")
+
+    @property
+    def moves(self) -> bool:
+        """Whether views differ from their image."""
+        return self.config.shift > 0 or self.config.turn > 0 or self.config.stretch > 1
+
+    def movements(self, records: int, draws: int, generator: RandomGenerator) -> Tensor:
+        """Where the pixels of each view come from: matrices [B * K, 2, 3], one row of random numbers a record."""
+        normals = normal_rows(records, 4 * draws, generator)[:, : 4 * draws].reshape(records * draws, 4)
+        uniform = torch.erf(normals / math.sqrt(2))  # in (-1, 1)
+        angle = math.radians(self.config.turn) * uniform[:, 0]
+        scale = (math.log(self.config.stretch) * uniform[:, 1]).exp()
+        shift = 2 * self.config.shift * uniform[:, 2:]  # an image is 2 wide in these coordinates
+        cosine, sine = scale * angle.cos(), scale * angle.sin()
+        turned = torch.stack([cosine, -sine, sine, cosine], dim=1).view(-1, 2, 2)
+        return torch.cat([turned, shift[:, :, None]], dim=2)
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -63,3 +101,9 @@ class Teacher(nn.Module):
         with evaluating(self):
             parts = [self.network(to_network(part)).softmax(dim=1) for part in images.split(LABELLED)]
         return torch.cat(parts)
+
+
+def moved(images: Tensor, movements: Tensor) -> Tensor:
+    """Images [N, C, H, W] seen through affine matrices [N, 2, 3]; what comes from outside is as the nearest edge."""
+    grid = F.affine_grid(movements, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -10,7 +10,7 @@ from lightning_modules.dp_sgd.engine import ENGINES, trained_parameters
 from lightning_modules.dp_sgd.validation import check_network, check_records_apart
 from lightning_modules.networks.lenet import LeNetConfig
 from lightning_modules.networks.resnet import ResNetConfig
-from lightning_modules.teacher import Teacher, TeacherConfig
+from lightning_modules.teacher import Teacher, TeacherConfig, moved
 
 
 @pytest.fixture
@@ -48,6 +48,47 @@ def test_the_clipped_sum_is_that_of_autograd(teacher: Teacher, images: torch.Ten
         gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, trained_parameters(teacher))])
         expected += gradient * min(1, clip / float(gradient.norm()))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_views_of_a_record_are_moved_and_clipped_together(images: torch.Tensor) -> None:
+    config = TeacherConfig(network=LeNetConfig(width=4, hidden=16), multiplicity=3, shift=0.1, turn=20, stretch=1.2)
+    teacher = Teacher(config, image=Image(resolution=8, channels=1), classes=3)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    random = torch.Generator().manual_seed
+    losses = teacher.record_losses(images, labels, random(3))
+    assert losses.shape == (18,) and losses.view(6, 3).std(dim=1).min() > 0
+    parts = torch.Generator().manual_seed(3)  # views of a record hang on nothing but it and its place
+    halves = [teacher.record_losses(images[i : i + 3], labels[i : i + 3], parts) for i in (0, 3)]
+    torch.testing.assert_close(torch.cat(halves), losses)
+    clip = 0.3
+    found, _ = ENGINES["fused"](teacher, clip, "fp32").clipped_sum(images, labels, random(3))
+    expected = torch.zeros_like(found)
+    for i in range(len(images)):
+        loss = teacher.record_losses(images, labels, random(3)).view(6, 3)[i].mean()
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, trained_parameters(teacher))])
+        expected += gradient * min(1, clip / float(gradient.norm()))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_view_stays_within_its_limits() -> None:
+    config = TeacherConfig(network=LeNetConfig(width=4, hidden=16), shift=0.25, turn=30, stretch=1.5)
+    teacher = Teacher(config, image=Image(resolution=8, channels=1), classes=3)
+    matrices = teacher.movements(500, 1, torch.Generator().manual_seed(0))
+    assert matrices[:, :, 2].abs().max() <= 0.5 and matrices[:, :, 2].abs().max() > 0.45
+    scale = torch.linalg.det(matrices[:, :, :2]).sqrt()
+    assert 1 / 1.5 <= scale.min() < 0.7 and 1.4 < scale.max() <= 1.5
+    angle = torch.rad2deg(torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0]))
+    assert angle.abs().max() <= 30 and angle.abs().max() > 27
+    images = torch.rand(2, 1, 8, 8)
+    still = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(2, 2, 3)
+    torch.testing.assert_close(moved(images, still), images)
+    right = torch.tensor([[1.0, 0, 0.25], [0, 1, 0]]).expand(2, 2, 3)  # one of eight pixels
+    torch.testing.assert_close(moved(images, right)[..., :-1], images[..., 1:])
+
+
+def test_several_views_that_are_all_the_same_are_refused() -> None:
+    with pytest.raises(UserError, match="multiplicity: 2 views of a record are all the same"):
+        Teacher(TeacherConfig(multiplicity=2), image=Image(resolution=8, channels=1), classes=3)
 
 
 def test_it_may_be_trained_with_dp_sgd_and_one_that_mixes_records_may_not(teacher: Teacher) -> None:
