@@ -15,6 +15,8 @@ CONTROLS = {
     "by_name": "no private access: public categories of the same name",
 }
 """What a control is called beside the synthetic images, by its name in `evaluate.controls`."""
+EVOLVED = "renderings of the evolved candidates, before DP-SGD"
+"""What `selected` is called where pre-training had those: they are not public images, and cost the votes."""
 
 
 def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:

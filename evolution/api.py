@@ -80,7 +80,8 @@ class Checked:
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
         """See `EvolutionApi.vary`."""
-        answer = self._asked(lambda: self.api.vary(samples, degree, rng), "vary")
+        own = Samples(samples.images.copy(), samples.parameters.copy())  # an API may work in place
+        answer = self._asked(lambda: self.api.vary(own, degree, rng), "vary")
         return self._good(answer, len(samples), f"vary({len(samples)} samples, {degree:g})")
 
     def _asked(self, ask: Callable[[], Samples], what: str) -> Samples:

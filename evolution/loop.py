@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from configs.errors import UserError
 from configs.schema import Evolution
 from evolution.api import Checked
 from evolution.resampling import RESAMPLING, smoothed, surplus
 from evolution.samples import Samples
 
-FIRST, LOOK, CHOOSE, VARY, RENDER = range(5)  # what a stream of random numbers is for
+FIRST, LOOK, CHOOSE, VARY, RENDER, TRY = range(6)  # what a stream of random numbers is for
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,40 @@ class Evolving:
     def first(self) -> list[Samples]:
         """The population of round 0 (RANDOM_API)."""
         size = self.evolution.population
-        return [
-            self.api(0).random(name, size, self._rng(FIRST, 0, category))
-            for category, name in enumerate(self.class_names)
-        ]
+        return self.even(
+            [
+                self.api(0).random(name, size, self._rng(FIRST, 0, category))
+                for category, name in enumerate(self.class_names)
+            ],
+            0,
+        )
+
+    def try_out(self, population: Sequence[Samples]) -> None:
+        """Ask the API of every round for a variation or two, and for their features: UserError where that fails.
+
+        So that what cannot work is found before it is paid for.
+        """
+        few = [samples.take(range(min(2, len(samples)))) for samples in population]
+        for round in range(self.evolution.rounds):
+            few = self.even(
+                [
+                    self.api(round).vary(samples, self.degree(round), self._rng(TRY, round, category))
+                    for category, samples in enumerate(few)
+                ],
+                round,
+            )
+        self.embedding(few[0].images)
+
+    def even(self, population: list[Samples], round: int) -> list[Samples]:
+        """The population, whose samples have equally many parameters in every category, or a UserError."""
+        found = {samples.parameters.shape[1]: name for samples, name in zip(population, self.class_names, strict=True)}
+        if len(found) > 1:
+            told = " and ".join(f"{count} for '{name}'" for count, name in found.items())
+            raise UserError(
+                f"evolution.api: the samples of {self.api(round).name} have {told} parameters; give equally many for "
+                "every category, with zeros where one needs fewer."
+            )
+        return population
 
     def features(self, population: Sequence[Samples], round: int) -> list[Tensor]:
         """What the votes of a round compare: each candidate's own, or the mean over `look_ahead` variations of it."""
@@ -72,10 +103,13 @@ class Evolving:
 
     def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
         """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
-        return [
-            self.offspring(samples, share, self.evolution.population, round, category)
-            for category, (samples, share) in enumerate(zip(population, shares, strict=True))
-        ]
+        return self.even(
+            [
+                self.offspring(samples, share, self.evolution.population, round, category)
+                for category, (samples, share) in enumerate(zip(population, shares, strict=True))
+            ],
+            round + 1,
+        )
 
     def offspring(self, samples: Samples, shares: np.ndarray, count: int, round: int, category: int) -> Samples:
         """`count` variations of candidates that are chosen by their shares."""
@@ -88,7 +122,7 @@ class Evolving:
         settings, last = self.evolution, self.evolution.rounds - 1
         degree = settings.degree_last if settings.degree_rendered is None else settings.degree_rendered
         rng = self._rng(RENDER, last, category)
-        parents = samples.take(RESAMPLING["sample"](shares, count, rng))
+        parents = samples.take(RESAMPLING[settings.resample](shares, count, rng))
         return self.api(last).vary(parents, degree, rng)
 
     def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:

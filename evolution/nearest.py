@@ -14,9 +14,10 @@ def nearest(queries: Tensor, candidates: Tensor, k: int = 1) -> Tensor:
     """The k candidates nearest to each query by Euclidean distance, nearest first: int64 [N, k] on the CPU.
 
     queries: float [N, F], on any device; candidates: float [M, F], M >= k, on the same one. Of equally near candidates
-    the one with the lowest index is the nearest. As sensitive as its arguments. What is found for a query does not
-    depend on how many others there are: all are taken in parts of one size, the last one filled up with zeros. Memory
-    beyond the arguments is that of a part. ValueError where there are fewer than k candidates.
+    the one with the lowest index comes first; which of them are among k > 1 is not said. As sensitive as its arguments.
+    What is found for a query does not depend on how many others there are: all are taken in parts of one size, the last
+    one filled up with zeros. Memory beyond the arguments is that of a part. ValueError where there are fewer than k
+    candidates.
     """
     if not 1 <= k <= len(candidates):
         raise ValueError(f"{k} nearest of {len(candidates)} candidates")

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from evolution.nearest import nearest
 
+KEPT = 4  # "rank" makes parents of one candidate in so many
+
 
 def smoothed(histogram: np.ndarray, candidates: Tensor, neighbours: int) -> np.ndarray:
     """Each candidate's votes averaged over the `neighbours` candidates most like it, itself among them; float64 [M].
@@ -40,9 +42,12 @@ def drawn(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
 
 
 def ranked(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of the `count` candidates with the greatest shares, over and over where there are fewer candidates."""
-    order = np.argsort(-shares, kind="stable")
-    return np.resize(order, count)
+    """Indices of the candidates with the greatest shares, each as often as the others: the best quarter at most.
+
+    None without a share is among them.
+    """
+    best = np.argsort(-shares, kind="stable")[: max(1, len(shares) // KEPT)]
+    return np.resize(best[shares[best] > 0], count)
 
 
 RESAMPLING: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {"sample": drawn, "rank": ranked}

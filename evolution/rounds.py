@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from configs.errors import UserError
-from configs.files import atomic_write
+from configs.files import DAMAGED, atomic_write
 from evolution.samples import Samples
 
 SPENT = "Its budget is spent: restore the file from a copy, or start again under another run.name."
@@ -54,17 +54,29 @@ class Rounds:
         samples = [Samples(data[f"images_{i}"], data[f"parameters_{i}"]) for i in range(count)]
         return int(kept[-1].stem.partition("-")[2]), samples
 
-    def save_votes(self, round: int, histograms: Sequence[np.ndarray], ledger_head: str) -> None:
-        """Keep a round's noisy votes and the state of the ledger that paid for them."""
+    def save_votes(
+        self, round: int, histograms: Sequence[np.ndarray], population: Sequence[Samples], ledger_head: str
+    ) -> None:
+        """Keep a round's noisy votes, which candidates they are for, and the state of the ledger that paid for them."""
         arrays = {f"votes_{i}": votes for i, votes in enumerate(histograms)}
-        self._write(self._votes(round), {**arrays, "ledger_head": np.asarray(ledger_head)})
+        known = {"candidates": np.asarray(digest(population)), "ledger_head": np.asarray(ledger_head)}
+        self._write(self._votes(round), {**arrays, **known})
 
-    def votes(self, round: int) -> tuple[list[np.ndarray], str]:
-        """A round's noisy votes and the ledger's state. UserError where they are damaged or of another question."""
+    def votes(self, round: int, population: Sequence[Samples]) -> tuple[list[np.ndarray], str]:
+        """A round's noisy votes for these candidates, and the ledger's state.
+
+        UserError where they are damaged, of another question, or for other candidates.
+        """
         path = self._votes(round)
         data = self._read(path, SPENT)
         if str(data["mark"]) != self.mark:
             raise UserError(f"'{path}' answers another question. Start again under another run.name.")
+        if str(data.get("candidates")) != digest(population):
+            raise UserError(
+                f"'{path}' has the votes for other candidates than those of round {round}: they were made anew, and "
+                "what makes them (a simulator's file, or a model on a GPU) does not repeat itself. Restore "
+                f"'{self._population(round)}' from a copy, or start again under another run.name."
+            )
         count = sum(name.startswith("votes_") for name in data)
         return [data[f"votes_{i}"] for i in range(count)], str(data["ledger_head"])
 
@@ -81,5 +93,15 @@ class Rounds:
         try:
             with np.load(path, allow_pickle=False) as data:
                 return dict(data)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise UserError(f"cannot read '{path}': the file is damaged. {advice}") from error
+
+
+def digest(population: Sequence[Samples]) -> str:
+    """What tells one population from another."""
+    found = hashlib.sha256()
+    for samples in population:
+        for part in (samples.images, samples.parameters):
+            found.update(f"{part.shape}".encode())
+            found.update(np.ascontiguousarray(part).data)
+    return found.hexdigest()

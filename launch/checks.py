@@ -24,6 +24,8 @@ from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
+ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
+"""What the model of a stage must be able to do, by the stage that asks it."""
 LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
 
@@ -61,6 +63,12 @@ def check_experiment(config: Experiment) -> None:
         new_classifier(config, len(public.class_names))
         model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
+    for stage, (ability, does) in ABILITIES.items():
+        if stage in config.stages and not hasattr(model, ability):
+            raise UserError(
+                f"generator.name: the stage '{stage}' needs a model that {does}, which '{config.generator.name}' does "
+                "not."
+            )
 
 
 def check_labels(config: Experiment, *, rows: int) -> None:

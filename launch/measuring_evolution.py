@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from configs.schema import Experiment
 from evaluation.controls import named_categories
-from evolution.api import Surroundings, by_round
+from evolution.api import Checked, Surroundings, by_round
 from evolution.nearest import nearest
+from evolution.samples import Samples
 from launch.context import new_classifier, new_generator
 from launch.data import naming, sensitive_source
 from launch.measuring import Estimate, Measurement, batch, extrapolate, median_seconds
 
+TRIED = 200  # candidates that are made to see how long they take
+
 
 def measure_evolution(asked: Measurement) -> Estimate:
-    """Candidates made, looked at and compared by one process; an API may be slower in one category than in another."""
-    config, names = asked.config, sensitive_source(asked.config).class_names
-    settings, rng = config.evolution, np.random.default_rng(0)
+    """Candidates of each API made, looked at and compared by one process.
+
+    An API may be slower in one category than in another, and Inception is slower than the features measured here.
+    """
+    config, settings = asked.config, asked.config.evolution
+    if settings.reuse is not None:
+        return Estimate("evolve", 0.0, 0, f"taken over from '{settings.reuse}'")
+    api, samples = tried(asked)
+    classifier = new_classifier(config, len(asked.public.class_names)).to(asked.device)
+    records = asked.n * len(samples) // settings.population // asked.classes
+    rng = np.random.default_rng(0)
+
+    def work(maker: Checked) -> None:
+        for _ in range(1 + settings.look_ahead):
+            varied = maker.vary(samples, settings.degree_first, rng)
+            features = classifier.features(torch.from_numpy(varied.images).to(asked.device))
+        nearest(features.new_zeros(records, features.shape[1]), features)
+
+    makers = [api(round) for round in range(settings.rounds)]
+    measured = {maker.name: median_seconds(partial(work, maker)) for maker in {m.name: m for m in makers}.values()}
+    images, _ = batch(asked.public, len(samples), asked.device)
+    once, _ = median_seconds(lambda: classifier.features(images))
+    seconds = sum(measured[maker.name][0] for maker in makers) * settings.population * asked.classes / len(samples)
+    return Estimate(
+        "evolve",
+        seconds + once * asked.n / len(samples),
+        max(peak for _, peak in measured.values()),
+        f"{settings.rounds} rounds of {settings.population} candidates a category, {asked.n} images",
+    )
+
+
+def measure_rendering(stage: str, count: Callable[[Experiment, int], int], asked: Measurement) -> Estimate:
+    """Images like the last candidates. count: how many, by the configuration and the number of categories."""
+    settings, rng = asked.config.evolution, np.random.default_rng(0)
+    api, samples = tried(asked)
+    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    images = count(asked.config, asked.classes)
+    return extrapolate(
+        stage, lambda: last.vary(samples, degree, rng), rounds=images / len(samples), basis=f"{images} images"
+    )
+
+
+def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:
+    """The API of each round, and a few candidates."""
+    names, settings = sensitive_source(asked.config).class_names, asked.config.evolution
     surroundings = imagined(asked, names)
     with naming("evolution.api"):
-        api = by_round(settings.api, surroundings)(0)
-    classifier = new_classifier(config, len(asked.public.class_names)).to(asked.device)
-    size = min(settings.population, 200)
-    samples = api.random(names[0], size, rng)
-
-    def work() -> None:
-        for _ in range(1 + settings.look_ahead):
-            varied = api.vary(samples, settings.degree_first, rng)
-            features = classifier.features(torch.from_numpy(varied.images))
-        nearest(features.new_zeros(asked.n * size // settings.population // asked.classes, features.shape[1]), features)
-
-    candidates = settings.rounds * settings.population * asked.classes
-    images, _ = batch(asked.public, size, torch.device("cpu"))
-    seconds, _ = median_seconds(lambda: classifier.features(images))
-    basis = f"{settings.rounds} rounds of {settings.population} candidates a category, {asked.n} images"
-    return extrapolate("evolve", work, rounds=candidates / size, serial=seconds * asked.n / size, basis=basis)
+        api = by_round(settings.api, surroundings)
+    return api, api(0).random(names[0], min(settings.population, TRIED), np.random.default_rng(0))
 
 
 def imagined(asked: Measurement, names: Sequence[str]) -> Surroundings:

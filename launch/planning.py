@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
+from pathlib import Path
 from typing import TypeVar
 
 from accounting.calibration import BudgetError
 from accounting.gaussian import gaussian_mu
-from accounting.mechanisms import GaussianHistogram, GaussianQuery
+from accounting.ledger import Ledger
+from accounting.mechanisms import GaussianHistogram, GaussianQuery, mechanism_from_dict
 from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
 from configs.errors import UserError
 from configs.schema import Experiment
@@ -53,11 +55,24 @@ Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 
 
 def taken_over(config: Experiment, stage: str, kind: type[Kind]) -> Kind:
-    """The mechanism that another run was charged for the answer that a stage takes over."""
-    mechanism = answer_of(config, stage).mechanism
+    """The mechanism that another run was charged for the answer that a stage takes over.
+
+    A run that has taken it over has it in its own ledger, and goes on where the other run is gone.
+    """
+    mechanism = inherited(config, kind) or answer_of(config, stage).mechanism
     if not isinstance(mechanism, kind):
         raise UserError(f"{SECTIONS[stage]}.reuse: the answer there is one of a {mechanism.kind}.")
     return mechanism
+
+
+def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
+    """The mechanism of this kind that the run's own ledger has from another run, or None."""
+    path = Path(config.run.root) / config.run.name / "ledger.jsonl"
+    if not path.is_file():
+        return None
+    entries = [entry for entry in Ledger.read(path).entries if entry["kind"] == "inherit"]
+    found = [mechanism_from_dict(entry["mechanism"]) for entry in entries]
+    return next((mechanism for mechanism in found if isinstance(mechanism, kind)), None)
 
 
 def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:

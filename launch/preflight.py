@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
 from launch.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
-from launch.measuring_evolution import measure_evolution
+from launch.measuring_evolution import measure_evolution, measure_rendering
 from launch.micro_batch import choose
 from launch.stages.finetune import settings_without_noise
 from lightning_modules.following import follower_gradient
@@ -151,5 +152,10 @@ MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
     "finetune": measure_finetuning,
     "finetune_without_noise": measure_ceiling,
     "evolve": measure_evolution,
+    "select_evolved": partial(
+        measure_rendering, "select_evolved", lambda config, rows: config.evolution.rendered * rows
+    ),
+    "publish_evolved": partial(measure_rendering, "publish_evolved", lambda config, rows: config.synthesize.count),
+    "publish_taught": partial(measure_rendering, "publish_taught", lambda config, rows: config.synthesize.count),
     "synthesize": measure_sampling,
 }

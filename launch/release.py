@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 
 from accounting.ledger import Ledger
 from configs.errors import UserError
-from configs.files import atomic_json, atomic_text, atomic_write, read_json
+from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
 from configs.schema import Experiment, Image
 from datamodules.image_set import ImageSet
 from evaluation.figures import sample_grid
@@ -88,7 +87,7 @@ def read_images(path: Path) -> ImageSet:
                 labels=data["labels"],
                 class_names=tuple(map(str, data["class_names"])),
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(
             f"cannot read the synthetic images '{path}': the file is missing or damaged. Give the run's command "
             "again: it is made anew, free of charge."

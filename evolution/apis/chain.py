@@ -26,6 +26,9 @@ class Chain:
     """Two APIs in a row. The second one gets the first one's images; their parameters mean nothing to it."""
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        for section in ("first", "then"):
+            if isinstance(getattr(config, section), Config):
+                raise UserError(f"{section}.name: a chain within a chain has no rounds of its own. Name another API.")
         self.first = built("first", config.first, surroundings)
         self.then = Heir(built("then", config.then, surroundings), self.first)
         self.then_from = config.then_from

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,14 @@ class GlyphSimulator:
 
     def characters(self, category: str) -> tuple[str, ...]:
         """The characters that candidates of a category are drawn from."""
-        names = [name for name in self.alike.get(category, ()) if name in ALPHABET]
+        alike = self.alike.get(category, ())
+        names = [name for name in alike if name in ALPHABET]
+        if alike and not names:
+            warnings.warn(
+                f"evolution.api: glyphs: no public category found alike is a character ({', '.join(alike)}), so that "
+                f"candidates for '{category}' are any characters",
+                stacklevel=2,
+            )
         return tuple(ALPHABET[name] for name in names) or CHARACTERS
 
     def samples(self, glyphs: Sequence[GlyphParameters]) -> Samples:

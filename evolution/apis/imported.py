@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ def loaded(path: Path) -> Any:
     """The module in a file. Raises UserError where there is none or it cannot be run."""
     if not path.is_file():
         raise UserError(f"path: there is no file '{path}'.")
-    specification = importlib.util.spec_from_file_location(f"evolution_api_{path.stem}", path)
+    own = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # two files may have one name
+    specification = importlib.util.spec_from_file_location(f"evolution_api_{path.stem}_{own}", path)
     if specification is None or specification.loader is None:
         raise UserError(f"path: '{path}' is no Python file.")
     module = importlib.util.module_from_spec(specification)

@@ -16,6 +16,8 @@ from evolution.embedding import pixels
 from evolution.nearest import nearest
 from evolution.samples import Samples
 
+PART = 10_000  # images compared at once
+
 
 @dataclass
 class Config:
@@ -41,7 +43,8 @@ class Pool:
     @cached_property
     def features(self) -> Tensor:
         """What is compared, float32 [N, F]."""
-        return pixels(torch.from_numpy(np.array(self.images.images)))
+        parts = range(0, len(self.images), PART)  # all at once would be four times the images, as floats
+        return torch.cat([pixels(torch.from_numpy(self.images.images[i : i + PART].copy())) for i in parts])
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
         """Images of the category's part of the pool at random, none twice as long as there are enough."""

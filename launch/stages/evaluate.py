@@ -12,7 +12,7 @@ from datamodules.image_set import ImageSet
 from datamodules.labelled_images import LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
-from evaluation.controls import CONTROLS, balanced_sample, public_only_set
+from evaluation.controls import CONTROLS, EVOLVED, balanced_sample, public_only_set
 from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.feature_scores import FeatureScores, classifier_features, feature_scores
@@ -71,7 +71,8 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
     synthetic = read_images(context.outputs / "synthetic.npz")
     sets: dict[str, LabelledImages | None] = {SYNTHETIC: synthetic}
     for name in context.config.evaluate.controls:
-        sets[CONTROLS[name]] = MAKE[name](context, len(synthetic))
+        evolved = name == "selected" and context.has("select_evolved")
+        sets[EVOLVED if evolved else CONTROLS[name]] = MAKE[name](context, len(synthetic))
     seed = context.config.run.seed
     return {
         name: balanced_sample(images, len(synthetic), seed).in_memory()
@@ -87,7 +88,7 @@ def selection_as_it_is(context: Context, count: int) -> LabelledImages | None:
 
 
 def sampled_before(context: Context, count: int) -> ImageSet | None:
-    """Images of the pre-trained model before it sees a sensitive image (PrivImage Figure 6, left); None without one."""
+    """Images of the pre-trained model before DP-SGD (PrivImage Figure 6, left); None without one."""
     if not (context.has("pretrain") and context.has("finetune") and draws_from_model(context.config)):
         return None
     return sampled(context, pretrained(context), "before", count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 from accounting.access import PrivateAccess
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
-from configs.files import atomic_write
+from configs.files import DAMAGED, atomic_write
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
@@ -50,6 +49,8 @@ def evolve(context: Context) -> str:
     if ranks.first:  # which works alone; what is wrong with the API is found before anything is charged
         setting = evolving(context)
         first, population = rounds.latest() or (0, setting.first())
+        if rounds.answered() < mechanism.steps:
+            setting.try_out(population)
     access = context.charge(mechanism, "evolve") if ranks.told(rounds.answered() < mechanism.steps) else None
     if not ranks.first:
         return ""
@@ -69,8 +70,8 @@ def evolve(context: Context) -> str:
         features = setting.features(population, round)
         if round >= rounds.answered() and access is not None:
             sensitive = sensitive or sensitive_features(context, setting)
-            ask(access, rounds, round, sensitive, features, context.config.evolution.neighbours)
-        votes, head = rounds.votes(round)
+            ask(access, rounds, round, sensitive, features, population, context.config.evolution.neighbours)
+        votes, head = rounds.votes(round, population)
         context.ledger.require(head)
         shares = setting.shares(votes, features)
     save_outcome(context, population, shares)
@@ -105,12 +106,13 @@ def ask(
     round: int,
     sensitive: Sequence[Tensor],
     candidates: Sequence[Tensor],
+    population: Sequence[Samples],
     neighbours: int,
 ) -> None:
     """A round's private step: the votes are on the disk with their charge before anything follows from them."""
     stop_if_asked()
     votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
-    rounds.save_votes(round, votes, access.ledger_head)
+    rounds.save_votes(round, votes, population, access.ledger_head)
     access.progress(round + 1)
 
 
@@ -133,7 +135,7 @@ def read_outcome(path: Path, categories: int) -> tuple[list[tuple[Samples, np.nd
         with np.load(path, allow_pickle=False) as data:
             every, labels, shares = Samples(data["images"], data["parameters"]), data["labels"], data["shares"]
             head = str(data["ledger_head"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(
             f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it follows "
             "from the votes, free of charge."

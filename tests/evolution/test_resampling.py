@@ -37,9 +37,11 @@ def test_parents_are_as_many_as_asked_and_have_a_share(votes: np.ndarray, count:
         assert (np.abs(np.bincount(parents, minlength=len(votes)) - count * shares) <= 1 + 1e-9).all()
 
 
-def test_rank_keeps_the_best_and_begins_again_where_there_are_too_few() -> None:
-    assert ranked(np.array([0.1, 0.6, 0.3]), 2, np.random.default_rng(0)).tolist() == [1, 2]
-    assert ranked(np.array([0.4, 0.6]), 5, np.random.default_rng(0)).tolist() == [1, 0, 1, 0, 1]
+def test_rank_keeps_the_best_quarter_each_as_often_and_none_without_a_share() -> None:
+    rng = np.random.default_rng(0)
+    assert ranked(np.array([0.1, 0.4, 0, 0.3, 0, 0, 0.2, 0]), 6, rng).tolist() == [1, 3, 1, 3, 1, 3]
+    assert ranked(np.array([0, 0, 0, 1.0, 0, 0, 0, 0]), 4, rng).tolist() == [3, 3, 3, 3]
+    assert ranked(np.array([0.4, 0.6]), 3, rng).tolist() == [1, 1, 1]
 
 
 def test_draws_follow_the_shares() -> None:

@@ -19,26 +19,49 @@ def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
     votes = [np.array([1.0, -2.0, 3.0]), np.arange(5.0)]
     for round in (0, 1):
         rounds.save_population(round, population)
-        rounds.save_votes(round, votes, f"head {round}")
+        rounds.save_votes(round, votes, population, f"head {round}")
     assert rounds.answered() == 2
     number, found = rounds.latest()
     assert number == 1 and [len(samples) for samples in found] == [3, 5]
     assert np.array_equal(found[1].parameters, population[1].parameters)
     assert np.array_equal(found[0].images, population[0].images)
-    kept, head = rounds.votes(1)
+    kept, head = rounds.votes(1, population)
     assert head == "head 1" and all(np.array_equal(a, b) for a, b in zip(kept, votes, strict=True))
     assert len(list(tmp_path.glob("population-*"))) == 1
 
 
 def test_of_another_question_or_damaged(tmp_path: Path) -> None:
-    Rounds(tmp_path, "one").save_votes(0, [np.zeros(2)], "head")
-    Rounds(tmp_path, "one").save_population(0, [Flat.of(np.zeros(2))])
+    population = [Flat.of(np.zeros(2))]
+    Rounds(tmp_path, "one").save_votes(0, [np.zeros(2)], population, "head")
+    Rounds(tmp_path, "one").save_population(0, population)
     assert Rounds(tmp_path, "other").latest() is None
     with pytest.raises(UserError, match="answers another question"):
-        Rounds(tmp_path, "other").votes(0)
+        Rounds(tmp_path, "other").votes(0, population)
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(UserError, match=r"damaged\. Its budget is spent"):
-        Rounds(tmp_path, "one").votes(0)
+        Rounds(tmp_path, "one").votes(0, population)
     with pytest.raises(UserError, match=r"damaged\. Remove it"):
         Rounds(tmp_path, "one").latest()
+
+
+def test_votes_belong_to_their_candidates(tmp_path: Path) -> None:
+    rounds, population = Rounds(tmp_path, "mark"), [Flat.of(np.arange(3.0)), Flat.of(np.arange(4.0))]
+    rounds.save_votes(0, [np.zeros(3), np.zeros(4)], population, "head")
+    rounds.votes(0, population)
+    for other in ([population[1], population[0]], [population[0], Flat.of(np.arange(4.0) + 1)], population[:1]):
+        with pytest.raises(UserError, match="the votes for other candidates than those of round 0"):
+            rounds.votes(0, other)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_byte_that_changed_on_the_disk_is_one_message(tmp_path: Path, seed: int) -> None:
+    rounds, rng = Rounds(tmp_path, "mark"), np.random.default_rng(seed)
+    population = [Flat.of(rng.uniform(0, 255, 500))]
+    rounds.save_population(0, population)
+    (path,) = tmp_path.glob("population-*.npz")
+    content = bytearray(path.read_bytes())
+    content[int(rng.integers(len(content) // 4, len(content) // 2))] ^= 0xFF  # within the packed images
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="the file is damaged"):
+        rounds.latest()

@@ -45,6 +45,8 @@ def test_as_many_categories_as_there_are_may_be_taken() -> None:
         (["evaluate.word_vectors=nowhere.txt"], r"^evaluate\.word_vectors: no file at 'nowhere\.txt'"),
         (["evaluate.inception_weights=nowhere.pth"], r"^evaluate\.inception_weights: no file at 'nowhere\.pth'"),
         (["public.name=digits"], "the same images as sensitive"),
+        (["generator.name=teacher"], r"generator\.name: the stage 'synthesize' needs a model that draws images"),
+        (["method=sim_pe_taught", "generator.name=gan"], r"'publish_taught' needs a model that labels images"),
         (["evaluate.controls=[before,after]"], r"evaluate\.controls: there is no 'after' \(there are: before, "),
     ],
 )

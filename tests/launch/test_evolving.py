@@ -32,6 +32,7 @@ from tests.launch.runs import (
     draw_shapes,
     finish,
     folder_words,
+    generations,
     killed_at,
     killed_everywhere,
     privimage,
@@ -93,19 +94,33 @@ def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: P
     assert statement(broken)["epsilon"] == statement(whole)["epsilon"] == pytest.approx(10)
 
 
+def test_killed_anywhere_no_round_is_answered_twice(tmp_path: Path) -> None:
+    """With a secret key an answer given twice would have other noise the second time."""
+    path, given = tmp_path / "run", dict[str, bytes]()
+    for pattern, count, after in POINTS:
+        killed_at(path, pattern, SIM_PE, count=count, after=after)
+        answers = {file.name: file.read_bytes() for file in path.glob("stages/evolve/votes-*.npz")}
+        assert given.items() <= answers.items(), pattern
+        given = answers
+    assert len(given) == 2
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 0, text
+    assert {file.name: file.read_bytes() for file in path.glob("stages/evolve/votes-*.npz")} == given
+    assert len(generations(path, "private evolution")) > 1 and charges(path) == ["private evolution"]
+
+
 def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / "run"
     killed_at(path, "*/evolve/population-001.npz", SIM_PE)
     votes = path / "stages" / "evolve" / "votes-000.npz"
     kept = votes.read_bytes()
-    starts = sum(entry["kind"] == "start" for entry in Ledger.read(path / "ledger.jsonl").entries)
     votes.unlink()
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
     assert code == 2 and "1 rounds of Private Evolution were answered" in text and "Its budget is spent" in text
     votes.write_bytes(kept)
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
     assert code == 0, text
-    assert votes.read_bytes() == kept and starts >= 1
+    assert votes.read_bytes() == kept
     assert privimage(*run_words(path, SIM_PE, "evolution.rounds=3")) == 2  # more than was planned
 
 
@@ -182,6 +197,33 @@ def test_a_model_that_was_never_trained_is_not_asked(tmp_path: Path, capsys: pyt
     assert privimage(*run_words(path, SIM_PE, "evolution.api.name=model")) == 2
     assert "needs the stage pretrain" in capsys.readouterr().err
     assert charges(path) == []
+
+
+def test_what_cannot_work_in_a_later_round_is_found_before_the_charge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = run_words(tmp_path / "one", SIM_PE, "evolution.api={name: chain, then_from: 1}")
+    assert privimage(*without) == 2
+    assert "needs the stage pretrain" in capsys.readouterr().err and charges(tmp_path / "one") == []
+    mine = tmp_path / "mine.py"
+    mine.write_text(EXAMPLE.read_text() + "\n    def vary(self, samples, degree, rng):\n        return 3\n")
+    words = run_words(tmp_path / "two", SIM_PE, f"evolution.api={{name: imported, path: '{mine}:Shapes'}}")
+    assert privimage(*words) == 2
+    assert "vary(2 samples, 1) gave int; give Samples" in capsys.readouterr().err and charges(tmp_path / "two") == []
+
+
+def test_a_run_goes_on_where_the_run_whose_answer_it_took_over_is_gone(tmp_path: Path, evolved: Path) -> None:
+    source, second = tmp_path / "source", tmp_path / "second"
+    shutil.copytree(evolved, source)
+    words = run_words(
+        second, "method=privimage_evolved", f"query.reuse={source}", f"evolution.reuse={source}", "privacy.epsilon=12"
+    )
+    assert privimage(*words) == 0
+    spent = statement(second)["epsilon"]
+    shutil.rmtree(source)
+    (second / "internal" / "report.html").unlink()
+    assert privimage(*words) == 0
+    assert (second / "internal" / "report.html").exists() and statement(second)["epsilon"] == spent
 
 
 def test_settings_for_one_api_alone(tmp_path: Path) -> None:

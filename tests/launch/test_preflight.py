@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from configs.schema import Experiment
+from evolution.apis.model import DiffusionApi
+from evolution.samples import Samples
 from launch.config import load
 from launch.data import public_source
 from launch.measuring import Job, Measurement
@@ -99,3 +102,21 @@ def test_evolution_is_measured_without_a_sensitive_image(unreadable: list[str], 
     config = load("demo", [*unreadable, f"method={method}", "selection.names=['1 -> a', '2 -> b']"])
     found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
     assert found["evolve"].seconds > 0 and "2 rounds of 6 candidates" in found["evolve"].basis
+    assert found["publish_evolved"].seconds > 0 and found["publish_evolved"].basis == "60 images"
+
+
+def test_every_api_of_a_chain_counts_with_its_rounds(
+    unreadable: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One API that takes an hour for each of two later rounds, by a clock that it moves itself."""
+    clock = [0.0]
+
+    def an_hour(api: DiffusionApi, samples: Samples, degree: float, rng: object) -> Samples:
+        clock[0] += 3600
+        return samples
+
+    monkeypatch.setattr("launch.measuring.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(DiffusionApi, "vary", an_hour)
+    config = load("demo", [*unreadable, "method=sim_pe_then_pe", "evolution.rounds=5", "evolution.api.then_from=3"])
+    found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    assert found["evolve"].seconds == pytest.approx(2 * 2 * 3600)  # of two categories, six candidates at once
