@@ -9,7 +9,19 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from evaluation.comparison import MARK, UNITS, Entry, Line, covers, measures_of, named, sign, summarised, verdicts
+from evaluation.comparison import (
+    BEFORE,
+    MARK,
+    UNITS,
+    Entry,
+    Line,
+    covers,
+    measures_of,
+    named,
+    sign,
+    summarised,
+    verdicts,
+)
 from evaluation.figures import Chart, Series, line_chart
 from evaluation.report import MISSING, duration, number, page_environment, size
 
@@ -100,7 +112,11 @@ def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
 
 
 def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
-    """Each measure over x, where x is a number and there are at least two; ceilings as lines across."""
+    """Each measure over x, where x is a number and there are at least two; ceilings as lines across.
+
+    What was before fine-tuning stays in the tables.
+    """
+    lines = [line for line in lines if not line.group.endswith(BEFORE)]
     xs = sorted({float(line.x) for line in lines if isinstance(line.x, int | float)})
     if len(xs) < 2:
         return []

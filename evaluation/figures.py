@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this wid
 COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black
 MARKED = 12  # points of a line, at most, that are marked one by one
 DASHES = ("-", "--", ":", "-.")  # lines differ in more than colour
+IN_LEGEND = 6  # lines that a legend names; more are named at their ends
+LINE_HEIGHT = 0.17  # inches that a name takes there
 INK = "#010203"  # stands for the page's text colour until the drawing is finished
 
 
@@ -121,10 +124,35 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
             axes.set_yscale("log")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.18, linewidth=0.6, color=INK)
-        if len(chart.series) + bool(chart.limit) > 1:
+        if len(chart.series) > IN_LEGEND:
+            name_ends(axes, chart.series, gap=LINE_HEIGHT / tall)
+        elif len(chart.series) + bool(chart.limit) > 1:
             axes.legend(frameon=False, loc="best")
 
-    return inline_svg(chart.title, draw, width, height)
+    tall = max(height, LINE_HEIGHT * len(chart.series) + 0.6)
+    return inline_svg(chart.title, draw, width, tall)
+
+
+def name_ends(axes: Axes, series: Sequence[Series], gap: float) -> None:
+    """The name of each line right of its end, in its colour; moved up or down to be `gap` apart, in axes' heights."""
+    lines = [line for line in axes.get_lines() if len(line.get_xdata())][: len(series)]
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [float(to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1]) for line in lines]
+    for place, line in zip(spread(ends, gap), lines, strict=True):
+        axes.text(1.03, place, str(line.get_label()), transform=axes.transAxes, color=line.get_color(), va="center")
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Places moved as little as need be until they are `gap` apart, in their order, the highest at most at 1."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    found = list(places)
+    for before, i in itertools.pairwise(order):
+        found[i] = max(found[i], found[before] + gap)
+    ceiling = 1.0
+    for i in reversed(order):
+        found[i] = min(found[i], ceiling)
+        ceiling = found[i] - gap
+    return found
 
 
 def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: float) -> str:

@@ -217,7 +217,9 @@ def number(value: float | None, digits: int = 4) -> str:
     """A number to so many significant digits (or to its units, if large); a dash for none."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.{digits}g}"
+    short = f"{value:.{digits}g}"
+    whole = abs(value) >= 1000 or float(value).is_integer() or (abs(value) > 1 and "e" in short)
+    return f"{value:,.0f}" if whole else short
 
 
 def percent(value: float | None) -> str:

@@ -14,6 +14,7 @@ from evaluation.figures import (
     image_strip,
     line_chart,
     sample_grid,
+    spread,
 )
 
 
@@ -72,3 +73,23 @@ def test_chart_is_an_element_that_stands_alone():
 def test_an_axis_has_fractions_where_its_values_have(x, fractions):
     drawing = line_chart(Chart("Scores", "x", "y", [Series("cnn", x, [100.0, 200.0, 300.0])]))
     assert bool(re.search(r">\d+\.\d+</text>", drawing)) == fractions
+
+
+def test_many_lines_are_named_at_their_ends_each_once_and_apart():
+    rng = np.random.default_rng(0)
+    series = [Series(f"method {i}", [1, 10], [0.1, float(rng.uniform(0.1, 0.2))]) for i in range(17)]
+    drawing = line_chart(Chart("Many", "x", "y", series))
+    heights = []
+    for line in series:
+        (text,) = re.findall(rf"<text[^>]*>{line.name}</text>", drawing)
+        heights.append(float(re.search(r" y=\"([\d.]+)\"", text)[1]))
+    apart = np.diff(np.sort(heights))
+    assert apart.min() > 9  # points: text of 9 points does not overlap
+    order = np.argsort([-line.y[-1] for line in series])
+    assert (np.diff(np.array(heights)[order]) > 0).all()  # the best on top
+
+
+def test_places_are_spread_as_little_as_need_be():
+    assert spread([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
+    assert spread([0.5, 0.5], 0.1) == pytest.approx([0.5, 0.6])
+    assert spread([0.95, 1.0, 0.95], 0.2) == pytest.approx([0.6, 1.0, 0.8])
