@@ -119,6 +119,12 @@ class Evolution:
     degree_rendered: Optional[float] = key(
         None, "how far in what is made in the end; degree_last unless given", above=0, at_most=1
     )
+    share_at_random: float = key(
+        0.0,
+        "share of the released images that the API draws afresh, of any category there is, for a teacher to label",
+        at_least=0,
+        below=1,
+    )
     reuse: Optional[str] = key(
         None, "folder of a finished run whose last population is taken over, with its charge; none unless given"
     )

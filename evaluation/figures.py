@@ -135,9 +135,9 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
 
 def name_ends(axes: Axes, series: Sequence[Series], gap: float) -> None:
     """The name of each line right of its end, in its colour; moved up or down to be `gap` apart, in axes' heights."""
-    lines = [line for line in axes.get_lines() if len(line.get_xdata())][: len(series)]
-    to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [float(to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1]) for line in lines]
+    lines = axes.get_lines()[: len(series)]
+    last = np.array([[each.x[-1], each.y[-1]] for each in series], dtype=np.float64)
+    ends = (axes.transData + axes.transAxes.inverted()).transform(last)[:, 1].tolist()
     for place, line in zip(spread(ends, gap), lines, strict=True):
         axes.text(1.03, place, str(line.get_label()), transform=axes.transAxes, color=line.get_color(), va="center")
 

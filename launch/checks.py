@@ -172,6 +172,10 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
             f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
             f"{settings.degree_first:g}: candidates are varied less and less."
         )
+    if settings.share_at_random > 0 and "publish_taught" not in config.stages:
+        raise UserError(
+            "evolution.share_at_random: images of any category need a teacher to label them (method=sim_pe_taught)."
+        )
 
     def later() -> Any:
         raise AssertionError("asked for before the run has it")

@@ -35,9 +35,9 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
     experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
-    `for_generator.NAME` counts where the generator is NAME, above the rest of the preset, and `for_api.NAME` where
-    Private Evolution asks the API NAME. overrides: `section.key=value`. Raises UserError for an unknown key, a wrong
-    type or an impossible value.
+    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, and above that what is
+    under `for_generator.NAME` where the generator is NAME. overrides: `section.key=value`. Raises UserError for an
+    unknown key, a wrong type or an impossible value.
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
@@ -50,8 +50,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     return typed(Experiment, tree, "")
 
 
-VARIANTS = {"for_generator": ("generator",), "for_api": ("evolution", "api")}
-"""Groups of a preset that count for one choice of a component alone, and where that component is."""
+VARIANTS = {"for_api": ("evolution", "api"), "for_generator": ("generator",)}
+"""Groups of a preset that count for one choice of a component alone, and where that component is; the later win."""
 
 
 def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:

@@ -27,7 +27,7 @@ IS_STRETCH = np.array([PLAIN[i - 1] == "stretch" for i in NUMBERS])
 
 @dataclass
 class Config(GlyphKeys):
-    bend: float = key(0.05, "elastic deformation: std of the moves of 4x4 points, over the frame", above=0, at_most=0.3)
+    bend: float = key(0.05, "elastic deformation: std of the moves of 4x4 points, over the frame", above=0, at_most=0.5)
     another_font: float = key(
         0.5, "chance of another font in a variation of degree 1; of a lower degree, so much less", at_least=0, at_most=1
     )

@@ -163,14 +163,14 @@ def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)
 def publish_evolved(context: Context) -> str:
     """Release images like the last candidates, evenly over the categories; post-processing, free of charge."""
-    images = made_of_outcome(context, even_counts(context))
+    images = made_of_outcome(context, evenly(context.config.synthesize.count, context))
     write_release(context.directory, context.config, context.ledger, images)
     return f"{len(images)} images in {context.outputs}"
 
 
-def even_counts(context: Context) -> list[int]:
-    """How many images of each category are made in the end."""
-    count, classes = context.config.synthesize.count, len(context.class_names)
+def evenly(count: int, context: Context) -> list[int]:
+    """How many of `count` images are of each category: as many of each as can be."""
+    classes = len(context.class_names)
     return [len(range(label, count, classes)) for label in range(classes)]
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
 from datamodules.image_set import ImageSet
+from evolution.api import by_round
 from launch.context import Context, load_weights
+from launch.data import naming
+from launch.evolving import surroundings
 from launch.release import write_release
 from launch.stage import stage
-from launch.stages.evolve import even_counts, made_of_outcome
+from launch.stages.evolve import evenly, made_of_outcome
 from launch.stages.synthesize import IMAGES_MADE
+
+STRANGERS = 6  # what a stream of random numbers is for, beside those of the loop
 
 
 @stage(
@@ -19,19 +27,33 @@ def publish_taught(context: Context) -> str:
     """Release renderings of the candidates, labelled by the privately trained teacher; post-processing, free of charge.
 
     The votes find where the sensitive images lie, the teacher where one category ends: renderings may be spread far
-    wider than their own labels would hold.
+    wider than their own labels would hold, and some may be drawn of no category in particular.
     """
-    images = made_of_outcome(context, even_counts(context))
-    labelled = relabelled(context, images)
-    changed = float((labelled.labels != images.labels).mean())
+    count = context.config.synthesize.count
+    strangers = round(count * context.config.evolution.share_at_random)
+    images = made_of_outcome(context, evenly(count - strangers, context))
+    changed = float((relabelled(context, images.images) != images.labels).mean())
+    every = np.concatenate([images.images, drawn_at_random(context, strangers)])
+    labelled = ImageSet(every, relabelled(context, every), images.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
-    return f"{len(labelled)} images in {context.outputs}, {changed:.0%} under another label than they were made for"
+    return (
+        f"{count} images in {context.outputs}, {strangers} of them of any category; {changed:.0%} of the others under "
+        "another label than they were made for"
+    )
 
 
-def relabelled(context: Context, images: ImageSet) -> ImageSet:
-    """The images under the teacher's likeliest category of each."""
+def drawn_at_random(context: Context, count: int) -> np.ndarray:
+    """Images [count, C, H, W] that the API draws of any category it knows. Touches no sensitive data."""
+    with naming("evolution.api"):
+        api = by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
+    rng = np.random.default_rng([context.config.run.seed, STRANGERS])
+    counts = zip(context.class_names, evenly(count, context), strict=True)
+    return np.concatenate([api.random(name, part, rng).images for name, part in counts])
+
+
+def relabelled(context: Context, images: np.ndarray) -> np.ndarray:
+    """The teacher's likeliest category of each of the images [N, C, H, W], int64 [N]."""
     teacher = context.generator()
     load_weights(teacher.released, context.folder("finetune") / "model.safetensors")
     teacher.to(context.device)
-    found = teacher.probabilities(torch.from_numpy(images.images).to(context.device))
-    return ImageSet(images.images, found.argmax(dim=1).cpu().numpy(), images.class_names)
+    return teacher.probabilities(torch.from_numpy(images).to(context.device)).argmax(dim=1).cpu().numpy()
