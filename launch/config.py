@@ -35,8 +35,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
     experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
-    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, and above that what is
-    under `for_generator.NAME` where the generator is NAME. overrides: `section.key=value`. Raises UserError for an
+    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, and above that what
+    is under `for_generator.NAME` where the generator is NAME. overrides: `section.key=value`. Raises UserError for an
     unknown key, a wrong type or an impossible value.
     """
     preset = read_preset("experiments", experiment)

@@ -181,6 +181,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (["evolution.features=[colour]"], r"evolution\.features: there is no 'colour'"),
         (["evolution.features=[]"], r"evolution\.features: give at least one"),
+        (["evolution.share_at_random=0.1"], r"evolution\.share_at_random: .* need a teacher"),
         (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
         (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
         (["evolution.api={name: imported, path: 'nowhere.py:Mine'}"], r"evolution\.api\.path: there is no file"),
@@ -315,10 +316,15 @@ def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_char
         assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={evolved}", unused)) == 2
 
 
-def test_a_teachers_labels_are_what_it_says_after_its_private_training(tmp_path: Path) -> None:
+def test_a_teachers_labels_are_what_it_says_after_its_private_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run"
     words = [word for word in run_words(path, "method=sim_pe_taught") if not word.startswith("generator.")]
-    assert privimage(*words, "evolution.degree_rendered=1.0", "evolution.budget_share=0.3") == 0
+    settings = ["evolution.degree_rendered=1.0", "evolution.budget_share=0.3", "evolution.share_at_random=0.4"]
+    assert privimage(*words, *settings) == 0
+    said = capsys.readouterr()
+    assert "60 images in" in said.err and "24 of them of any category" in said.err
     assert charges(path) == ["private evolution", "dp-sgd"]
     released, ledger = read_images(path / "release" / "synthetic.npz"), Ledger.read(path / "ledger.jsonl")
     assert statement(path)["epsilon"] == pytest.approx(ledger.epsilon()) and 9.9 < ledger.epsilon() <= 10
