@@ -33,12 +33,12 @@ class Manifold:
         raw = torch.from_numpy(np.asarray(features, dtype=np.float64)).to(device)
         centre = raw.mean(dim=0)
         points = raw - centre
-        radii = []
+        radii = raw.new_empty(len(raw))
         for first, distances in _squared_distances(points, points):
             rows = torch.arange(len(distances), device=points.device)
             distances[rows, first + rows] = math.inf  # a point is no neighbour of itself
-            radii.append(distances.kthvalue(neighbours, dim=1).values)
-        return cls(points, torch.cat(radii), centre)
+            radii[first : first + len(rows)] = distances.topk(neighbours, dim=1, largest=False).values[:, -1]
+        return cls(points, radii, centre)
 
     def share(self, features: np.ndarray) -> float:
         """The share of some features [M, D] that lies in the manifold, in [0, 1]."""
@@ -68,10 +68,15 @@ def precision_recall(
 
 
 def _squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances of some rows to all columns, [R, N], with the number of the first row."""
+    """Squared distances of some rows to all columns, [R, N], with the number of the first row; gone with the next.
+
+    All are written into one block: large blocks that come and go leave holes, and memory grew by a block each.
+    """
     lengths = columns.square().sum(dim=1)
     count = max(1, HELD // len(columns))
+    block = columns.new_empty(min(count, len(rows)), len(columns))
     for first in range(0, len(rows), count):
         part = rows[first : first + count]
-        products = torch.addmm(part.square().sum(dim=1, keepdim=True) + lengths, part, columns.T, alpha=-2)
+        products = torch.mm(part, columns.T, out=block[: len(part)])
+        products.mul_(-2).add_(part.square().sum(dim=1, keepdim=True)).add_(lengths)
         yield first, products.clamp_(min=0)
