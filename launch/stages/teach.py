@@ -17,7 +17,7 @@ from launch.stage import stage
 from launch.stages.evolve import evenly, made_of_outcome
 from launch.stages.synthesize import IMAGES_MADE
 
-STRANGERS = 6  # what a stream of random numbers is for, beside those of the loop
+STRANGERS, ORDER = 6, 7  # what a stream of random numbers is for, beside those of the loop
 
 
 @stage(
@@ -33,7 +33,8 @@ def publish_taught(context: Context) -> str:
     strangers = round(count * context.config.evolution.share_at_random)
     images = made_of_outcome(context, evenly(count - strangers, context))
     changed = float((relabelled(context, images.images) != images.labels).mean())
-    every = np.concatenate([images.images, drawn_at_random(context, strangers)])
+    rng = np.random.default_rng([context.config.run.seed, ORDER])  # or the first of each label would be misfits alone
+    every = rng.permutation(np.concatenate([images.images, drawn_at_random(context, strangers)]))
     labelled = ImageSet(every, relabelled(context, every), images.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     return (
