@@ -99,8 +99,8 @@ class ReportData:
     no guarantee, '' where there is one; budget: `BudgetPlan.rows()`; scores: this run first, then the controls;
     frechet_features, precision_features: the words for what the distance, and precision and recall, are taken in;
     similarities: SDS of selections, None where there is no query; feature_map: synthetic and real images by t-SNE;
-    selection: `selection_summary`; public: images with the labels that `selection` speaks of; charts: internal and
-    public curves.
+    selection: `selection_summary`; public: images with the labels that `selection` speaks of; evolution: a caption and
+    a picture's data: URI for each round of Private Evolution; charts: internal and public curves.
     `real_test` and all that is computed from it is sensitive.
     """
 
@@ -126,6 +126,7 @@ class ReportData:
     feature_map: FeatureMap | None
     selection: Mapping[str, Sequence[Mapping[str, Any]]]
     public: LabelledImages | None
+    evolution: Sequence[tuple[str, str]] = ()
     charts: Sequence[Chart]
     stages: Sequence[StageCost]
     software: Mapping[str, str]

@@ -22,6 +22,7 @@ from evolution.samples import Samples
 from launch.context import Context
 from launch.evolving import evolving
 from launch.interrupts import stop_if_asked
+from launch.leading import keep_leading
 from launch.release import write_release
 from launch.reuse import answer_of
 from launch.stage import stage
@@ -74,6 +75,7 @@ def evolve(context: Context) -> str:
         votes, head = rounds.votes(round, population)
         context.ledger.require(head)
         shares = setting.shares(votes, features)
+        keep_leading(rounds.folder, round, population, shares, context.class_names)
     save_outcome(context, population, shares)
     size = context.config.evolution.population
     return (

@@ -13,6 +13,7 @@ from launch.feature_map import feature_map
 from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
 from launch.fitting import epsilon_after
 from launch.guarantee import no_guarantee
+from launch.leading import leading
 from launch.metrics_log import read_metrics
 from launch.ranks import Ranks
 from launch.release import read_images, software
@@ -25,7 +26,7 @@ AGAIN = "Remove the file and give the same command again: it is made anew."
 
 @stage(
     needs=("evaluate",),
-    uses=("query", "select"),
+    uses=("query", "select", "evolve"),
     keys=("evaluate",),
     reads_sensitive=True,
     makes=("internal/report.html",),
@@ -59,6 +60,7 @@ def report(context: Context) -> str:
         feature_map=feature_map(context, classifier_features(context, alone), synthetic, context.sensitive_test),
         selection=selection(context),
         public=context.public,
+        evolution=leading(context.folder("evolve")) if context.has("evolve") else (),
         charts=[*charts(context), *score_charts([ScorePoint(**point) for point in scores["on_the_way"]])],
         stages=costs(context),
         software=software(),
@@ -94,8 +96,8 @@ def charts(context: Context) -> list[Chart]:
             "validation accuracy",
             lines(classifier, {"validation/accuracy": "validation"}),
         ),
-        Chart("Pre-training", "step", "denoising loss", lines(pretrain, {"train/loss": "training"}), log_y=True),
-        Chart("Fine-tuning (not private)", "step", "denoising loss", lines(finetune, {"loss": "sensitive batch"})),
+        Chart("Pre-training", "step", "loss", lines(pretrain, {"train/loss": "training"}), log_y=True),
+        Chart("Fine-tuning (not private)", "step", "loss", lines(finetune, {"loss": "sensitive batch"})),
         Chart(
             "Fine-tuning (not private): clipping",
             "step",

@@ -138,6 +138,9 @@ def test_what_the_votes_of_another_run_say_is_refused(tmp_path: Path) -> None:
 def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert privimage(*run_words(path, SIM_PE)) == 0
+    assert sorted(file.name for file in path.glob("stages/evolve/*.png")) == ["round-000.png", "round-001.png"]
+    page = (path / "internal" / "report.html").read_text()
+    assert re.findall(r'alt="leading candidates: (.*?)"', page) == ["Round 1", "Round 2"]
     first = images(path)
     for name in ("release/synthetic.npz", "stages/evolve/outcome.npz"):
         (path / name).unlink()
