@@ -31,11 +31,12 @@ def publish_taught(context: Context) -> str:
     """
     count = context.config.synthesize.count
     strangers = round(count * context.config.evolution.share_at_random)
-    images = made_of_outcome(context, evenly(count - strangers, context))
-    changed = float((relabelled(context, images.images) != images.labels).mean())
-    rng = np.random.default_rng([context.config.run.seed, ORDER])  # or the first of each label would be misfits alone
-    every = rng.permutation(np.concatenate([images.images, drawn_at_random(context, strangers)]))
-    labelled = ImageSet(every, relabelled(context, every), images.class_names)
+    made = made_of_outcome(context, evenly(count - strangers, context))
+    every = np.concatenate([made.images, drawn_at_random(context, strangers)])
+    labels = relabelled(context, every)
+    changed = float((labels[: len(made.labels)] != made.labels).mean())
+    order = np.random.default_rng([context.config.run.seed, ORDER]).permutation(count)  # or misfits alone would lead
+    labelled = ImageSet(every[order], labels[order], made.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     return (
         f"{count} images in {context.outputs}, {strangers} of them of any category; {changed:.0%} of the others under "
