@@ -111,6 +111,19 @@ class Evolution:
         0, "variations of a candidate whose mean features stand for it in the vote (0: its own)", at_least=0
     )
     neighbours: int = key(1, "k: candidates an image votes for, with 1 / sqrt(k) each", at_least=1)
+    vote_for: str = key(
+        "own",
+        "own: an image votes for candidates of its category; any: for those of every category, where each category's "
+        "votes are counted apart, so that votes tell which category a candidate looks like",
+        choices=("own", "any"),
+    )
+    sure: float = key(
+        1.0,
+        "where votes label images: by how much the first category should lead the second, over the noise std of an "
+        "average of votes; images that are less sure are released last",
+        at_least=0,
+    )
+    oversample: int = key(3, "where votes label images: images made for each one released", at_least=1)
     smooth: int = key(1, "candidates most alike over which noisy votes are averaged; 1: none", at_least=1)
     threshold: float = key(0.0, "votes that a candidate must have, over the noise std of its average", at_least=0)
     resample: str = key("sample", "how parents are chosen by their votes", choices=("sample", "rank"))

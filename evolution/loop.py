@@ -77,36 +77,48 @@ class Evolving:
             )
         return population
 
+    def candidates(self, population: Sequence[Samples]) -> list[Samples]:
+        """What the images of each category vote for: the candidates of their own, or all of them (`vote_for`)."""
+        if self.evolution.vote_for == "own":
+            return list(population)
+        return [Samples.joined(population)] * len(population)
+
     def features(self, population: Sequence[Samples], round: int) -> list[Tensor]:
-        """What the votes of a round compare: each candidate's own, or the mean over `look_ahead` variations of it."""
+        """What the votes of a round compare, of the `candidates` of each category.
+
+        Each candidate's own features, or their mean over `look_ahead` variations of it.
+        """
+        found = [self._looked_at(samples, round, category) for category, samples in enumerate(population)]
+        return found if self.evolution.vote_for == "own" else [torch.cat(found)] * len(found)
+
+    def _looked_at(self, samples: Samples, round: int, category: int) -> Tensor:
         if self.evolution.look_ahead == 0:
-            return [self.embedding(samples.images) for samples in population]
-        found = []
-        for category, samples in enumerate(population):
-            rng, degree = self._rng(LOOK, round, category), self.degree(round)
-            varied = [
-                self.embedding(self.api(round).vary(samples, degree, rng).images)
-                for _ in range(self.evolution.look_ahead)
-            ]
-            found.append(torch.stack(varied).mean(dim=0))
-        return found
+            return self.embedding(samples.images)
+        rng, degree = self._rng(LOOK, round, category), self.degree(round)
+        varied = [
+            self.embedding(self.api(round).vary(samples, degree, rng).images) for _ in range(self.evolution.look_ahead)
+        ]
+        return torch.stack(varied).mean(dim=0)
 
     def shares(self, histograms: Sequence[np.ndarray], features: Sequence[Tensor]) -> list[np.ndarray]:
         """The share of each candidate in what comes next, from the noisy votes: smoothed, thresholded, scaled to 1."""
         settings = self.evolution
-        averaged = max(1, min(settings.smooth, settings.population))
+        size = min(len(each) for each in features)
+        averaged = max(1, min(settings.smooth, size))
         threshold = settings.threshold * self.noise / averaged**0.5
-        return [
-            surplus(smoothed(votes, each, averaged), threshold)
-            for votes, each in zip(histograms, features, strict=True)
-        ]
+        if settings.vote_for == "any":  # all of the same candidates: their neighbours are found once
+            smooth = list(smoothed(np.stack(histograms, axis=1), features[0], averaged).T)
+        else:
+            smooth = [smoothed(votes, each, averaged) for votes, each in zip(histograms, features, strict=True)]
+        return [surplus(votes, threshold) for votes in smooth]
 
     def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
         """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
+        candidates = self.candidates(population)
         return self.even(
             [
                 self.offspring(samples, share, self.evolution.population, round, category)
-                for category, (samples, share) in enumerate(zip(population, shares, strict=True))
+                for category, (samples, share) in enumerate(zip(candidates, shares, strict=True))
             ],
             round + 1,
         )
@@ -117,13 +129,27 @@ class Evolving:
         parents = samples.take(choose(shares, count, self._rng(CHOOSE, round, category)))
         return self.api(round + 1).vary(parents, self.degree(round), self._rng(VARY, round, category))
 
-    def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int) -> Samples:
-        """`count` images like the last population's, as many as one likes: variations of `degree_rendered`."""
+    def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int, part: int = 0) -> Samples:
+        """`count` images like the last population's: variations of `degree_rendered`.
+
+        As many as one likes: each `part` of them is another.
+        """
         settings, last = self.evolution, self.evolution.rounds - 1
         degree = settings.degree_last if settings.degree_rendered is None else settings.degree_rendered
-        rng = self._rng(RENDER, last, category)
+        rng = self._rng(RENDER, last, category, *([part] if part else []))
         parents = samples.take(RESAMPLING[settings.resample](shares, count, rng))
         return self.api(last).vary(parents, degree, rng)
 
-    def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, purpose, round, category])
+    def labels(self, votes: np.ndarray, candidates: Tensor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The category of each of the images [N, C, H, W] by the noisy votes near it, and its lead; int64, float64 [N].
+
+        votes: float64 [M, categories], those of the candidates with the features [M, F] (`vote_for="any"`). The lead is
+        over the second category, in units of the noise of an average of votes.
+        """
+        averaged = max(1, min(self.evolution.smooth, len(candidates)))
+        found = smoothed(votes, candidates, averaged, self.embedding(images))
+        second, first = np.partition(found, -2, axis=1)[:, -2:].T
+        return found.argmax(axis=1), (first - second) * averaged**0.5 / self.noise
+
+    def _rng(self, *purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *purpose])

@@ -9,16 +9,22 @@ from torch import Tensor
 
 from evolution.nearest import nearest
 
+PART = 4096  # averages at once
 KEPT = 4  # "rank" makes parents of one candidate in so many
 
 
-def smoothed(histogram: np.ndarray, candidates: Tensor, neighbours: int) -> np.ndarray:
-    """Each candidate's votes averaged over the `neighbours` candidates most like it, itself among them; float64 [M].
+def smoothed(votes: np.ndarray, candidates: Tensor, neighbours: int, queries: Tensor | None = None) -> np.ndarray:
+    """Votes averaged over the `neighbours` candidates most like each query; float64, a row a query.
 
-    Candidates that are alike have like votes, and noise that is averaged over m of them is less by sqrt(m).
+    votes: float64 [M] or [M, C], those of each of the candidates [M, F]. queries: float [N, F], the candidates
+    themselves unless given. Candidates that are alike have like votes, and noise that is averaged over m is less
+    by sqrt(m).
     """
     count = min(neighbours, len(candidates))
-    return histogram if count <= 1 else histogram[nearest(candidates, candidates, count).numpy()].mean(axis=1)
+    if queries is None and count <= 1:
+        return votes
+    asked = candidates if queries is None else queries
+    return np.concatenate([votes[nearest(part, candidates, count).numpy()].mean(axis=1) for part in asked.split(PART)])
 
 
 def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:

@@ -172,9 +172,15 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
             f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
             f"{settings.degree_first:g}: candidates are varied less and less."
         )
-    if settings.share_at_random > 0 and "publish_taught" not in config.stages:
+    if settings.share_at_random > 0 and not {"publish_taught", "publish_voted"} & set(config.stages):
         raise UserError(
-            "evolution.share_at_random: images of any category need a teacher to label them (method=sim_pe_taught)."
+            "evolution.share_at_random: images of any category need a teacher or votes to label them "
+            "(method=sim_pe_taught or sim_pe_voted)."
+        )
+    if "publish_voted" in config.stages and settings.vote_for != "any":
+        raise UserError(
+            "evolution.vote_for: publish_voted labels images by the votes of every category: give "
+            "evolution.vote_for=any (method=sim_pe_voted has it)."
         )
 
     def later() -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ from launch.stages.select import categories_each, read_selection
 from semantics.selection import select_categories
 
 SCALED_BY = 2000  # public images from which the features' scales are taken
+STRANGERS = 6  # what a stream of random numbers is for, beside those of the loop
 
 
 def evolving(context: Context) -> Evolving:
@@ -67,6 +69,19 @@ def alike(context: Context) -> dict[str, tuple[str, ...]]:
         return {name: tuple(public[i] for i in row) for name, row in zip(names, chosen, strict=True)}
     matches = named_categories(context.config.selection.names, public, names)
     return {name: tuple(public[i] for i, label in matches.items() if names[label] == name) for name in names}
+
+
+def drawn_at_random(context: Context, counts: Sequence[int], part: int = 0) -> np.ndarray:
+    """Images [N, C, H, W] that the API draws of any category it knows, so many in the name of each sensitive one.
+
+    Each `part` is another. Touches no sensitive data.
+    """
+    with naming("evolution.api"):
+        api = by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
+    rng = np.random.default_rng([context.config.run.seed, STRANGERS, *([part] if part else [])])
+    return np.concatenate(
+        [api.random(name, n, rng).images for name, n in zip(context.class_names, counts, strict=True)]
+    )
 
 
 class Features:

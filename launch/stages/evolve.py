@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -12,11 +12,11 @@ from torch import Tensor
 from accounting.access import PrivateAccess
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
-from configs.files import DAMAGED, atomic_write
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
 from evolution.loop import Evolving
+from evolution.outcome import Outcome
 from evolution.rounds import SPENT, Rounds
 from evolution.samples import Samples
 from launch.context import Context
@@ -75,8 +75,8 @@ def evolve(context: Context) -> str:
         votes, head = rounds.votes(round, population)
         context.ledger.require(head)
         shares = setting.shares(votes, features)
-        keep_leading(rounds.folder, round, population, shares, context.class_names)
-    save_outcome(context, population, shares)
+        keep_leading(rounds.folder, round, setting.candidates(population), shares, context.class_names)
+    Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
     size = context.config.evolution.population
     return (
         f"{mechanism.steps} rounds of {size} candidates a category, noise multiplier {mechanism.noise_multiplier:.4g}"
@@ -87,11 +87,10 @@ def take_outcome(context: Context) -> str:
     """Take over the last candidates of another run, with what they cost. Touches no sensitive data."""
     answer = answer_of(context.config, "evolve")
     path = answer.folder / Path(OUTCOME).name
-    found, head = read_outcome(path, len(context.class_names))  # whole, or a message before anything is charged
-    answer.require(head, path)
+    outcome = Outcome.read(path)  # whole, or a message before anything is charged
+    answer.require(outcome.ledger_head, path)
     context.take_over(answer)
-    population, shares = zip(*found, strict=True)
-    save_outcome(context, population, shares)
+    replace(outcome, ledger_head=context.ledger.head).save(context.directory.path / OUTCOME)
     return f"the last candidates of '{context.config.evolution.reuse}', taken over"
 
 
@@ -118,44 +117,21 @@ def ask(
     access.progress(round + 1)
 
 
-def save_outcome(context: Context, population: Sequence[Samples], shares: Sequence[np.ndarray]) -> None:
-    """Keep the last candidates and the share of each in what is made of them, with the ledger that paid for them."""
-    every = Samples.joined(population)
-    arrays: dict[str, Any] = {
-        "images": every.images,
-        "parameters": every.parameters,
-        "labels": np.repeat(np.arange(len(population)), [len(samples) for samples in population]),
-        "shares": np.concatenate(list(shares)),
-        "ledger_head": np.asarray(context.ledger.head),
-    }
-    atomic_write(context.directory.path / OUTCOME, lambda file: np.savez_compressed(file, **arrays))
+def outcome_of(context: Context) -> Outcome:
+    """The last candidates of the run."""
+    outcome = Outcome.read(context.directory.path / OUTCOME)
+    context.ledger.require(outcome.ledger_head)
+    return outcome
 
 
-def read_outcome(path: Path, categories: int) -> tuple[list[tuple[Samples, np.ndarray]], str]:
-    """The last candidates of each category with their shares, and the ledger's state, from the file of a run."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            every, labels, shares = Samples(data["images"], data["parameters"]), data["labels"], data["shares"]
-            head = str(data["ledger_head"])
-    except DAMAGED as error:
-        raise UserError(
-            f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it follows "
-            "from the votes, free of charge."
-        ) from error
-    found = [np.flatnonzero(labels == label) for label in range(categories)]
-    return [(every.take(here), shares[here]) for here in found], head
-
-
-def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
+def made_of_outcome(context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
     """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
-    setting, show = evolving(context), context.console.progress
-    kept, head = read_outcome(context.directory.path / OUTCOME, len(counts))
-    context.ledger.require(head)
-    outcome = list(zip(kept, counts, strict=True))
+    setting, outcome, show = evolving(context), outcome_of(context), context.console.progress
+    each = list(zip(setting.candidates(outcome.population), outcome.shares, counts, strict=True))
     images = [
-        setting.rendered(samples, shares, count, category).images
-        for category, ((samples, shares), count) in track(
-            list(enumerate(outcome)), "make images", total=len(outcome), unit="category", show=show
+        setting.rendered(samples, shares, count, category, part).images
+        for category, (samples, shares, count) in track(
+            list(enumerate(each)), "make images", total=len(each), unit="category", show=show
         )
     ]
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
 from datamodules.image_set import ImageSet
-from evolution.api import by_round
 from launch.context import Context, load_weights
-from launch.data import naming
-from launch.evolving import surroundings
+from launch.evolving import drawn_at_random
 from launch.release import write_release
 from launch.stage import stage
 from launch.stages.evolve import evenly, made_of_outcome
 from launch.stages.synthesize import IMAGES_MADE
 
-STRANGERS, ORDER = 6, 7  # what a stream of random numbers is for, beside those of the loop
+ORDER = 7  # what a stream of random numbers is for, beside those of the loop
 
 
 @stage(
@@ -32,7 +28,7 @@ def publish_taught(context: Context) -> str:
     count = context.config.synthesize.count
     strangers = round(count * context.config.evolution.share_at_random)
     made = made_of_outcome(context, evenly(count - strangers, context))
-    every = np.concatenate([made.images, drawn_at_random(context, strangers)])
+    every = np.concatenate([made.images, drawn_at_random(context, evenly(strangers, context))])
     labels = relabelled(context, every)
     changed = float((labels[: len(made.labels)] != made.labels).mean())
     order = np.random.default_rng([context.config.run.seed, ORDER]).permutation(count)  # or misfits alone would lead
@@ -42,15 +38,6 @@ def publish_taught(context: Context) -> str:
         f"{count} images in {context.outputs}, {strangers} of them of any category; {changed:.0%} of the others under "
         "another label than they were made for"
     )
-
-
-def drawn_at_random(context: Context, count: int) -> np.ndarray:
-    """Images [count, C, H, W] that the API draws of any category it knows. Touches no sensitive data."""
-    with naming("evolution.api"):
-        api = by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
-    rng = np.random.default_rng([context.config.run.seed, STRANGERS])
-    counts = zip(context.class_names, evenly(count, context), strict=True)
-    return np.concatenate([api.random(name, part, rng).images for name, part in counts])
 
 
 def relabelled(context: Context, images: np.ndarray) -> np.ndarray:

@@ -69,6 +69,42 @@ def test_it_finds_the_sensitive_images(resample: str, changes: dict[str, int]) -
         assert len(made) == 500
 
 
+@pytest.mark.parametrize("smooth", [1, 7])
+def test_votes_for_any_candidate_find_the_images_and_label_others(smooth: int) -> None:
+    """Candidates of either category are parents of both, and what lies near the votes of one is called that."""
+    setting = dataclasses.replace(evolving(vote_for="any", smooth=smooth), noise=1e-3)
+    population, shares = evolved(setting)
+    every = Samples.joined(population)
+    assert [len(share) for share in shares] == [120, 120]
+    for category, target in enumerate(TARGETS):
+        made = setting.rendered(setting.candidates(population)[category], shares[category], 500, category)
+        assert abs(gray(made.images).mean() - target) < 12
+    rng = np.random.default_rng(1)
+    sensitive = [gray(Flat.of(rng.normal(target, 3, 200)).images) for target in TARGETS]
+    (near, _) = setting.features(population, 4)
+    noisy = np.stack([votes(each, near, 1) for each in sensitive], axis=1).astype(float)
+    asked = Flat.of(np.array([28.0, 201.0, 32.0, 198.0])).images
+    labels, lead = setting.labels(noisy, near, asked)
+    assert labels.tolist() == [0, 1, 0, 1] and len(near) == len(every)
+    distances = (gray(asked) - near.T).abs().argsort(dim=1, stable=True)[:, :smooth].numpy()
+    by_hand = noisy[distances].mean(axis=1)
+    if smooth == 1:  # of equally near candidates any may be among several
+        assert lead == pytest.approx(np.abs(by_hand[:, 0] - by_hand[:, 1]) / 1e-3)
+    assert (lead >= 0).all()
+
+
+def test_a_lead_is_in_units_of_the_noise() -> None:
+    """Of votes that are nothing but noise the first of two categories leads by |N(0, 2)| times it."""
+    setting = dataclasses.replace(evolving(vote_for="any", smooth=25), noise=4.0)
+    values = np.linspace(0, 255, 20_000)
+    near = torch.from_numpy(values)[:, None].float()
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 4, (len(values), 2))
+    asked = Flat.of(np.linspace(0, 255, 256).round()).images
+    _, lead = setting.labels(noise, near, asked)
+    assert np.mean(lead**2) == pytest.approx(2, rel=0.4)
+
+
 def test_what_is_made_in_the_end_may_be_spread_wider_than_the_rounds_ended() -> None:
     population, shares = evolved(evolving())
     spreads = []

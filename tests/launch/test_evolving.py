@@ -185,6 +185,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["evolution.features=[colour]"], r"evolution\.features: there is no 'colour'"),
         (["evolution.features=[]"], r"evolution\.features: give at least one"),
         (["evolution.share_at_random=0.1"], r"evolution\.share_at_random: .* need a teacher"),
+        (["method=sim_pe_voted", "evolution.vote_for=own"], r"evolution\.vote_for: publish_voted labels images"),
         (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
         (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
         (["evolution.api={name: imported, path: 'nowhere.py:Mine'}"], r"evolution\.api\.path: there is no file"),
@@ -257,7 +258,7 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
     for name in ("stages/query/histogram.json", "stages/evolve/outcome.npz"):
         assert (second / name).is_file()
     outcomes = [np.load(path / "stages" / "evolve" / "outcome.npz") for path in (evolved, second)]
-    for name in ("images", "parameters", "labels", "shares"):
+    for name in ("images", "parameters", "sizes", "shares", "votes"):
         assert np.array_equal(outcomes[0][name], outcomes[1][name])
     assert ledger.contains(str(outcomes[1]["ledger_head"])) and source.contains(str(outcomes[0]["ledger_head"]))
     third = [f"query.reuse={second}", "privacy.epsilon=12"]  # it passes on what it paid for, not what it was given
@@ -317,6 +318,24 @@ def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_char
     unused = f"query.reuse={evolved}"  # pays for nothing where no stage takes it over
     if method == "sim_pe":
         assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={evolved}", unused)) == 2
+
+
+def test_labels_by_votes_follow_from_the_votes_alone(tmp_path: Path) -> None:
+    """Once the votes are there, neither the sensitive images nor the key has a part in what is released."""
+    settings = ["method=sim_pe_voted", "evolution.share_at_random=0.4", "evolution.smooth=5"]
+    path, again = tmp_path / "run", tmp_path / "again"
+    assert privimage(*run_words(path, *settings)) == 0
+    assert charges(path) == ["private evolution"]
+    line = json.loads((path / "stages" / "synthesize" / "done.json").read_text())["line"]
+    assert line.startswith("60 of 180 images in ")
+    first = read_images(path / "release" / "synthetic.npz")
+    assert len(first) == 60
+    with np.load(path / "stages" / "evolve" / "outcome.npz") as data:
+        assert data["votes"].shape == (10, 60)  # of each category, for every candidate
+    assert privimage(*run_words(again, *settings, f"evolution.reuse={path}")) == 0
+    second = read_images(again / "release" / "synthetic.npz")
+    assert np.array_equal(first.images, second.images) and np.array_equal(first.labels, second.labels)
+    assert statement(again)["epsilon"] == pytest.approx(statement(path)["epsilon"])
 
 
 def test_a_teachers_labels_are_what_it_says_after_its_private_training(

@@ -35,6 +35,7 @@ CHARGES = {
     "sim_pe_then_pe": ["private evolution"],
     "privimage_evolved": ["semantic query", "private evolution", "dp-sgd"],
     "sim_pe_taught": ["private evolution", "dp-sgd"],
+    "sim_pe_voted": ["private evolution"],
     "public_only": [],
 }
 OPEN = ["nonpriv_d", "nonpriv_g", "nonpriv"]

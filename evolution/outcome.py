@@ -1,0 +1,56 @@
+"""The last candidates of Private Evolution with their noisy votes, as a file: all that images are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.files import DAMAGED, atomic_write
+from evolution.samples import Samples
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """population: the candidates of each category. shares, votes: float64, of what each category's images voted for,
+
+    an array a category: its own candidates, or those of all categories one after the other. ledger_head: the state of
+    the ledger that paid for the votes. Private by the noise in the votes, like the release.
+    """
+
+    population: Sequence[Samples]
+    shares: Sequence[np.ndarray]
+    votes: Sequence[np.ndarray]
+    ledger_head: str
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one file."""
+        every = Samples.joined(self.population)
+        arrays: dict[str, Any] = {
+            "images": every.images,
+            "parameters": every.parameters,
+            "sizes": np.asarray([len(samples) for samples in self.population]),
+            "shares": np.stack(list(self.shares)),
+            "votes": np.stack(list(self.votes)),
+            "ledger_head": np.asarray(self.ledger_head),
+        }
+        atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
+
+    @classmethod
+    def read(cls, path: Path) -> Outcome:
+        """What was saved; UserError where it is missing or damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                every, ends = Samples(data["images"], data["parameters"]), np.cumsum(data["sizes"])
+                shares, votes, head = list(data["shares"]), list(data["votes"]), str(data["ledger_head"])
+        except DAMAGED as error:
+            raise UserError(
+                f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it "
+                "follows from the votes, free of charge."
+            ) from error
+        population = [every.take(range(first, last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
+        return cls(population, shares, votes, head)

@@ -1,0 +1,46 @@
+"""Images like the last candidates, under the labels that the noisy votes near them give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datamodules.image_set import ImageSet
+from datamodules.progress import track
+from launch.context import Context
+from launch.evolving import drawn_at_random, evolving
+from launch.release import write_release
+from launch.stage import stage
+from launch.stages.evolve import evenly, made_of_outcome, outcome_of
+from launch.stages.synthesize import IMAGES_MADE
+
+ORDER = 8  # what a stream of random numbers is for, beside those of the loop
+
+
+@stage(role="synthesize", needs=("evolve",), keys=("synthesize", "evolution"), makes=IMAGES_MADE)
+def publish_voted(context: Context) -> str:
+    """Release images like the last candidates, labelled by the votes of the candidates most like them.
+
+    Post-processing, free of charge. Each category's images voted for candidates of any category: how many did so near
+    an image tells which it looks like, whatever it was made for, and whether that is more than noise.
+    """
+    settings, count = context.config.evolution, context.config.synthesize.count
+    setting, outcome = evolving(context), outcome_of(context)
+    features = setting.features(outcome.population, settings.rounds - 1)[0]
+    votes = np.stack(outcome.votes, axis=1)
+    images, labels, leads = [], [], []
+    parts = range(settings.oversample)
+    for part in track(parts, "label images", total=len(parts), unit="part", show=context.console.progress):
+        strangers = round(count * settings.share_at_random)
+        made = made_of_outcome(context, evenly(count - strangers, context), part).images
+        images.append(np.concatenate([made, drawn_at_random(context, evenly(strangers, context), part)]))
+        label, lead = setting.labels(votes, features, images[-1])
+        labels.append(label)
+        leads.append(lead)
+    lead = np.concatenate(leads)
+    chance = np.random.default_rng([context.config.run.seed, ORDER]).random(len(lead))
+    kept = np.lexsort((chance, -np.minimum(lead, settings.sure)))[:count]  # the sure ones by chance, then the surest
+    kept = kept[np.argsort(chance[kept])]
+    labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
+    write_release(context.directory, context.config, context.ledger, labelled)
+    sure = (lead[kept] >= settings.sure).mean()
+    return f"{count} of {len(lead)} images in {context.outputs}, {sure:.0%} of them under a label that is sure"
