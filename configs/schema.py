@@ -134,7 +134,8 @@ class Evolution:
     )
     share_at_random: float = key(
         0.0,
-        "share of the released images that the API draws afresh, of any category there is, for a teacher to label",
+        "share of the released images, and with vote_for=any of the first candidates, that the API draws of any "
+        "category there is, for a teacher or votes to label",
         at_least=0,
         below=1,
     )

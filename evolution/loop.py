@@ -22,7 +22,8 @@ FIRST, LOOK, CHOOSE, VARY, RENDER, TRY = range(6)  # what a stream of random num
 class Evolving:
     """How a run evolves its populations, one a category. Nothing here touches sensitive data.
 
-    api: what makes the candidates of a round. embedding: features [N, F] of images uint8 [N, C, H, W]. noise: standard
+    api: what makes the candidates of a round. anyone: makes the first candidates that are of no category in particular
+    (`share_at_random`), which any category may vote for. embedding: features [N, F] of images uint8 [N, C, H, W]. noise: standard
     deviation of the noise of a bin. seed: of everything random, which is public: the populations follow from noisy
     votes and from it.
     """
@@ -30,6 +31,7 @@ class Evolving:
     evolution: Evolution
     class_names: tuple[str, ...]
     api: Callable[[int], Checked]
+    anyone: Checked
     embedding: Callable[[np.ndarray], Tensor]
     noise: float
     seed: int
@@ -41,14 +43,14 @@ class Evolving:
 
     def first(self) -> list[Samples]:
         """The population of round 0 (RANDOM_API)."""
-        size = self.evolution.population
-        return self.even(
-            [
-                self.api(0).random(name, size, self._rng(FIRST, 0, category))
-                for category, name in enumerate(self.class_names)
-            ],
-            0,
-        )
+        settings = self.evolution
+        strange = round(settings.population * settings.share_at_random) if settings.vote_for == "any" else 0
+        population = []
+        for category, name in enumerate(self.class_names):
+            rng = self._rng(FIRST, 0, category)
+            own = self.api(0).random(name, settings.population - strange, rng)
+            population.append(Samples.joined([own, self.anyone.random(name, strange, rng)]) if strange else own)
+        return self.even(population, 0)
 
     def try_out(self, population: Sequence[Samples]) -> None:
         """Ask the API of every round for a variation or two, and for their features: UserError where that fails.

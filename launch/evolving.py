@@ -14,7 +14,7 @@ from accounting.plan import EVOLUTION
 from configs.errors import UserError
 from evaluation.controls import balanced_sample, named_categories
 from evaluation.inception import find_weights, inception_layer, load_inception
-from evolution.api import Surroundings, by_round
+from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
 from launch.context import Context
@@ -37,6 +37,7 @@ def evolving(context: Context) -> Evolving:
         evolution=config.evolution,
         class_names=context.class_names,
         api=api,
+        anyone=anyone(context),
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,
@@ -71,17 +72,20 @@ def alike(context: Context) -> dict[str, tuple[str, ...]]:
     return {name: tuple(public[i] for i, label in matches.items() if names[label] == name) for name in names}
 
 
+def anyone(context: Context) -> Checked:
+    """The API of the first round, told of no category that the query found alike: it draws any that it knows."""
+    with naming("evolution.api"):
+        return by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
+
+
 def drawn_at_random(context: Context, counts: Sequence[int], part: int = 0) -> np.ndarray:
-    """Images [N, C, H, W] that the API draws of any category it knows, so many in the name of each sensitive one.
+    """Images [N, C, H, W] of any category that the API knows, so many in the name of each sensitive one.
 
     Each `part` is another. Touches no sensitive data.
     """
-    with naming("evolution.api"):
-        api = by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
     rng = np.random.default_rng([context.config.run.seed, STRANGERS, *([part] if part else [])])
-    return np.concatenate(
-        [api.random(name, n, rng).images for name, n in zip(context.class_names, counts, strict=True)]
-    )
+    each = zip(context.class_names, counts, strict=True)
+    return np.concatenate([anyone(context).random(name, count, rng).images for name, count in each])
 
 
 class Features:

@@ -31,6 +31,7 @@ def evolving(**settings: object) -> Evolving:
         evolution=Evolution(**{"rounds": 5, "population": 60, "degree_last": 0.1, **settings}),
         class_names=where.class_names,
         api=lambda round: Checked(Flat(), "Flat", where.image),
+        anyone=Checked(Flat(), "Flat", where.image),
         embedding=gray,
         noise=0.0,
         seed=3,
@@ -91,6 +92,20 @@ def test_votes_for_any_candidate_find_the_images_and_label_others(smooth: int) -
     if smooth == 1:  # of equally near candidates any may be among several
         assert lead == pytest.approx(np.abs(by_hand[:, 0] - by_hand[:, 1]) / 1e-3)
     assert (lead >= 0).all()
+
+
+def test_candidates_of_no_category_are_among_the_first_where_any_may_be_voted_for() -> None:
+    class Strange(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            return self.of(np.full(count, 77.0))
+
+    where = surroundings()
+    for vote_for, expected in (("own", 0), ("any", 24)):
+        setting = evolving(vote_for=vote_for, share_at_random=0.4)
+        setting = dataclasses.replace(setting, anyone=Checked(Strange(), "Strange", where.image))
+        population = setting.first()
+        assert [len(samples) for samples in population] == [60, 60]
+        assert [int((samples.parameters == 77.0).sum()) for samples in population] == [expected] * 2
 
 
 def test_a_lead_is_in_units_of_the_noise() -> None:
