@@ -23,9 +23,9 @@ class Evolving:
     """How a run evolves its populations, one a category. Nothing here touches sensitive data.
 
     api: what makes the candidates of a round. anyone: makes the first candidates that are of no category in particular
-    (`share_at_random`), which any category may vote for. embedding: features [N, F] of images uint8 [N, C, H, W]. noise: standard
-    deviation of the noise of a bin. seed: of everything random, which is public: the populations follow from noisy
-    votes and from it.
+    (`share_at_random`), which any category may vote for. embedding: features [N, F] of images uint8 [N, C, H, W].
+    noise: standard deviation of the noise of a bin. seed: of everything random, which is public: the populations follow
+    from noisy votes and from it.
     """
 
     evolution: Evolution

@@ -30,7 +30,8 @@ def measure_evolution(asked: Measurement) -> Estimate:
         return Estimate("evolve", 0.0, 0, f"taken over from '{settings.reuse}'")
     api, samples = tried(asked)
     classifier = new_classifier(config, len(asked.public.class_names)).to(asked.device)
-    records = asked.n * len(samples) // settings.population // asked.classes
+    records = asked.n if settings.vote_for == "any" else asked.n // asked.classes
+    rivals = settings.population * (asked.classes if settings.vote_for == "any" else 1)
     rng = np.random.default_rng(0)
 
     def work(maker: Checked) -> None:
@@ -38,6 +39,8 @@ def measure_evolution(asked: Measurement) -> Estimate:
             varied = maker.vary(samples, settings.degree_first, rng)
             features = classifier.features(torch.from_numpy(varied.images).to(asked.device))
         nearest(features.new_zeros(records, features.shape[1]), features)
+        if settings.smooth > 1:
+            nearest(features, features.new_zeros(rivals, features.shape[1]), min(settings.smooth, rivals))
 
     makers = [api(round) for round in range(settings.rounds)]
     measured = {maker.name: median_seconds(partial(work, maker)) for maker in {m.name: m for m in makers}.values()}
@@ -61,6 +64,22 @@ def measure_rendering(stage: str, count: Callable[[Experiment, int], int], asked
     return extrapolate(
         stage, lambda: last.vary(samples, degree, rng), rounds=images / len(samples), basis=f"{images} images"
     )
+
+
+def measure_labelling(stage: str, asked: Measurement) -> Estimate:
+    """Images like the last candidates, each of them compared with all of these."""
+    settings, rng = asked.config.evolution, np.random.default_rng(0)
+    api, samples = tried(asked)
+    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    classifier = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
+    images, candidates = asked.config.synthesize.count * settings.oversample, settings.population * asked.classes
+
+    def work() -> None:
+        made = last.vary(samples, degree, rng).images
+        features = classifier.features(torch.from_numpy(made).to(asked.device))
+        nearest(features, features.new_zeros(candidates, features.shape[1]), min(settings.smooth, candidates))
+
+    return extrapolate(stage, work, rounds=images / len(samples), basis=f"{images} images, {candidates} candidates")
 
 
 def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:

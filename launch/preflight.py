@@ -17,7 +17,7 @@ from launch.clipping import tried_engine
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, read, sensitive_source
 from launch.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
-from launch.measuring_evolution import measure_evolution, measure_rendering
+from launch.measuring_evolution import measure_evolution, measure_labelling, measure_rendering
 from launch.micro_batch import choose
 from launch.stages.finetune import settings_without_noise
 from lightning_modules.following import follower_gradient
@@ -156,6 +156,7 @@ MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
         measure_rendering, "select_evolved", lambda config, rows: config.evolution.rendered * rows
     ),
     "publish_evolved": partial(measure_rendering, "publish_evolved", lambda config, rows: config.synthesize.count),
+    "publish_voted": partial(measure_labelling, "publish_voted"),
     "publish_taught": partial(measure_rendering, "publish_taught", lambda config, rows: config.synthesize.count),
     "synthesize": measure_sampling,
 }
