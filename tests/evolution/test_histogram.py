@@ -38,12 +38,15 @@ def features(counts: list[int], seed: int) -> list[Tensor]:
     neighbours=st.integers(1, 4),
     removed=st.integers(0, CATEGORIES - 1),
     seed=st.integers(0, 10**6),
+    any_candidate=st.booleans(),
 )
 def test_one_record_moves_it_by_at_most_1_in_l2(
-    records: list[int], candidates: list[int], neighbours: int, removed: int, seed: int
+    records: list[int], candidates: list[int], neighbours: int, removed: int, seed: int, any_candidate: bool
 ) -> None:
     records[removed] += 1
     sensitive, population = features(records, seed), features(candidates, seed + 1)
+    if any_candidate:  # of every category, as with vote_for="any"
+        population = [torch.cat(population)] * len(population)
     fewer = [part[1:] if i == removed else part for i, part in enumerate(sensitive)]
     with tempfile.TemporaryDirectory() as folder:
         asked = [
@@ -53,7 +56,7 @@ def test_one_record_moves_it_by_at_most_1_in_l2(
             for i, each in enumerate((sensitive, fewer))
         ]
     change = np.concatenate([one - other for one, other in zip(*asked, strict=True)])
-    expected = min(neighbours, candidates[removed]) / neighbours
+    expected = min(neighbours, len(population[removed])) / neighbours
     assert np.square(change).sum() == pytest.approx(expected, abs=1e-9) and expected <= 1
     assert all((one == other).all() for i, (one, other) in enumerate(zip(*asked, strict=True)) if i != removed)
 
