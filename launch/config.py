@@ -18,9 +18,7 @@ from configs.errors import UserError
 from configs.fields import allowed, within
 from configs.registry import Registry
 from configs.schema import Experiment
-
-PRESETS = Path(__file__).resolve().parent.parent / "configs"
-Tree = dict[str, Any]
+from launch.presets import Tree, for_method, read_preset, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +33,9 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
     experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
-    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, and above that what
-    is under `for_generator.NAME` where the generator is NAME. overrides: `section.key=value`. Raises UserError for an
-    unknown key, a wrong type or an impossible value.
+    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, above that what is
+    under `for_generator.NAME` where the generator is NAME, and above all `for_method.NAME`. overrides:
+    `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
@@ -45,48 +43,9 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     stem = Path(experiment).stem
     tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
     overlay = read_preset("methods", method)
-    for layer in (overlay, *variants(preset, given, overlay), given):
+    for layer in (overlay, *variants(preset, given, overlay), for_method(preset, method), given):
         tree = merge(tree, layer, Experiment, "")
     return typed(Experiment, tree, "")
-
-
-VARIANTS = {"for_api": ("evolution", "api"), "for_generator": ("generator",)}
-"""Groups of a preset that count for one choice of a component alone, and where that component is; the later win."""
-
-
-def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
-    """A preset's settings for any choice, and above them those for the components that will be chosen."""
-    settings = {name: value for name, value in preset.items() if name not in VARIANTS}
-    layers = [given, settings, overlay]
-    return [settings, *(variant(preset[group] or {}, layers, group) for group in VARIANTS if group in preset)]
-
-
-def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
-    """The settings of one group for the component that the layers choose, the first of them that names one."""
-    if not isinstance(choices, dict) or not all(isinstance(value, dict) for value in choices.values()):
-        raise UserError(f"{group}: write the name of a component and, under it, groups of keys.")
-    *sections, last = VARIANTS[group]
-    default: Any = Experiment()
-    for section in sections:
-        default = getattr(default, section)
-    named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
-    name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
-    if name not in choices:
-        return {}
-    tree = copy.deepcopy(choices[name])
-    node = tree
-    for section in VARIANTS[group]:
-        node = node.setdefault(section, {})
-    node.setdefault("name", name)
-    return tree
-
-
-def part_of(tree: Tree, place: tuple[str, ...]) -> Any:
-    """What stands at a place of a tree; None where nothing does."""
-    node: Any = tree
-    for name in place:
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
 
 
 def parse_overrides(overrides: list[str]) -> Tree:
@@ -108,30 +67,6 @@ def parse_overrides(overrides: list[str]) -> Tree:
         except (yaml.YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{path}: cannot read the value {value!r}. Quote it, or write it as YAML.") from error
     return tree
-
-
-def preset_names(kind: str) -> list[str]:
-    """The names of the presets in a folder of `configs`."""
-    return sorted(path.stem for path in (PRESETS / kind).glob("*.yaml"))
-
-
-def read_preset(kind: str, name: str) -> Tree:
-    """A preset by name, or a YAML file by path."""
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PRESETS / kind / f"{name}.yaml"
-    if not path.is_file():
-        near = get_close_matches(str(name), preset_names(kind), n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(
-            f"there is no {kind.rstrip('s')} '{name}' (there are: {', '.join(preset_names(kind))}; "
-            f"or give the path of a .yaml file).{hint}"
-        )
-    try:
-        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: must hold `section: {{key: value}}` pairs, not {type(tree).__name__}.")
-    return typing.cast(Tree, tree)
 
 
 def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:

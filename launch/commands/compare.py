@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """List the cells, run them, compare."""
-    from launch.config import preset_names
+    from launch.presets import preset_names
 
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
     if not all(methods):

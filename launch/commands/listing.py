@@ -8,7 +8,7 @@ from typing import Any
 
 import launch.components  # noqa: F401  (registers every component)
 from configs.registry import Registry
-from launch.config import PRESETS, preset_names
+from launch.presets import PRESETS, preset_names
 
 COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",

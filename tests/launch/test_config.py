@@ -14,7 +14,8 @@ from configs.errors import UserError
 from configs.fields import within
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.config import differences, load, preset_names, to_yaml, typed, walk
+from launch.config import differences, load, to_yaml, typed, walk
+from launch.presets import preset_names
 
 DEMO = load("demo")
 HEUN = load("demo", ["generator.sampler.name=heun"])
@@ -97,6 +98,26 @@ def test_settings_for_a_generator_count_where_it_is_chosen(tmp_path: Path) -> No
     path.write_text("for_generator: {gan: 3}")
     with pytest.raises(UserError, match="for_generator"):
         load(str(path))
+
+
+def test_settings_for_a_method_count_for_it_alone_and_above_those_of_its_components(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "evolution: {rounds: 3}\nfor_api: {glyphs: {evolution: {rounds: 4, smooth: 5, api: {bend: 0.2}}}}\n"
+        "for_method: {sim_pe: {evolution: {rounds: 6, api: {bend: 0.3}}}}\n"
+    )
+    one, other = (load(str(path), [f"method={name}"]).evolution for name in ("sim_pe", "sim_pe_voted"))
+    assert (one.rounds, one.smooth, one.api.name, one.api.bend) == (6, 5, "glyphs", 0.3)
+    assert (other.rounds, other.smooth, other.api.bend) == (4, 5, 0.2)
+    assert load(str(path), ["method=sim_pe", "evolution.rounds=2"]).evolution.rounds == 2
+    for wrong, message in (
+        ("{sim_peh: {run: {seed: 1}}}", "no method 'sim_peh'"),
+        ("[sim_pe]", "write the name of a method"),
+        ("{sim_pe: 3}", "write the name of a method"),
+    ):
+        path.write_text(f"for_method: {wrong}")
+        with pytest.raises(UserError, match=message):
+            load(str(path), ["method=sim_pe"])
 
 
 @pytest.mark.parametrize("experiment", preset_names("experiments"))

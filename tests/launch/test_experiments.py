@@ -17,10 +17,11 @@ import pytest
 from configs.schema import Experiment, Image
 from datamodules.sources import cifar10
 from launch.checks import check_experiment
-from launch.config import load, preset_names
+from launch.config import load
 from launch.data import public_source, sensitive_source
 from launch.planning import plan
 from launch.preflight import MEASURES
+from launch.presets import preset_names
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import RELEASE, privimage

@@ -13,9 +13,10 @@ from safetensors import safe_open
 from accounting.ledger import Ledger
 from configs.errors import UserError
 from launch.checkpoint_io import DurableCheckpointIO
-from launch.config import load, preset_names
+from launch.config import load
 from launch.guarantee import no_guarantee
 from launch.planning import plan
+from launch.presets import preset_names
 from launch.release import read_images
 from launch.run_directory import RunDirectory
 from launch.stage import order

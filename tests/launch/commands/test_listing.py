@@ -7,7 +7,7 @@ import json
 import pytest
 
 from configs.registry import Registry
-from launch.config import preset_names
+from launch.presets import preset_names
 from tests.launch.runs import privimage
 
 
