@@ -17,7 +17,7 @@ SECTIONS = {"query": "query", "evolve": "evolution"}
 """The stages whose answers may be taken over, and the section that says so."""
 SAME = {
     "query": ("sensitive", "image", "public", "query.per_category"),
-    "evolve": ("sensitive", "image", "public", "evolution.api", "evolution.rounds"),
+    "evolve": ("sensitive", "image", "public", "evolution.api", "evolution.rounds", "evolution.vote_for"),
 }
 """What says what was asked of whom, and how to read the answer: it must be the same in both runs."""
 

@@ -373,6 +373,7 @@ def test_candidates_that_are_gone_cost_nothing(
         (["evolution.reuse=nowhere"], "evolution.reuse: 'nowhere' is no run that has finished its stage 'evolve'"),
         (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer is of something else"),
         (["evolution.reuse={first}", "evolution.api.bend=0.2"], "has another evolution.api: its answer"),
+        (["evolution.reuse={first}", "evolution.vote_for=any"], "has another evolution.vote_for: its answer"),
         (["query.reuse={first}", "stages=[classifier,query,evolve,publish_evolved]"], "finished its stage 'query'"),
         (["evolution.reuse={first}", "privacy.epsilon=5"], "privacy.epsilon: private evolution .* costs epsilon 10"),
     ],
