@@ -158,7 +158,10 @@ class Ledger:
         _Charge(self, self._latest(mechanism_name)).progress(step)
 
     def published(self, mechanism_name: str) -> int:
-        """The greatest progress of the last started mechanism of that name (0: none)."""
+        """The greatest progress of the last started mechanism of that name (0: none, or none was started)."""
+        charges = [self._chain.entries[e["charge"]] for e in self._chain.entries if e["kind"] == "start"]
+        if not any(charge["mechanism"]["name"] == mechanism_name for charge in charges):
+            return 0
         return _Charge(self, self._latest(mechanism_name)).published()
 
     def mechanisms(self) -> list[Mechanism]:

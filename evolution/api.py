@@ -74,12 +74,16 @@ class Checked:
         self.image = image
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
-        """See `EvolutionApi.random`."""
+        """See `EvolutionApi.random`; nobody is asked for none."""
+        if count == 0:
+            return Samples.of_images(np.zeros((0, *self.image.shape), dtype=np.uint8))
         answer = self._asked(lambda: self.api.random(category, count, rng), "random")
         return self._good(answer, count, f"random({category!r}, {count})")
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
-        """See `EvolutionApi.vary`."""
+        """See `EvolutionApi.vary`; nobody is asked for none."""
+        if len(samples) == 0:
+            return samples
         own = Samples(samples.images.copy(), samples.parameters.copy())  # an API may work in place
         answer = self._asked(lambda: self.api.vary(own, degree, rng), "vary")
         return self._good(answer, len(samples), f"vary({len(samples)} samples, {degree:g})")
@@ -89,7 +93,7 @@ class Checked:
             return ask()
         except (UserError, MemoryError):
             raise
-        except Exception as error:  # a user's own code: whatever it is, it is theirs to mend
+        except (Exception, SystemExit) as error:  # a user's own code: whatever it is, it is theirs to mend
             raise UserError(f"evolution.api: {self.name}.{what} failed: {type(error).__name__}: {error}") from error
 
     def _good(self, answer: Any, count: int, call: str) -> Samples:
@@ -101,9 +105,13 @@ class Checked:
                 f"evolution.api: {self.name}.{call} gave images {answer.images.dtype} {list(got)}; "
                 f"give uint8 {list(wanted)}: one [C, H, W] image a sample, in 0..255."
             )
-        if answer.parameters.dtype != np.float64 or not np.isfinite(answer.parameters).all():
+        if answer.parameters.dtype != np.float64:
             raise UserError(
-                f"evolution.api: {self.name}.{call} gave parameters {answer.parameters.dtype} "
-                "that are not all finite float64 numbers; give float64 [N, P]."
+                f"evolution.api: {self.name}.{call} gave parameters {answer.parameters.dtype}; give float64 [N, P]."
             )
-        return answer
+        if not np.isfinite(answer.parameters).all():
+            raise UserError(
+                f"evolution.api: {self.name}.{call} gave parameters that are infinite or no numbers (NaN); give finite "
+                "ones."
+            )
+        return Samples(answer.images.copy(), answer.parameters.copy())  # an API may use its memory again

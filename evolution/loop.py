@@ -31,7 +31,7 @@ class Evolving:
     evolution: Evolution
     class_names: tuple[str, ...]
     api: Callable[[int], Checked]
-    anyone: Checked
+    anyone: Callable[[], Checked]
     embedding: Callable[[np.ndarray], Tensor]
     noise: float
     seed: int
@@ -44,13 +44,26 @@ class Evolving:
     def first(self) -> list[Samples]:
         """The population of round 0 (RANDOM_API)."""
         settings = self.evolution
-        strange = round(settings.population * settings.share_at_random) if settings.vote_for == "any" else 0
+        strange = min(round(settings.population * settings.share_at_random), settings.population - 1)
+        strange = strange if settings.vote_for == "any" else 0
         population = []
         for category, name in enumerate(self.class_names):
             rng = self._rng(FIRST, 0, category)
             own = self.api(0).random(name, settings.population - strange, rng)
-            population.append(Samples.joined([own, self.anyone.random(name, strange, rng)]) if strange else own)
+            population.append(self._with_strangers(own, name, strange, rng))
         return self.even(population, 0)
+
+    def _with_strangers(self, own: Samples, name: str, count: int, rng: np.random.Generator) -> Samples:
+        if count == 0:
+            return own
+        api = self.anyone()
+        strangers = api.random(name, count, rng)
+        if own.parameters.shape[1] != strangers.parameters.shape[1]:
+            raise UserError(
+                f"evolution.api: {api.name}.random({name!r}, …) gave samples with {own.parameters.shape[1]} "
+                f"parameters, then with {strangers.parameters.shape[1]}; give equally many every time."
+            )
+        return Samples.joined([own, strangers])
 
     def try_out(self, population: Sequence[Samples]) -> None:
         """Ask the API of every round for a variation or two, and for their features: UserError where that fails.
@@ -66,6 +79,9 @@ class Evolving:
                 ],
                 round,
             )
+        if self.evolution.share_at_random:
+            self.anyone().random(self.class_names[0], 2, self._rng(TRY, self.evolution.rounds, 0))
+        self.rendered(few[0], np.full(len(few[0]), 1 / len(few[0])), 2, 0)
         self.embedding(few[0].images)
 
     def even(self, population: list[Samples], round: int) -> list[Samples]:

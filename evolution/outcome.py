@@ -46,11 +46,15 @@ class Outcome:
         try:
             with np.load(path, allow_pickle=False) as data:
                 every, ends = Samples(data["images"], data["parameters"]), np.cumsum(data["sizes"])
-                shares, votes, head = list(data["shares"]), list(data["votes"]), str(data["ledger_head"])
-        except DAMAGED as error:
+                shares, votes, head = data["shares"], data["votes"], str(data["ledger_head"])
+                whole = ends[-1] == len(every) and shares.shape == votes.shape
+                columns = (len(every), len(every) // len(ends))  # of all candidates, or of each category's own
+                if not whole or len(shares) != len(ends) or shares.shape[1] not in columns:
+                    raise ValueError("its parts do not go together")
+        except (*DAMAGED, IndexError, TypeError) as error:
             raise UserError(
                 f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it "
                 "follows from the votes, free of charge."
             ) from error
         population = [every.take(range(first, last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
-        return cls(population, shares, votes, head)
+        return cls(population, list(shares), list(votes), head)

@@ -34,6 +34,20 @@ class Rounds:
             round += 1
         return round
 
+    def check(self, published: int) -> None:
+        """Before anything is charged: UserError where votes are gone, or of another question.
+
+        published: how many rounds were answered, as the ledger knows.
+        """
+        answered = self.answered()
+        if published > answered:
+            raise UserError(
+                f"the ledger says that {published} rounds of Private Evolution were answered, but '{self.folder}' has "
+                f"the votes of {answered}. {SPENT}"
+            )
+        for round in range(answered):
+            self._read_votes(round)
+
     def save_population(self, round: int, population: Sequence[Samples]) -> None:
         """Keep the candidates of a round; those of the round before are needed no longer."""
         arrays = {f"images_{i}": samples.images for i, samples in enumerate(population)}
@@ -67,10 +81,7 @@ class Rounds:
 
         UserError where they are damaged, of another question, or for other candidates.
         """
-        path = self._votes(round)
-        data = self._read(path, SPENT)
-        if str(data["mark"]) != self.mark:
-            raise UserError(f"'{path}' answers another question. Start again under another run.name.")
+        path, data = self._votes(round), self._read_votes(round)
         if str(data.get("candidates")) != digest(population):
             raise UserError(
                 f"'{path}' has the votes for other candidates than those of round {round}: they were made anew, and "
@@ -79,6 +90,13 @@ class Rounds:
             )
         count = sum(name.startswith("votes_") for name in data)
         return [data[f"votes_{i}"] for i in range(count)], str(data["ledger_head"])
+
+    def _read_votes(self, round: int) -> dict[str, np.ndarray]:
+        path = self._votes(round)
+        data = self._read(path, SPENT)
+        if str(data.get("mark")) != self.mark:
+            raise UserError(f"'{path}' answers another question. Start again under another run.name.")
+        return data
 
     def _population(self, round: int) -> Path:
         return self.folder / f"population-{round:03d}.npz"

@@ -11,7 +11,7 @@ import torch
 import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
-from configs.schema import Experiment
+from configs.schema import Evolution, Experiment
 from datamodules.sources import Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
@@ -153,6 +153,20 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
         )
 
 
+def check_labelling(settings: Evolution, categories: int) -> None:
+    """Votes must be able to tell one category from another."""
+    if categories < 2:
+        raise UserError(
+            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
+        )
+    candidates = settings.population * categories
+    if settings.smooth >= candidates:
+        raise UserError(
+            f"evolution.smooth: got {settings.smooth}, but there are {candidates} candidates in all: an average over "
+            "all of them gives every image the same label. Allowed is less, and a small part is what tells them apart."
+        )
+
+
 def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
     if "evolve" not in config.stages:
@@ -182,6 +196,8 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
             "evolution.vote_for: publish_voted labels images by the votes of every category: give "
             "evolution.vote_for=any (method=sim_pe_voted has it)."
         )
+    if "publish_voted" in config.stages:
+        check_labelling(settings, len(names))
 
     def later() -> Any:
         raise AssertionError("asked for before the run has it")

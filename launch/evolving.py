@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def evolving(context: Context) -> Evolving:
         evolution=config.evolution,
         class_names=context.class_names,
         api=api,
-        anyone=anyone(context),
+        anyone=partial(anyone, context),
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,
@@ -84,8 +84,8 @@ def drawn_at_random(context: Context, counts: Sequence[int], part: int = 0) -> n
     Each `part` is another. Touches no sensitive data.
     """
     rng = np.random.default_rng([context.config.run.seed, STRANGERS, *([part] if part else [])])
-    each = zip(context.class_names, counts, strict=True)
-    return np.concatenate([anyone(context).random(name, count, rng).images for name, count in each])
+    api, each = anyone(context), zip(context.class_names, counts, strict=True)
+    return np.concatenate([api.random(name, count, rng).images for name, count in each])
 
 
 class Features:

@@ -32,7 +32,7 @@ def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
         raise UserError(f"path: '{file}' has no class '{name}'.")
     try:
         api = kind(image=surroundings.image, class_names=surroundings.class_names, **config.settings)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"path: {name} of '{file}' cannot be built: {type(error).__name__}: {error}") from error
     missing = [method for method in ("random", "vary") if not callable(getattr(api, method, None))]
     if missing:
@@ -52,6 +52,6 @@ def loaded(path: Path) -> Any:
     sys.modules[specification.name] = module  # dataclasses look their module up
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"path: '{path}' failed: {type(error).__name__}: {error}") from error
     return module

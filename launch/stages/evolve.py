@@ -11,13 +11,12 @@ from torch import Tensor
 
 from accounting.access import PrivateAccess
 from accounting.plan import EVOLUTION
-from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
 from evolution.loop import Evolving
 from evolution.outcome import Outcome
-from evolution.rounds import SPENT, Rounds
+from evolution.rounds import Rounds
 from evolution.samples import Samples
 from launch.context import Context
 from launch.evolving import evolving
@@ -47,7 +46,8 @@ def evolve(context: Context) -> str:
     if context.config.evolution.reuse is not None:
         return take_outcome(context) if ranks.first else ""
     rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
-    if ranks.first:  # which works alone; what is wrong with the API is found before anything is charged
+    if ranks.first:  # which works alone; what is wrong with the API or the votes is found before anything is charged
+        rounds.check(context.ledger.published(EVOLUTION))
         setting = evolving(context)
         first, population = rounds.latest() or (0, setting.first())
         if rounds.answered() < mechanism.steps:
@@ -55,11 +55,6 @@ def evolve(context: Context) -> str:
     access = context.charge(mechanism, "evolve") if ranks.told(rounds.answered() < mechanism.steps) else None
     if not ranks.first:
         return ""
-    if access is not None and access.published() > rounds.answered():
-        raise UserError(
-            f"the ledger says that {access.published()} rounds of Private Evolution were answered, but "
-            f"'{rounds.folder}' has the votes of {rounds.answered()}. {SPENT}"
-        )
     sensitive: list[Tensor] = []
     shares: list[np.ndarray] = []
     # the time of a round tells of the sensitive images

@@ -43,4 +43,6 @@ def publish_voted(context: Context) -> str:
     labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     sure = (lead[kept] >= settings.sure).mean()
-    return f"{count} of {len(lead)} images in {context.outputs}, {sure:.0%} of them under a label that is sure"
+    missing = [name for i, name in enumerate(context.class_names) if i not in labelled.labels]
+    none = f"; none of {', '.join(missing)}, which the votes call no image" if missing else ""
+    return f"{count} of {len(lead)} images in {context.outputs}, {sure:.0%} of them under a label that is sure{none}"

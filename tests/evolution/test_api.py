@@ -43,7 +43,7 @@ def images(count: int, side: int = SIDE, kind: type = np.uint8, channels: int = 
         (Samples.of_images(images(3, side=9)), r"gave images uint8 \[3, 1, 9, 9\]"),
         (Samples.of_images(images(3, channels=3)), r"gave images uint8 \[3, 3, 8, 8\]"),
         (Samples.of_images(images(3, kind=np.float32)), r"gave images float32"),
-        (Samples(images(3), np.full((3, 1), np.nan)), "parameters float64 that are not all finite"),
+        (Samples(images(3), np.full((3, 1), np.nan)), "parameters that are infinite or no numbers"),
         (Samples(images(3), np.zeros((3, 1), dtype=np.int64)), "parameters int64"),
         (images(3), "gave ndarray; give Samples"),
         (None, "gave NoneType; give Samples"),
@@ -58,6 +58,36 @@ def test_so_is_one_that_fails() -> None:
     checked = Checked(Fixed(None), "Fixed", Image(resolution=SIDE, channels=1))
     with pytest.raises(UserError, match=r"evolution\.api: Fixed\.vary failed: RuntimeError: no variations today"):
         checked.vary(Samples.of_images(images(2)), 0.5, RNG)
+
+
+def test_one_that_wants_to_end_the_run_has_failed() -> None:
+    class Ends(Flat):
+        def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
+            raise SystemExit(0)
+
+    checked = Checked(Ends(), "Ends", Image(resolution=SIDE, channels=1))
+    with pytest.raises(UserError, match=r"Ends\.vary failed: SystemExit"):
+        checked.vary(Samples.of_images(images(2)), 0.5, RNG)
+
+
+def test_nobody_is_asked_for_no_samples() -> None:
+    checked = Checked(Fixed(None), "Fixed", Image(resolution=SIDE, channels=1))
+    none = checked.random("4", 0, RNG)
+    assert none.images.shape == (0, 1, SIDE, SIDE) and len(checked.vary(none, 0.5, RNG)) == 0
+
+
+def test_an_answer_stays_what_it_was_where_the_api_uses_its_memory_again() -> None:
+    class Reused(Flat):
+        buffer = np.zeros((4, 1, SIDE, SIDE), dtype=np.uint8)
+
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            self.buffer[:] = int(category)
+            return Samples(self.buffer, np.zeros((count, 1)))
+
+    checked = Checked(Reused(), "Reused", Image(resolution=SIDE, channels=1))
+    first = checked.random("7", 4, RNG)
+    checked.random("9", 4, RNG)
+    assert (first.images == 7).all()
 
 
 def test_a_good_answer_passes_as_it_is() -> None:

@@ -31,7 +31,7 @@ def evolving(**settings: object) -> Evolving:
         evolution=Evolution(**{"rounds": 5, "population": 60, "degree_last": 0.1, **settings}),
         class_names=where.class_names,
         api=lambda round: Checked(Flat(), "Flat", where.image),
-        anyone=Checked(Flat(), "Flat", where.image),
+        anyone=lambda: Checked(Flat(), "Flat", where.image),
         embedding=gray,
         noise=0.0,
         seed=3,
@@ -102,10 +102,23 @@ def test_candidates_of_no_category_are_among_the_first_where_any_may_be_voted_fo
     where = surroundings()
     for vote_for, expected in (("own", 0), ("any", 24)):
         setting = evolving(vote_for=vote_for, share_at_random=0.4)
-        setting = dataclasses.replace(setting, anyone=Checked(Strange(), "Strange", where.image))
+        setting = dataclasses.replace(setting, anyone=lambda: Checked(Strange(), "Strange", where.image))
         population = setting.first()
         assert [len(samples) for samples in population] == [60, 60]
         assert [int((samples.parameters == 77.0).sum()) for samples in population] == [expected] * 2
+
+
+def test_strangers_with_other_parameters_are_one_message() -> None:
+    class Wide(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            found = super().random(category, count, rng)
+            return Samples(found.images, np.zeros((count, 3)))
+
+    where = surroundings()
+    setting = evolving(vote_for="any", share_at_random=0.4)
+    setting = dataclasses.replace(setting, anyone=lambda: Checked(Wide(), "Wide", where.image))
+    with pytest.raises(UserError, match=r"Wide\.random\('\w+', …\) gave samples with 1 parameters, then with 3"):
+        setting.first()
 
 
 def test_a_lead_is_in_units_of_the_noise() -> None:

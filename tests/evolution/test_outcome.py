@@ -41,3 +41,23 @@ def test_what_is_damaged_is_one_message(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"missing or damaged\. Remove it and give its run's command again"):
             Outcome.read(path)
         path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"votes": np.zeros((3, 7)), "shares": np.zeros((3, 7))},
+        {"votes": np.zeros((3, 5))},
+        {"votes": np.float64(3), "shares": np.float64(3)},
+        {"sizes": np.array([5, 5, 4])},
+        {"sizes": np.zeros(0, dtype=int)},
+    ],
+)
+def test_parts_that_do_not_go_together_are_one_message(change: dict[str, np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "outcome.npz"
+    outcome(15).save(path)
+    with np.load(path) as data:
+        arrays = dict(data) | change
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match="missing or damaged"):
+        Outcome.read(path)

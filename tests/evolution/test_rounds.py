@@ -45,6 +45,20 @@ def test_of_another_question_or_damaged(tmp_path: Path) -> None:
         Rounds(tmp_path, "one").latest()
 
 
+def test_what_cannot_go_on_is_known_before_a_charge(tmp_path: Path) -> None:
+    population = [Flat.of(np.zeros(2))]
+    rounds = Rounds(tmp_path, "one")
+    rounds.check(0)
+    for round in (0, 1):
+        rounds.save_votes(round, [np.zeros(2)], population, "head")
+    for published in (0, 1, 2):  # votes are on the disk a moment before the ledger says so
+        rounds.check(published)
+    with pytest.raises(UserError, match=r"says that 3 rounds .* the votes of 2\. Its budget is spent"):
+        rounds.check(3)
+    with pytest.raises(UserError, match="answers another question"):
+        Rounds(tmp_path, "other").check(0)
+
+
 def test_votes_belong_to_their_candidates(tmp_path: Path) -> None:
     rounds, population = Rounds(tmp_path, "mark"), [Flat.of(np.arange(3.0)), Flat.of(np.arange(4.0))]
     rounds.save_votes(0, [np.zeros(3), np.zeros(4)], population, "head")

@@ -115,8 +115,10 @@ def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None
     votes = path / "stages" / "evolve" / "votes-000.npz"
     kept = votes.read_bytes()
     votes.unlink()
+    before = (path / "ledger.jsonl").read_bytes()
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
     assert code == 2 and "1 rounds of Private Evolution were answered" in text and "Its budget is spent" in text
+    assert (path / "ledger.jsonl").read_bytes() == before  # nothing was begun that cannot be done
     votes.write_bytes(kept)
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
     assert code == 0, text
@@ -186,6 +188,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["evolution.features=[]"], r"evolution\.features: give at least one"),
         (["evolution.share_at_random=0.1"], r"evolution\.share_at_random: .* need a teacher"),
         (["method=sim_pe_voted", "evolution.vote_for=own"], r"evolution\.vote_for: publish_voted labels images"),
+        (["method=sim_pe_voted", "evolution.smooth=60"], r"evolution\.smooth: got 60, but there are 60 candidates"),
         (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
         (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
         (["evolution.api={name: imported, path: 'nowhere.py:Mine'}"], r"evolution\.api\.path: there is no file"),
@@ -336,6 +339,21 @@ def test_labels_by_votes_follow_from_the_votes_alone(tmp_path: Path) -> None:
     second = read_images(again / "release" / "synthetic.npz")
     assert np.array_equal(first.images, second.images) and np.array_equal(first.labels, second.labels)
     assert statement(again)["epsilon"] == pytest.approx(statement(path)["epsilon"])
+
+
+def test_votes_label_what_a_model_makes_and_one_category_has_nothing_to_tell_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = "stages=[classifier,select_all,pretrain,evolve,publish_voted]"
+    words = ["method=sim_pe_voted", stages, "generator.name=diffusion", "evolution.api.name=model"]
+    path = tmp_path / "model"
+    assert privimage(*run_words(path, *words, "evolution.share_at_random=0", "evolution.smooth=5")) == 0
+    assert len(read_images(path / "release" / "synthetic.npz")) == 60
+    draw_shapes(tmp_path / "shapes", 0, 20)
+    shutil.rmtree(tmp_path / "shapes" / "bars")
+    one = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'shapes'}", "method=sim_pe_voted"]
+    assert privimage(*run_words(tmp_path / "one", *one)) == 2
+    assert "votes have nothing to tell apart" in capsys.readouterr().err
 
 
 def test_a_teachers_labels_are_what_it_says_after_its_private_training(
