@@ -155,14 +155,15 @@ class Ledger:
 
     def progress(self, mechanism_name: str, step: int) -> None:
         """Record that `step` steps of the last started mechanism of that name are done and durable."""
-        _Charge(self, self._latest(mechanism_name)).progress(step)
+        charge = self._latest(mechanism_name)
+        if charge is None:
+            raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
+        _Charge(self, charge).progress(step)
 
     def published(self, mechanism_name: str) -> int:
         """The greatest progress of the last started mechanism of that name (0: none, or none was started)."""
-        charges = [self._chain.entries[e["charge"]] for e in self._chain.entries if e["kind"] == "start"]
-        if not any(charge["mechanism"]["name"] == mechanism_name for charge in charges):
-            return 0
-        return _Charge(self, self._latest(mechanism_name)).published()
+        charge = self._latest(mechanism_name)
+        return 0 if charge is None else _Charge(self, charge).published()
 
     def mechanisms(self) -> list[Mechanism]:
         """Every mechanism charged, as a whole, in the order of the charges."""
@@ -203,13 +204,13 @@ class Ledger:
                 return entry["index"]
         return None
 
-    def _latest(self, mechanism_name: str) -> int:
+    def _latest(self, mechanism_name: str) -> int | None:
         for entry in reversed(self._chain.entries):
             if entry["kind"] == "start":
                 charge = entry["charge"]
                 if self._chain.entries[charge]["mechanism"]["name"] == mechanism_name:
                     return charge
-        raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
+        return None
 
 
 class _Charge:

@@ -66,9 +66,9 @@ class Evolving:
         return Samples.joined([own, strangers])
 
     def try_out(self, population: Sequence[Samples]) -> None:
-        """Ask the API of every round for a variation or two, and for their features: UserError where that fails.
+        """Ask for a variation or two in every round, for what is made in the end, and for features.
 
-        So that what cannot work is found before it is paid for.
+        UserError where that fails, so that what cannot work is found before it is paid for.
         """
         few = [samples.take(range(min(2, len(samples)))) for samples in population]
         for round in range(self.evolution.rounds):
@@ -121,14 +121,16 @@ class Evolving:
     def shares(self, histograms: Sequence[np.ndarray], features: Sequence[Tensor]) -> list[np.ndarray]:
         """The share of each candidate in what comes next, from the noisy votes: smoothed, thresholded, scaled to 1."""
         settings = self.evolution
-        size = min(len(each) for each in features)
-        averaged = max(1, min(settings.smooth, size))
-        threshold = settings.threshold * self.noise / averaged**0.5
+        threshold = settings.threshold * self.noise_of_average(features[0])
         if settings.vote_for == "any":  # all of the same candidates: their neighbours are found once
-            smooth = list(smoothed(np.stack(histograms, axis=1), features[0], averaged).T)
+            smooth = list(smoothed(np.stack(histograms, axis=1), features[0], settings.smooth).T)
         else:
-            smooth = [smoothed(votes, each, averaged) for votes, each in zip(histograms, features, strict=True)]
+            smooth = [smoothed(votes, each, settings.smooth) for votes, each in zip(histograms, features, strict=True)]
         return [surplus(votes, threshold) for votes in smooth]
+
+    def noise_of_average(self, candidates: Tensor) -> float:
+        """The standard deviation of the noise in an average of votes over `smooth` of the candidates [M, F]."""
+        return self.noise / min(self.evolution.smooth, len(candidates)) ** 0.5
 
     def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
         """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
@@ -154,7 +156,7 @@ class Evolving:
         """
         settings, last = self.evolution, self.evolution.rounds - 1
         degree = settings.degree_last if settings.degree_rendered is None else settings.degree_rendered
-        rng = self._rng(RENDER, last, category, *([part] if part else []))
+        rng = self._rng(RENDER, last + part, category)
         parents = samples.take(RESAMPLING[settings.resample](shares, count, rng))
         return self.api(last).vary(parents, degree, rng)
 
@@ -164,10 +166,9 @@ class Evolving:
         votes: float64 [M, categories], those of the candidates with the features [M, F] (`vote_for="any"`). The lead is
         over the second category, in units of the noise of an average of votes.
         """
-        averaged = max(1, min(self.evolution.smooth, len(candidates)))
-        found = smoothed(votes, candidates, averaged, self.embedding(images))
+        found = smoothed(votes, candidates, self.evolution.smooth, self.embedding(images))
         second, first = np.partition(found, -2, axis=1)[:, -2:].T
-        return found.argmax(axis=1), (first - second) * averaged**0.5 / self.noise
+        return found.argmax(axis=1), (first - second) / self.noise_of_average(candidates)
 
-    def _rng(self, *purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *purpose])
+    def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose, round, category])

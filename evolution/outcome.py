@@ -16,10 +16,11 @@ from evolution.samples import Samples
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """population: the candidates of each category. shares, votes: float64, of what each category's images voted for,
+    """What the last round left. Private by the noise in the votes, like the release.
 
-    an array a category: its own candidates, or those of all categories one after the other. ledger_head: the state of
-    the ledger that paid for the votes. Private by the noise in the votes, like the release.
+    population: the candidates of each category, equally many. shares, votes: float64, an array a category, for what its
+    images voted for: its own candidates, or those of all categories one after the other. ledger_head: the state of the
+    ledger that paid for the votes.
     """
 
     population: Sequence[Samples]

@@ -83,7 +83,7 @@ def drawn_at_random(context: Context, counts: Sequence[int], part: int = 0) -> n
 
     Each `part` is another. Touches no sensitive data.
     """
-    rng = np.random.default_rng([context.config.run.seed, STRANGERS, *([part] if part else [])])
+    rng = np.random.default_rng([context.config.run.seed, STRANGERS, part])
     api, each = anyone(context), zip(context.class_names, counts, strict=True)
     return np.concatenate([api.random(name, count, rng).images for name, count in each])
 

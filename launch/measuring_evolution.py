@@ -57,29 +57,30 @@ def measure_evolution(asked: Measurement) -> Estimate:
 
 def measure_rendering(stage: str, count: Callable[[Experiment, int], int], asked: Measurement) -> Estimate:
     """Images like the last candidates. count: how many, by the configuration and the number of categories."""
-    settings, rng = asked.config.evolution, np.random.default_rng(0)
-    api, samples = tried(asked)
-    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    render, size = rendering(asked)
     images = count(asked.config, asked.classes)
-    return extrapolate(
-        stage, lambda: last.vary(samples, degree, rng), rounds=images / len(samples), basis=f"{images} images"
-    )
+    return extrapolate(stage, render, rounds=images / size, basis=f"{images} images")
 
 
 def measure_labelling(stage: str, asked: Measurement) -> Estimate:
     """Images like the last candidates, each of them compared with all of these."""
-    settings, rng = asked.config.evolution, np.random.default_rng(0)
-    api, samples = tried(asked)
-    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    settings, (render, size) = asked.config.evolution, rendering(asked)
     classifier = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
     images, candidates = asked.config.synthesize.count * settings.oversample, settings.population * asked.classes
 
     def work() -> None:
-        made = last.vary(samples, degree, rng).images
-        features = classifier.features(torch.from_numpy(made).to(asked.device))
+        features = classifier.features(torch.from_numpy(render().images).to(asked.device))
         nearest(features, features.new_zeros(candidates, features.shape[1]), min(settings.smooth, candidates))
 
-    return extrapolate(stage, work, rounds=images / len(samples), basis=f"{images} images, {candidates} candidates")
+    return extrapolate(stage, work, rounds=images / size, basis=f"{images} images, {candidates} candidates")
+
+
+def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
+    """What makes a few images like the last candidates, and how many."""
+    settings, rng = asked.config.evolution, np.random.default_rng(0)
+    api, samples = tried(asked)
+    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    return lambda: last.vary(samples, degree, rng), len(samples)
 
 
 def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:

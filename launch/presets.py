@@ -51,26 +51,28 @@ def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
     """A preset's settings for any choice, and above them those for the components that will be chosen."""
     settings = {name: value for name, value in preset.items() if name not in (*VARIANTS, "for_method")}
     layers = [given, settings, overlay]
-    return [settings, *(variant(preset[group] or {}, layers, group) for group in VARIANTS if group in preset)]
+    return [settings, *(variant(choices_of(preset, group, "component"), layers, group) for group in VARIANTS)]
 
 
 def for_method(preset: Tree, method: str) -> Tree:
     """A preset's settings for one method alone."""
-    choices = preset.get("for_method") or {}
-    known = preset_names("methods")
-    unknown = [name for name in choices if name not in known] if isinstance(choices, dict) else [choices]
-    if unknown or not all(isinstance(value, dict) for value in choices.values()):
-        raise UserError(
-            "for_method: write the name of a method and, under it, groups of keys"
-            + (f"; there is no method '{unknown[0]}'." if unknown else ".")
-        )
+    choices, known = choices_of(preset, "for_method", "method"), preset_names("methods")
+    for name in choices:
+        if name not in known:
+            raise UserError(f"for_method: there is no method '{name}' (there are: {', '.join(known)}).")
     return copy.deepcopy(choices.get(method, {}))
+
+
+def choices_of(preset: Tree, group: str, kind: str) -> Tree:
+    """What a preset has under `group`: settings by the name of a component or a method."""
+    choices = preset.get(group) or {}
+    if not isinstance(choices, dict) or not all(isinstance(value, dict) for value in choices.values()):
+        raise UserError(f"{group}: write the name of a {kind} and, under it, groups of keys.")
+    return choices
 
 
 def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
     """The settings of one group for the component that the layers choose, the first of them that names one."""
-    if not isinstance(choices, dict) or not all(isinstance(value, dict) for value in choices.values()):
-        raise UserError(f"{group}: write the name of a component and, under it, groups of keys.")
     *sections, last = VARIANTS[group]
     default: Any = Experiment()
     for section in sections:

@@ -19,7 +19,7 @@ from evolution.outcome import Outcome
 from evolution.rounds import Rounds
 from evolution.samples import Samples
 from launch.context import Context
-from launch.evolving import evolving
+from launch.evolving import drawn_at_random, evolving
 from launch.interrupts import stop_if_asked
 from launch.leading import keep_leading
 from launch.release import write_release
@@ -119,9 +119,14 @@ def outcome_of(context: Context) -> Outcome:
     return outcome
 
 
-def made_of_outcome(context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
+def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
     """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
-    setting, outcome, show = evolving(context), outcome_of(context), context.console.progress
+    return made_like(outcome_of(context), context, counts)
+
+
+def made_like(outcome: Outcome, context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
+    """Images like the candidates of an outcome, `counts` of each category; each `part` is another."""
+    setting, show = evolving(context), context.console.progress
     each = list(zip(setting.candidates(outcome.population), outcome.shares, counts, strict=True))
     images = [
         setting.rendered(samples, shares, count, category, part).images
@@ -131,6 +136,18 @@ def made_of_outcome(context: Context, counts: Sequence[int], part: int = 0) -> I
     ]
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     return ImageSet(np.concatenate(images), labels, context.class_names)
+
+
+def to_be_labelled(outcome: Outcome, context: Context, part: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """As many images [N, C, H, W] as are released, and what those that are no strangers were made for, int64 [M].
+
+    The last N - M of them, `evolution.share_at_random` of all, are of any category. Each `part` is another.
+    """
+    count = context.config.synthesize.count
+    strangers = round(count * context.config.evolution.share_at_random)
+    made = made_like(outcome, context, evenly(count - strangers, context), part)
+    drawn = drawn_at_random(context, evenly(strangers, context), part)
+    return np.concatenate([made.images, drawn]), made.labels
 
 
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)

@@ -7,10 +7,9 @@ import torch
 
 from datamodules.image_set import ImageSet
 from launch.context import Context, load_weights
-from launch.evolving import drawn_at_random
 from launch.release import write_release
 from launch.stage import stage
-from launch.stages.evolve import evenly, made_of_outcome
+from launch.stages.evolve import outcome_of, to_be_labelled
 from launch.stages.synthesize import IMAGES_MADE
 
 ORDER = 7  # what a stream of random numbers is for, beside those of the loop
@@ -25,15 +24,13 @@ def publish_taught(context: Context) -> str:
     The votes find where the sensitive images lie, the teacher where one category ends: renderings may be spread far
     wider than their own labels would hold, and some may be drawn of no category in particular.
     """
-    count = context.config.synthesize.count
-    strangers = round(count * context.config.evolution.share_at_random)
-    made = made_of_outcome(context, evenly(count - strangers, context))
-    every = np.concatenate([made.images, drawn_at_random(context, evenly(strangers, context))])
-    labels = relabelled(context, every)
-    changed = float((labels[: len(made.labels)] != made.labels).mean())
+    images, made_for = to_be_labelled(outcome_of(context), context)
+    count, labels = len(images), relabelled(context, images)
+    changed = float((labels[: len(made_for)] != made_for).mean())
     order = np.random.default_rng([context.config.run.seed, ORDER]).permutation(count)  # or misfits alone would lead
-    labelled = ImageSet(every[order], labels[order], made.class_names)
+    labelled = ImageSet(images[order], labels[order], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
+    strangers = count - len(made_for)
     return (
         f"{count} images in {context.outputs}, {strangers} of them of any category; {changed:.0%} of the others under "
         "another label than they were made for"

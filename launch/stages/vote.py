@@ -7,10 +7,10 @@ import numpy as np
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from launch.context import Context
-from launch.evolving import drawn_at_random, evolving
+from launch.evolving import evolving
 from launch.release import write_release
 from launch.stage import stage
-from launch.stages.evolve import evenly, made_of_outcome, outcome_of
+from launch.stages.evolve import outcome_of, to_be_labelled
 from launch.stages.synthesize import IMAGES_MADE
 
 ORDER = 8  # what a stream of random numbers is for, beside those of the loop
@@ -30,10 +30,9 @@ def publish_voted(context: Context) -> str:
     images, labels, leads = [], [], []
     parts = range(settings.oversample)
     for part in track(parts, "label images", total=len(parts), unit="part", show=context.console.progress):
-        strangers = round(count * settings.share_at_random)
-        made = made_of_outcome(context, evenly(count - strangers, context), part).images
-        images.append(np.concatenate([made, drawn_at_random(context, evenly(strangers, context), part)]))
-        label, lead = setting.labels(votes, features, images[-1])
+        made, _ = to_be_labelled(outcome, context, part)
+        label, lead = setting.labels(votes, features, made)
+        images.append(made)
         labels.append(label)
         leads.append(lead)
     lead = np.concatenate(leads)
