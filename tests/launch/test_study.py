@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -12,18 +11,8 @@ import pytest
 from accounting.composition import epsilon
 from accounting.ledger import Ledger
 from launch.study import Cell, Study
-from tests.launch.runs import TINY, charges, privimage, statement
-
-WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
-
-
-def study(kind: str, folder: Path, *words: str) -> list[str]:
-    return [kind, "demo", *WORDS, "query.noise_multiplier=auto", f"run.root={folder}", *words]
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "comparison.csv") as file:
-        return list(csv.DictReader(file))
+from tests.launch.runs import charges, privimage, statement
+from tests.launch.studies import rows, study
 
 
 @pytest.mark.filterwarnings("ignore")

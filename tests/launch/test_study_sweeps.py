@@ -1,8 +1,7 @@
-"""Sweeps of tiny runs, comparisons that were stopped, and what several runs share."""
+"""Sweeps of tiny runs, and comparisons that were stopped."""
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -12,25 +11,8 @@ from pathlib import Path
 import pytest
 
 from launch.commands.sweep import split
-from tests.launch.runs import TINY, draw_shapes, privimage
-from tests.launch.test_study import rows, study
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_nothing_that_saw_sensitive_images_is_shared(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.name={name}", f"run.share={tmp_path / 'shared'}"]
-        assert privimage(*words) == 0
-    assert [path.name.rpartition("-")[0] for path in (tmp_path / "shared").iterdir()] == ["classifier"]
-    lines = {
-        name: {
-            path.parent.name: json.loads(path.read_text())["line"]
-            for path in tmp_path.glob(f"{name}/stages/*/done.json")
-        }
-        for name in ("one", "two")
-    }
-    assert [role for role, line in lines["two"].items() if "(shared)" in line] == ["classifier"]
-    assert not any("(shared)" in line for line in lines["one"].values())
+from tests.launch.runs import draw_shapes, privimage
+from tests.launch.studies import rows, study
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -102,29 +84,3 @@ def test_scores_of_sets_that_are_not_public_are_not_printed(tmp_path: Path, capf
     assert privimage(*base) == 0
     assert "LR" not in capfd.readouterr().out
     assert len(rows(tmp_path / "s")) == 2
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("damage", ["record", "file", "gone"])
-def test_a_damaged_share_is_passed_over(damage: str, tmp_path: Path) -> None:
-    words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.share={tmp_path / 'shared'}", "method=public_only"]
-    assert privimage(*words, "run.name=one") == 0
-    for folder in (tmp_path / "shared").iterdir():
-        if damage == "record":
-            (folder / "shared.json").write_text("{}")
-        for path in (folder / "stage").rglob("*"):
-            if path.is_file() and damage == "file":
-                path.unlink()
-                path.write_bytes(b"junk")
-            elif path.is_file() and damage == "gone":
-                path.unlink()
-    assert privimage(*words, "run.name=two") == 0
-    lines = [json.loads(path.read_text())["line"] for path in tmp_path.glob("two/stages/*/done.json")]
-    assert lines and not any("(shared)" in line for line in lines)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_share_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    words = ["run", "demo", *TINY, f"run.root={tmp_path}", f"run.share={tmp_path / 'file'}", "method=public_only"]
-    assert privimage(*words, "run.name=one") == 0

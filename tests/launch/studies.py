@@ -1,0 +1,19 @@
+"""Commands for comparisons and sweeps of tiny runs, and the tables they leave."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from tests.launch.runs import TINY
+
+WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
+
+
+def study(kind: str, folder: Path, *words: str) -> list[str]:
+    return [kind, "demo", *WORDS, "query.noise_multiplier=auto", f"run.root={folder}", *words]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "comparison.csv") as file:
+        return list(csv.DictReader(file))
