@@ -170,6 +170,15 @@ class Ledger:
         charges = (e for e in self._chain.entries if e["kind"] in ("reserve", "inherit"))
         return [mechanism_from_dict(e["mechanism"]) for e in charges]
 
+    def release_ids(self) -> list[str]:
+        """For each of the `mechanisms`, what tells its answer from any other: the salted line that last began it.
+
+        Of an answer that was taken over, the id it has in the run that was charged for it.
+        """
+        starts = {e["charge"]: e["hash"] for e in self._chain.entries if e["kind"] == "start"}
+        charges = (e for e in self._chain.entries if e["kind"] in ("reserve", "inherit"))
+        return [e["source"] if e["kind"] == "inherit" else starts.get(e["index"], e["hash"]) for e in charges]
+
     def epsilon(self, accountant: str | None = None) -> float:
         """The composed epsilon of all charges, under the ledger's accountant unless another is named."""
         return composition.epsilon(self.mechanisms(), self.terms["delta"], accountant or self.terms["accountant"])

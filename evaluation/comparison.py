@@ -21,7 +21,8 @@ class Entry:
 
     group: what is compared, such as a method. x: what it is compared over, such as the target epsilon; None for a run
     that does not depend on it. scores: by measure; `before` the same of the model before fine-tuning, if there are any.
-    epsilon: what was spent at `delta`, None for a run without a guarantee; mechanisms: on what.
+    epsilon: what was spent at `delta`, None for a run without a guarantee; mechanisms: on what, by their release
+    ids.
     """
 
     group: str
@@ -29,7 +30,7 @@ class Entry:
     seed: int
     epsilon: float | None
     delta: float = 0.0
-    mechanisms: Sequence[Mechanism] = ()
+    mechanisms: Mapping[str, Mechanism] = field(default_factory=dict)
     scores: Mapping[str, float]
     before: Mapping[str, float] = field(default_factory=dict)
     costs: Sequence[StageCost] = ()

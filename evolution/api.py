@@ -18,7 +18,8 @@ from evolution.samples import Samples
 class EvolutionApi(Protocol):
     """Makes images, and images like given ones. Never sees a sensitive image.
 
-    Everything random comes from `rng`, so that a run can be repeated.
+    Everything random comes from `rng`, so that a run can be repeated. Two attributes may say more: `needs_model`, that
+    it needs the run's pre-trained model, and `needs_parameters`, that it varies only samples of its own making.
     """
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
@@ -56,10 +57,10 @@ Messages of a UserError while it is built begin with the key they are about; the
 def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked]:
     """The API that a configuration describes, as every round sees it: checked."""
     api = APIS.build(config, surroundings)
-    hand_over = getattr(api, "api_of_round", lambda round: api)
+    hand_over = getattr(api, "api_of_round", None)
 
     def at(round: int) -> Checked:
-        chosen = hand_over(round)
+        chosen = hand_over(round) if callable(hand_over) else api
         return Checked(chosen, getattr(chosen, "shown_as", type(chosen).__name__), surroundings.image)
 
     return at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,10 @@ class Rounds:
             round += 1
         return round
 
-    def check(self, published: int) -> None:
-        """Before anything is charged: UserError where votes are gone, or of another question.
+    def check(self, published: int, require: Callable[[str], None]) -> None:
+        """Before anything is charged: UserError where votes are gone, of another question, or were never paid for.
 
-        published: how many rounds were answered, as the ledger knows.
+        published: how many rounds were answered, as the ledger knows. require: raises unless the ledger has a line.
         """
         answered = self.answered()
         if published > answered:
@@ -46,7 +46,7 @@ class Rounds:
                 f"the votes of {answered}. {SPENT}"
             )
         for round in range(answered):
-            self._read_votes(round)
+            require(str(self._read_votes(round)["ledger_head"]))
 
     def save_population(self, round: int, population: Sequence[Samples]) -> None:
         """Keep the candidates of a round; those of the round before are needed no longer."""

@@ -13,13 +13,16 @@ class Samples:
     """Candidates of one category.
 
     images: uint8 [N, C, H, W]. parameters: float64 [N, P], whatever an API wants to find again when it varies them; P
-    may be 0. Raises ValueError where the two do not go together.
+    may be 0. Raises TypeError where they are no NumPy arrays, ValueError where the two do not go together.
     """
 
     images: np.ndarray
     parameters: np.ndarray
 
     def __post_init__(self) -> None:
+        for name, part in (("images", self.images), ("parameters", self.parameters)):
+            if not isinstance(part, np.ndarray):
+                raise TypeError(f"{name} are a {type(part).__name__}; give a NumPy array")
         if self.images.ndim != 4 or self.parameters.ndim != 2 or len(self.images) != len(self.parameters):
             raise ValueError(f"images {self.images.shape} and parameters {self.parameters.shape} do not go together")
 

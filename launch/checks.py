@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
-from configs.schema import Evolution, Experiment
+from configs.schema import Experiment
 from datamodules.sources import Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
-from evolution.api import Surroundings, by_round
-from evolution.embedding import FEATURES
 from launch.context import new_classifier, new_generator
-from launch.data import naming, public_source, sensitive_source
+from launch.data import public_source, sensitive_source
+from launch.evolution_checks import check_evolution
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
@@ -151,56 +149,3 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
             f"selection.semantics: {count} public categories for each of {rows} sensitive ones are {rows * count}, but "
             f"'{config.public.name}' has {categories}. Allowed is at most {categories // rows}."
         )
-
-
-def check_labelling(settings: Evolution, categories: int) -> None:
-    """Votes must be able to tell one category from another."""
-    if categories < 2:
-        raise UserError(
-            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
-        )
-    candidates = settings.population * categories
-    if settings.smooth >= candidates:
-        raise UserError(
-            f"evolution.smooth: got {settings.smooth}, but there are {candidates} candidates in all: an average over "
-            "all of them gives every image the same label. Allowed is less, and a small part is what tells them apart."
-        )
-
-
-def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
-    """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
-    if "evolve" not in config.stages:
-        return
-    settings = config.evolution
-    unknown = [name for name in settings.features if name not in FEATURES]
-    if unknown or not settings.features:
-        got = f"there is no '{unknown[0]}'" if unknown else "give at least one"
-        raise UserError(f"evolution.features: {got} (there are: {', '.join(FEATURES)}).")
-    if settings.neighbours > settings.population:
-        raise UserError(
-            f"evolution.neighbours: got {settings.neighbours}; allowed is at most evolution.population = "
-            f"{settings.population}."
-        )
-    if settings.degree_last > settings.degree_first:
-        raise UserError(
-            f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
-            f"{settings.degree_first:g}: candidates are varied less and less."
-        )
-    if settings.share_at_random > 0 and not {"publish_taught", "publish_voted"} & set(config.stages):
-        raise UserError(
-            "evolution.share_at_random: images of any category need a teacher or votes to label them "
-            "(method=sim_pe_taught or sim_pe_voted)."
-        )
-    if "publish_voted" in config.stages and settings.vote_for != "any":
-        raise UserError(
-            "evolution.vote_for: publish_voted labels images by the votes of every category: give "
-            "evolution.vote_for=any (method=sim_pe_voted has it)."
-        )
-    if "publish_voted" in config.stages:
-        check_labelling(settings, len(names))
-
-    def later() -> Any:
-        raise AssertionError("asked for before the run has it")
-
-    with naming("evolution.api"):
-        by_round(config.evolution.api, Surroundings(config.image, names, alike={}, public=later, model=later))

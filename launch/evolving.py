@@ -8,16 +8,19 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
+from configs.schema import Experiment
+from datamodules.labelled_images import LabelledImages
 from evaluation.controls import balanced_sample, named_categories
 from evaluation.inception import find_weights, inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
-from launch.context import Context
+from launch.context import Context, new_generator
 from launch.data import naming
 from launch.stages.pretrain import pretrained
 from launch.stages.query import read_histogram
@@ -28,9 +31,9 @@ SCALED_BY = 2000  # public images from which the features' scales are taken
 STRANGERS = 6  # what a stream of random numbers is for, beside those of the loop
 
 
-def evolving(context: Context) -> Evolving:
-    """How the run evolves its populations."""
-    config, known = context.config, surroundings(context)
+def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
+    """How the run evolves its populations. known: what the API is told, what the run knows unless given."""
+    config, known = context.config, known or surroundings(context)
     with naming("evolution.api"):
         api = by_round(config.evolution.api, known)
     return Evolving(
@@ -41,6 +44,37 @@ def evolving(context: Context) -> Evolving:
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,
+    )
+
+
+def rehearse(context: Context, charged: str) -> None:
+    """Ask for a few candidates before another stage is charged, a query say, while they are yet to evolve.
+
+    What cannot work is found before anything is paid for. UserError where it fails. Touches no sensitive data.
+    """
+    config, names = context.config, context.class_names
+    if "evolve" not in config.stages or config.evolution.reuse is not None:
+        return
+    if charged == "evolve" or context.has("evolve") or context.directory.marker(charged) is not None:
+        return
+    setting = evolving(context, imagined(config, context.public, names, context.device))
+    rng = np.random.default_rng(config.run.seed)
+    few = [setting.api(0).random(name, 2, rng) for name in names]
+    setting.try_out(setting.even(few, 0))
+
+
+def imagined(
+    config: Experiment, public: LabelledImages, names: Sequence[str], device: torch.device | str
+) -> Surroundings:
+    """What an API is given, with a model that has learnt nothing and categories alike by name."""
+    found = named_categories(config.selection.names, public.class_names, names)
+    alike = {name: tuple(public.class_names[i] for i, row in found.items() if names[row] == name) for name in names}
+    return Surroundings(
+        image=config.image,
+        class_names=tuple(names),
+        alike=alike,
+        public=lambda: public,
+        model=lambda: (new_generator(config, len(names)).to(device), True),
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 
 from configs.schema import Experiment
-from evaluation.controls import named_categories
-from evolution.api import Checked, Surroundings, by_round
+from evolution.api import Checked, by_round
 from evolution.nearest import nearest
 from evolution.samples import Samples
-from launch.context import new_classifier, new_generator
+from launch.context import new_classifier
 from launch.data import naming, sensitive_source
+from launch.evolving import imagined
 from launch.measuring import Estimate, Measurement, batch, extrapolate, median_seconds
 
 TRIED = 200  # candidates that are made to see how long they take
@@ -86,22 +86,6 @@ def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
 def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:
     """The API of each round, and a few candidates."""
     names, settings = sensitive_source(asked.config).class_names, asked.config.evolution
-    surroundings = imagined(asked, names)
     with naming("evolution.api"):
-        api = by_round(settings.api, surroundings)
+        api = by_round(settings.api, imagined(asked.config, asked.public, names, asked.device))
     return api, api(0).random(names[0], min(settings.population, TRIED), np.random.default_rng(0))
-
-
-def imagined(asked: Measurement, names: Sequence[str]) -> Surroundings:
-    """What an API is given, with a model that has learnt nothing and categories by name."""
-    found = named_categories(asked.config.selection.names, asked.public.class_names, names)
-    alike = {
-        name: tuple(asked.public.class_names[i] for i, row in found.items() if names[row] == name) for name in names
-    }
-    return Surroundings(
-        image=asked.config.image,
-        class_names=tuple(names),
-        alike=alike,
-        public=lambda: asked.public,
-        model=lambda: (new_generator(asked.config, asked.classes).to(asked.device), True),
-    )

@@ -16,6 +16,7 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.console import Console
 from launch.context import Context, pick_device
+from launch.evolving import rehearse
 from launch.guarantee import no_guarantee, planned
 from launch.planning import plan
 from launch.ranks import Ranks
@@ -37,6 +38,8 @@ def run(config: Experiment, console: Console) -> RunDirectory:
         with context.tracking:
             for step in stages:
                 ranks.stop_if_asked()
+                if step.charged and ranks.first:
+                    rehearse(context, step.role)
                 perform(step, context)
                 if ranks.first and charged_stages_done(context, stages):
                     context.forget_key()

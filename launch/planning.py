@@ -68,7 +68,7 @@ def taken_over(config: Experiment, stage: str, kind: type[Kind]) -> Kind:
 def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
     """The mechanism of this kind that the run's own ledger has from another run, or None."""
     path = Path(config.run.root) / config.run.name / "ledger.jsonl"
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:  # made, and cut off before its first line
         return None
     entries = [entry for entry in Ledger.read(path).entries if entry["kind"] == "inherit"]
     found = [mechanism_from_dict(entry["mechanism"]) for entry in entries]

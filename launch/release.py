@@ -25,7 +25,9 @@ from lightning_modules.registries import GENERATORS
 
 IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
 MODEL = ("model.safetensors", "model.json")
-SECRET_KEY = "The run key was drawn by the operating system, was known to nobody and has been destroyed."
+SECRET_KEY = (
+    "The key of the run that was charged was drawn by the operating system, was known to nobody and has been destroyed."
+)
 NEIGHBOURS = "add or remove one record; a record is one image together with its label"
 ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
@@ -137,6 +139,7 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
         "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
+        "release_ids": ledger.release_ids(),
         "assumptions": [*ASSUMPTIONS, *([SECRET_KEY] if private and mechanisms else [])],
         **made_with(ledger),
     }
@@ -178,14 +181,19 @@ def readable_statement(statement: dict[str, Any]) -> str:
         + ".",
         f"- Ledger: `ledger.jsonl` of the run ends in {statement['ledger_head'][:16]}…",
         "",
-        "| mechanism | kind | noise multiplier | L2 sensitivity | sampling rate | steps |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| mechanism | kind | noise multiplier | L2 sensitivity | sampling rate | steps | release id |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row in statement["mechanisms"]:
+    for row, name in zip(statement["mechanisms"], statement["release_ids"], strict=True):
         lines.append(
             f"| {row['name']} | {row['kind']} | {row['noise_multiplier']:.6g} | {row['sensitivity']:.6g} "
-            f"| {row.get('sampling_rate', 1.0):.6g} | {row.get('steps', row.get('rounds', 1))} |"
+            f"| {row.get('sampling_rate', 1.0):.6g} | {row.get('steps', row.get('rounds', 1))} "
+            f"| `{name[:16]}…` |"
         )
+    lines += [
+        "",
+        "Releases that name the same release id were given one answer: it counts once for all of them.",
+    ]
     lines += ["", "## What this rests on", ""] + [f"- {text}" for text in statement["assumptions"]]
     lines += ["", "## Software", ""] + [f"- {name} {number}" for name, number in statement["software"].items()]
     return "\n".join(lines) + "\n"

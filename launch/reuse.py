@@ -64,9 +64,10 @@ def answer_of(config: Experiment, stage: str) -> Answer:
     others = [other for other in SECTIONS if other != stage and reused(config, other) is not None]
     missing = answer.earlier - {found_answer(config, other).release_id for other in others}
     if missing:
+        other = next(other for other in SECTIONS if other != stage)
         raise UserError(
             f"{key}: the answer in '{reused(config, stage)}' follows from another private answer of that run. Take "
-            "that over as well: query.reuse, with the stage query."
+            f"that over as well: {SECTIONS[other]}.reuse, with the stage {other}."
         )
     return answer
 
@@ -93,9 +94,8 @@ def found_answer(config: Experiment, stage: str) -> Answer:
     starts = last_starts(ledger)
     if not own or charges[own[-1]]["index"] not in starts:
         raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; name the run that was.")
-    charge, before = charges[own[-1]], charges[: own[-1]]
-    start = starts[charge["index"]]
-    earlier = {starts.get(e["index"], e)["hash"] if e["kind"] == "reserve" else e["source"] for e in before}
+    charge = charges[own[-1]]
+    start, earlier = starts[charge["index"]], ledger.release_ids()[: own[-1]]
     heads = frozenset(entry["hash"] for entry in ledger.entries[start["index"] :])
     return Answer(
         directory.stage(stage), mechanism_from_dict(charge["mechanism"]), start["hash"], frozenset(earlier), heads

@@ -207,7 +207,7 @@ class Study:
             seed=cell.seed,
             epsilon=ledger.epsilon() if private else None,
             delta=ledger.terms["delta"],
-            mechanisms=tuple(ledger.mechanisms()),
+            mechanisms=dict(zip(ledger.release_ids(), ledger.mechanisms(), strict=True)),
             scores=measures(rows[0]),
             before=measures(before) if before else {},
             costs=[StageCost(name=path.stem, **directory.cost(path.stem)) for path in costs],

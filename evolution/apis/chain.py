@@ -30,7 +30,13 @@ class Chain:
             if isinstance(getattr(config, section), Config):
                 raise UserError(f"{section}.name: a chain within a chain has no rounds of its own. Name another API.")
         self.first = built("first", config.first, surroundings)
-        self.then = Heir(built("then", config.then, surroundings), self.first)
+        then = built("then", config.then, surroundings)
+        if getattr(then, "needs_parameters", False):
+            raise UserError(
+                f"then.name: '{config.then.name}' varies samples by the parameters it gave them, and has none of those "
+                "that the first API made. Name one that varies images, such as model."
+            )
+        self.then = Heir(then, self.first)
         self.then_from = config.then_from
 
     def api_of_round(self, round: int) -> EvolutionApi:
@@ -59,6 +65,7 @@ class Heir:
         self.api = api
         self.before = before
         self.shown_as = type(api).__name__
+        self.needs_model = getattr(api, "needs_model", False)
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
         return self.before.random(category, count, rng)

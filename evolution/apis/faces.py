@@ -55,6 +55,8 @@ class Config:
 class FaceDrawer:
     """Faces of a few ellipses and lines; the same ranges for every category, which votes then tell apart."""
 
+    needs_parameters = True
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self.image = surroundings.image
 

@@ -37,6 +37,8 @@ class Config(GlyphKeys):
 class GlyphSimulator:
     """Rendered characters: those that the query found alike, or the one of the category's name, or any."""
 
+    needs_parameters = True
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self.config = config
         self.image = surroundings.image

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
     kind = getattr(loaded(Path(file)), name, None)
     if not callable(kind):
         raise UserError(f"path: '{file}' has no class '{name}'.")
+    image, settings = replace(surroundings.image), copy.deepcopy(config.settings)  # the class may work on its own
     try:
-        api = kind(image=surroundings.image, class_names=surroundings.class_names, **config.settings)
+        api = kind(image=image, class_names=surroundings.class_names, **settings)
     except (Exception, SystemExit) as error:
         raise UserError(f"path: {name} of '{file}' cannot be built: {type(error).__name__}: {error}") from error
     missing = [method for method in ("random", "vary") if not callable(getattr(api, method, None))]

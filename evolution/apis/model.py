@@ -27,6 +27,8 @@ class Config:
 class DiffusionApi:
     """The diffusion model that `pretrain` left, asked for a category where it has learnt the sensitive ones."""
 
+    needs_model = True
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self.config = config
         self.class_names = surroundings.class_names

@@ -30,6 +30,8 @@ class Config:
 class Pool:
     """The public images: of the categories that the query found alike or that bear the name, or all."""
 
+    needs_parameters = True
+
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
         self.config = config
         self.alike = surroundings.alike

@@ -72,11 +72,15 @@ def do(
 
 
 def together(entries: Sequence[Any]) -> str:
-    """What all private runs cost whoever is shown all of them: each is private by itself, and they compose."""
+    """What all private runs cost whoever is shown all of them: each is private by itself, and they compose.
+
+    An answer that several of them have, one having taken it over from another, is one answer.
+    """
     from accounting.composition import epsilon
 
     private = [entry for entry in entries if entry.epsilon is not None]
-    mechanisms = [mechanism for entry in private for mechanism in entry.mechanisms]
+    answers = {name: mechanism for entry in private for name, mechanism in entry.mechanisms.items()}
+    mechanisms = list(answers.values())
     if not mechanisms:
         return "No run of this comparison spends any privacy."
     delta = min(entry.delta for entry in private)

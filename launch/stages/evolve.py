@@ -47,7 +47,7 @@ def evolve(context: Context) -> str:
         return take_outcome(context) if ranks.first else ""
     rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
     if ranks.first:  # which works alone; what is wrong with the API or the votes is found before anything is charged
-        rounds.check(context.ledger.published(EVOLUTION))
+        rounds.check(context.ledger.published(EVOLUTION), context.ledger.require)
         setting = evolving(context)
         first, population = rounds.latest() or (0, setting.first())
         if rounds.answered() < mechanism.steps:
@@ -79,13 +79,19 @@ def evolve(context: Context) -> str:
 
 
 def take_outcome(context: Context) -> str:
-    """Take over the last candidates of another run, with what they cost. Touches no sensitive data."""
+    """Take over the last candidates and votes of another run, with what they cost. Touches no sensitive data.
+
+    What follows from the votes (`smooth`, `threshold`) is this run's to say.
+    """
     answer = answer_of(context.config, "evolve")
     path = answer.folder / Path(OUTCOME).name
     outcome = Outcome.read(path)  # whole, or a message before anything is charged
     answer.require(outcome.ledger_head, path)
+    setting = evolving(context)
+    features = setting.features(outcome.population, context.config.evolution.rounds - 1)
+    shares = setting.shares(outcome.votes, features)
     context.take_over(answer)
-    replace(outcome, ledger_head=context.ledger.head).save(context.directory.path / OUTCOME)
+    replace(outcome, shares=shares, ledger_head=context.ledger.head).save(context.directory.path / OUTCOME)
     return f"the last candidates of '{context.config.evolution.reuse}', taken over"
 
 

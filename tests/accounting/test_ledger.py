@@ -42,6 +42,20 @@ def test_its_owner_alone_may_read_it(path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_release_id_is_of_the_last_beginning_and_stays_with_the_answer(path: Path, key: RunKey) -> None:
+    ledger = Ledger.open(path, **TERMS)
+    _query(ledger, key)
+    (first,) = ledger.release_ids()
+    assert first == ledger.entries[-1]["hash"]
+    _query(ledger, key)  # begun again: another answer
+    (second,) = ledger.release_ids()
+    assert second == ledger.entries[-1]["hash"] != first
+    other = Ledger.open(path.with_name("other.jsonl"), **TERMS)
+    other.inherit(QUERY, source=second)
+    _train(other, key)
+    assert other.release_ids() == [second, other.entries[-1]["hash"]]
+
+
 def test_charges_are_whole_and_on_the_disk_before_access(path: Path, key: RunKey) -> None:
     ledger = Ledger.open(path, **TERMS)
     assert ledger.epsilon() == 0

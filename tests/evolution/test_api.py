@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from configs.errors import UserError
 from configs.schema import Image
@@ -52,6 +53,20 @@ def images(count: int, side: int = SIDE, kind: type = np.uint8, channels: int = 
 def test_it_is_named_in_one_clear_error(answer: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Checked(Fixed(answer), "Fixed", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
+
+
+def test_arrays_of_another_kind_are_told_so() -> None:
+    class Lists(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            return Samples(images(count), [[0.0]] * count)  # type: ignore[arg-type]
+
+    class Tensors(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            return Samples(torch.zeros(count, 1, SIDE, SIDE), np.zeros((count, 0)))  # type: ignore[arg-type]
+
+    for api, message in ((Lists(), "parameters are a list"), (Tensors(), "images are a Tensor")):
+        with pytest.raises(UserError, match=rf"random failed: TypeError: {message}; give a NumPy array"):
+            Checked(api, "Mine", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
 
 
 def test_so_is_one_that_fails() -> None:

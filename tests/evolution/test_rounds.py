@@ -47,16 +47,24 @@ def test_of_another_question_or_damaged(tmp_path: Path) -> None:
 
 def test_what_cannot_go_on_is_known_before_a_charge(tmp_path: Path) -> None:
     population = [Flat.of(np.zeros(2))]
-    rounds = Rounds(tmp_path, "one")
-    rounds.check(0)
+    rounds, known = Rounds(tmp_path, "one"), ["head 0", "head 1"]
+
+    def require(head: str) -> None:
+        if head not in known:
+            raise UserError(f"the ledger has no {head}")
+
+    rounds.check(0, require)
     for round in (0, 1):
-        rounds.save_votes(round, [np.zeros(2)], population, "head")
+        rounds.save_votes(round, [np.zeros(2)], population, f"head {round}")
     for published in (0, 1, 2):  # votes are on the disk a moment before the ledger says so
-        rounds.check(published)
+        rounds.check(published, require)
     with pytest.raises(UserError, match=r"says that 3 rounds .* the votes of 2\. Its budget is spent"):
-        rounds.check(3)
+        rounds.check(3, require)
     with pytest.raises(UserError, match="answers another question"):
-        Rounds(tmp_path, "other").check(0)
+        Rounds(tmp_path, "other").check(0, require)
+    known.remove("head 0")  # of an earlier round than the last
+    with pytest.raises(UserError, match="the ledger has no head 0"):
+        rounds.check(0, require)
 
 
 def test_votes_belong_to_their_candidates(tmp_path: Path) -> None:

@@ -137,6 +137,16 @@ def test_what_the_votes_of_another_run_say_is_refused(tmp_path: Path) -> None:
     assert code == 2 and "ledger" in text
 
 
+def test_a_ledger_without_the_votes_charge_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    killed_at(path, "*/evolve/population-001.npz", SIM_PE)
+    ledger = path / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text(lines[0])
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 2 and "the ledger was shortened or replaced" in text and ledger.read_text() == lines[0]
+
+
 def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert privimage(*run_words(path, SIM_PE)) == 0
@@ -185,6 +195,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("words", "message"),
     [
         (["evolution.features=[colour]"], r"evolution\.features: there is no 'colour'"),
+        (["evolution.features=[inception]"], r"evolution\.features: inception cannot be had: no Inception weights"),
         (["evolution.features=[]"], r"evolution\.features: give at least one"),
         (["evolution.share_at_random=0.1"], r"evolution\.share_at_random: .* need a teacher"),
         (["method=sim_pe_voted", "evolution.vote_for=own"], r"evolution\.vote_for: publish_voted labels images"),
@@ -202,22 +213,26 @@ def test_what_cannot_work_is_refused_before_anything_is_read(words: list[str], m
 
 def test_a_model_that_was_never_trained_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run"
-    assert privimage(*run_words(path, SIM_PE, "evolution.api.name=model")) == 2
-    assert "needs the stage pretrain" in capsys.readouterr().err
-    assert charges(path) == []
+    chain = "evolution.api={name: chain, then_from: 1}"
+    for words in ([SIM_PE, "evolution.api.name=model"], [SIM_PE, chain], ["method=privimage_evolved", chain]):
+        assert privimage(*run_words(path, *words)) == 2
+        assert "needs the stage pretrain before evolve" in capsys.readouterr().err and not path.exists()
+    words = [word for word in run_words(path, "method=pe") if not word.startswith("generator.")]
+    assert privimage(*words, "generator.name=gan") == 2
+    assert "needs a diffusion model" in capsys.readouterr().err and not path.exists()
 
 
 def test_what_cannot_work_in_a_later_round_is_found_before_the_charge(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without = run_words(tmp_path / "one", SIM_PE, "evolution.api={name: chain, then_from: 1}")
-    assert privimage(*without) == 2
-    assert "needs the stage pretrain" in capsys.readouterr().err and charges(tmp_path / "one") == []
+    """Before that of the votes, and before that of a query that comes first."""
     mine = tmp_path / "mine.py"
     mine.write_text(EXAMPLE.read_text() + "\n    def vary(self, samples, degree, rng):\n        return 3\n")
-    words = run_words(tmp_path / "two", SIM_PE, f"evolution.api={{name: imported, path: '{mine}:Shapes'}}")
-    assert privimage(*words) == 2
-    assert "vary(2 samples, 1) gave int; give Samples" in capsys.readouterr().err and charges(tmp_path / "two") == []
+    for method in ("sim_pe", "privimage_evolved"):
+        path = tmp_path / method
+        api = f"evolution.api={{name: imported, path: '{mine}:Shapes'}}"
+        assert privimage(*run_words(path, f"method={method}", api)) == 2
+        assert "vary(2 samples, 1) gave int; give Samples" in capsys.readouterr().err and charges(path) == []
 
 
 def test_a_run_goes_on_where_the_run_whose_answer_it_took_over_is_gone(tmp_path: Path, evolved: Path) -> None:
@@ -266,6 +281,30 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
     assert ledger.contains(str(outcomes[1]["ledger_head"])) and source.contains(str(outcomes[0]["ledger_head"]))
     third = [f"query.reuse={second}", "privacy.epsilon=12"]  # it passes on what it paid for, not what it was given
     assert privimage(*run_words(tmp_path / "third", "method=query_only", *third)) == 2
+
+
+def test_what_follows_from_votes_is_for_each_run_to_say(tmp_path: Path, sim_pe: Path) -> None:
+    path = tmp_path / "run"
+    words = [SIM_PE, f"evolution.reuse={sim_pe}", "evolution.smooth=3", "evolution.threshold=2"]
+    assert privimage(*run_words(path, *words)) == 0
+    first, second = (np.load(run / "stages" / "evolve" / "outcome.npz") for run in (sim_pe, path))
+    assert np.array_equal(first["votes"], second["votes"]) and np.array_equal(first["images"], second["images"])
+    assert not np.array_equal(first["shares"], second["shares"]) and not np.array_equal(images(sim_pe), images(path))
+    assert statement(path)["epsilon"] == statement(sim_pe)["epsilon"]
+    assert statement(path)["release_ids"] == statement(sim_pe)["release_ids"]  # one answer, however often it is shown
+    name = statement(path)["release_ids"][0][:16]
+    assert all(name in (run / "release" / "PRIVACY.md").read_text() for run in (sim_pe, path))
+
+
+def test_a_run_that_was_cut_off_before_its_ledgers_first_line_goes_on(tmp_path: Path, sim_pe: Path) -> None:
+    path, whole = tmp_path / "run", tmp_path / "whole"
+    killed_at(path, "*/ledger.jsonl", SIM_PE, f"evolution.reuse={sim_pe}", after=False)
+    assert (path / "config.yaml").is_file()
+    (path / "ledger.jsonl").touch()
+    for run in (whole, path):
+        code, text = finish(run_words(run, SIM_PE, f"evolution.reuse={sim_pe}"), tmp_path / "output")
+        assert code == 0, text
+    assert np.array_equal(images(whole), images(path)) and charges(path) == charges(whole)
 
 
 def test_an_answer_that_its_ledger_did_not_pay_for_is_not_taken_over(

@@ -155,6 +155,24 @@ def test_what_is_wrong_within_a_chain_is_named_by_its_place(tmp_path: Path) -> N
         at(1).vary(samples, 0.5, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", ["glyphs", "faces", "pool"])
+def test_what_varies_its_own_samples_alone_cannot_take_over(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^then\.name: '{name}' varies samples by the parameters it gave them"):
+        by_round(chain.Config(first=model.Config(), then=CONFIGS[name]), where())
+
+
+def test_a_class_of_ones_own_changes_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Own:\n    def __init__(self, image, class_names, options):\n"
+        "        self.size = options.pop('size')\n        image.channels = 7\n"
+        "    def random(self, *_): pass\n    def vary(self, *_): pass\n"
+    )
+    config, around = imported.Config(path=f"{tmp_path}/own.py:Own", settings={"options": {"size": 3}}), where()
+    for _ in range(2):  # a run builds it several times
+        assert imported.imported(config, around).size == 3
+    assert config.settings == {"options": {"size": 3}} and around.image.channels == where().image.channels != 7
+
+
 def test_a_chain_hands_over_images_without_parameters() -> None:
     at = by_round(CONFIGS["chain"], where())
     simulated = at(0).random("7", 4, np.random.default_rng(0))

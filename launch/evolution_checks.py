@@ -1,0 +1,81 @@
+"""What can be found wrong with Private Evolution before any image is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from configs.errors import UserError
+from configs.schema import Evolution, Experiment
+from evaluation.inception import find_weights
+from evolution.api import Surroundings, by_round
+from evolution.embedding import FEATURES
+from launch.data import naming
+from lightning_modules.registries import GENERATORS
+
+
+def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
+    """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
+    if "evolve" not in config.stages:
+        return
+    settings = config.evolution
+    unknown = [name for name in settings.features if name not in FEATURES]
+    if unknown or not settings.features:
+        got = f"there is no '{unknown[0]}'" if unknown else "give at least one"
+        raise UserError(f"evolution.features: {got} (there are: {', '.join(FEATURES)}).")
+    if "inception" in settings.features and not config.evaluate.download:
+        path, reason = find_weights(config.evaluate.inception_weights, download=False)
+        if path is None:
+            raise UserError(f"evolution.features: inception cannot be had: {reason}.")
+    if settings.neighbours > settings.population:
+        raise UserError(
+            f"evolution.neighbours: got {settings.neighbours}; allowed is at most evolution.population = "
+            f"{settings.population}."
+        )
+    if settings.degree_last > settings.degree_first:
+        raise UserError(
+            f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
+            f"{settings.degree_first:g}: candidates are varied less and less."
+        )
+    if settings.share_at_random > 0 and not {"publish_taught", "publish_voted"} & set(config.stages):
+        raise UserError(
+            "evolution.share_at_random: images of any category need a teacher or votes to label them "
+            "(method=sim_pe_taught or sim_pe_voted)."
+        )
+    if "publish_voted" in config.stages and settings.vote_for != "any":
+        raise UserError(
+            "evolution.vote_for: publish_voted labels images by the votes of every category: give "
+            "evolution.vote_for=any (method=sim_pe_voted has it)."
+        )
+    if "publish_voted" in config.stages:
+        check_labelling(settings, len(names))
+
+    def later() -> Any:
+        raise AssertionError("asked for before the run has it")
+
+    with naming("evolution.api"):
+        api = by_round(settings.api, Surroundings(config.image, names, alike={}, public=later, model=later))
+    if any(getattr(api(r).api, "needs_model", False) for r in range(settings.rounds)):
+        check_model(config)
+
+
+def check_labelling(settings: Evolution, categories: int) -> None:
+    """Votes must be able to tell one category from another."""
+    if categories < 2:
+        raise UserError(
+            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
+        )
+    candidates = settings.population * categories
+    if settings.smooth >= candidates:
+        raise UserError(
+            f"evolution.smooth: got {settings.smooth}, but there are {candidates} candidates in all: an average over "
+            "all of them gives every image the same label. Allowed is less, and a small part is what tells them apart."
+        )
+
+
+def check_model(config: Experiment) -> None:
+    """A model that varies images must be there when the first candidates are made."""
+    stages = list(config.stages)
+    if "pretrain" not in stages or stages.index("pretrain") > stages.index("evolve"):
+        raise UserError("evolution.api: 'model' needs the stage pretrain before evolve (method=pe has it).")
+    if not hasattr(GENERATORS.implementation(config.generator.name), "vary"):
+        raise UserError("evolution.api: 'model' needs a diffusion model. Set generator.name=diffusion.")
