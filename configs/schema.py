@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Optional, Union
 
 from configs.fields import component, key, section
+from configs.scoring import Training
 
 
 @dataclass
@@ -210,6 +211,9 @@ class Synthesize:
 @dataclass
 class Evaluate:
     classifiers: list[str] = key(["lr", "mlp", "cnn"], "classifiers trained on the synthetic images")
+    residual: Training = section(
+        Training, "how the large ones, DPImageBench's resnet, wrn and resnext, are trained; less on a CPU"
+    )
     controls: list[str] = key(
         ["before", "selected", "by_name"],
         "what is scored beside the synthetic images: samples of the model before fine-tuning, the selected public "

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from configs.fields import key, section
-from evaluation.network_scorer import NetworkScorer, Training
+from configs.scoring import Training
+from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from configs.fields import key, section
-from evaluation.network_scorer import NetworkScorer, Training
+from configs.scoring import Training
+from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
 from lightning_modules.networks.lenet import LeNet, LeNetConfig
 

@@ -123,7 +123,9 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     mine: list[tuple[str, dict[str, float]]] = []
     share = context.ranks.share(work)
     for _, (name, classifier) in track(share, "evaluate", total=count, unit="classifier", show=show):
-        found = classification_accuracy([classifier], sets[name], test, settings.holdout_fraction, seed, context.device)
+        found = classification_accuracy(
+            [classifier], sets[name], test, settings.holdout_fraction, seed, context.device, settings.residual
+        )
         mine.append((name, found))
     all_found = dict[str, dict[str, float]]((name, {}) for name in sets)
     for name, found in chain.from_iterable(context.ranks.all_told(mine)):

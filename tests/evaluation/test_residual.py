@@ -3,9 +3,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from configs.scoring import Training
 from datamodules.image_set import ImageSet
 from evaluation.classifiers import SCORERS, split
-from evaluation.network_scorer import Training
 from evaluation.residual import ResNetConfig, ResNeXtConfig, WideResNetConfig
 from evaluation.scoring import accuracy
 
