@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Optional, Union
 
 from configs.fields import component, key, section
-from configs.scoring import Training
+from configs.scoring import LargeTraining
 
 
 @dataclass
@@ -211,9 +211,7 @@ class Synthesize:
 @dataclass
 class Evaluate:
     classifiers: list[str] = key(["lr", "mlp", "cnn"], "classifiers trained on the synthetic images")
-    residual: Training = section(
-        Training, "how the large ones, DPImageBench's resnet, wrn and resnext, are trained; less on a CPU"
-    )
+    training: LargeTraining = section(LargeTraining, "how DPImageBench's networks are trained; less of it on a CPU")
     controls: list[str] = key(
         ["before", "selected", "by_name"],
         "what is scored beside the synthetic images: samples of the model before fine-tuning, the selected public "

@@ -1,11 +1,11 @@
-"""How a network that scores synthetic images is trained: configuration keys."""
+"""How networks that score synthetic images are trained: configuration keys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Optional
 
-from configs.fields import key
+from configs.fields import key, section
 
 
 @dataclass
@@ -21,3 +21,12 @@ class Training:
     learning_rate: float = key(3e-3, "peak of the one-cycle schedule", above=0)
     weight_decay: float = key(1e-2, "decoupled weight decay", at_least=0)
     precision: str = key("fp32", "of the network; bf16 is autocast", choices=("fp32", "bf16"))
+
+
+@dataclass
+class LargeTraining:
+    """DPImageBench's networks; the fields bear their names in `evaluate.classifiers`."""
+
+    resnet: Training = section(Training, "ResNet-110")
+    wrn: Training = section(Training, "WRN-40-4")
+    resnext: Training = section(Training, "ResNeXt-29")

@@ -10,11 +10,11 @@ import torch
 
 import evaluation.cnn
 import evaluation.lenet
-import evaluation.linear_and_mlp  # noqa: F401
+import evaluation.linear_and_mlp
+import evaluation.residual  # noqa: F401
 from configs.errors import UserError
-from configs.scoring import Training
+from configs.scoring import LargeTraining
 from datamodules.image_set import ImageSet
-from evaluation.residual import ResidualConfig
 from evaluation.scoring import SCORERS, Scorer, accuracy
 
 
@@ -25,30 +25,29 @@ def classification_accuracy(
     holdout_fraction: float,
     seed: int,
     device: torch.device | str = "cpu",
-    residual: Training | None = None,
+    training: LargeTraining | None = None,
 ) -> dict[str, float]:
     """Accuracy in [0, 1] on `test` of each named classifier trained on `synthetic` (PrivImage §4.3).
 
     Everything is chosen on a random `holdout_fraction` of the synthetic images; `test` is used once, at the end.
-    residual: how DPImageBench's networks are trained. Not private where `test` is sensitive. Empty where fewer than
+    training: how DPImageBench's networks are trained. Not private where `test` is sensitive. Empty where fewer than
     two categories leave nothing to tell apart. Raises UserError for a name that is not registered and for too few
     images.
     """
     if len(np.unique(synthetic.labels)) < 2:
         return {}
-    scorers = {name: scorer(name, residual) for name in names}
+    scorers = {name: scorer(name, training) for name in names}
     train, holdout = split(synthetic, holdout_fraction, seed)
     return {
         name: accuracy(found.fit(train, holdout, seed, torch.device(device)), test) for name, found in scorers.items()
     }
 
 
-def scorer(name: str, residual: Training | None = None) -> Scorer:
-    """A classifier by its name, in its own settings; residual: those of DPImageBench's networks, if given."""
+def scorer(name: str, training: LargeTraining | None = None) -> Scorer:
+    """A classifier by its name. training: of DPImageBench's networks; each has its defaults without."""
     config = SCORERS.config(name)()
-    if residual is not None and isinstance(config, ResidualConfig):
-        config = replace(config, training=residual)
-    return SCORERS.build(config)
+    given = getattr(training, name, None)
+    return SCORERS.build(config if given is None else replace(config, training=given))
 
 
 def split(images: ImageSet, holdout_fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

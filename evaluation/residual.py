@@ -100,16 +100,10 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
 
 
 @dataclass
-class ResidualConfig:
-    """What the three share: one training."""
-
-    training: Training = section(Training, "how it is trained")
-
-
-@dataclass
-class ResNetConfig(ResidualConfig):
+class ResNetConfig:
     name: str = "resnet"
     depth: int = key(110, "layers: 6 n + 2, for n blocks in each of three stages", at_least=8)
+    training: Training = section(Training, "how it is trained")
 
 
 @SCORERS.register(ResNetConfig)
@@ -125,11 +119,12 @@ class ResNetScorer(NetworkScorer):
 
 
 @dataclass
-class WideResNetConfig(ResidualConfig):
+class WideResNetConfig:
     name: str = "wrn"
     depth: int = key(40, "layers: 6 n + 4, for n blocks in each of three stages", at_least=10)
     width: int = key(4, "times the channels of a ResNet", at_least=1)
     dropout: float = key(0.3, "between the convolutions of a block", at_least=0, below=1)
+    training: Training = section(Training, "how it is trained")
 
 
 @SCORERS.register(WideResNetConfig)
@@ -153,11 +148,12 @@ class WideResNetScorer(NetworkScorer):
 
 
 @dataclass
-class ResNeXtConfig(ResidualConfig):
+class ResNeXtConfig:
     name: str = "resnext"
     depth: int = key(29, "layers: 9 n + 2, for n blocks in each of three stages", at_least=11)
     groups: int = key(8, "of each grouped convolution", at_least=1)
     group_width: int = key(64, "channels of a group in the first stage", at_least=1)
+    training: Training = section(Training, "how it is trained")
 
 
 @SCORERS.register(ResNeXtConfig)

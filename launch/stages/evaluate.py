@@ -124,7 +124,7 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     share = context.ranks.share(work)
     for _, (name, classifier) in track(share, "evaluate", total=count, unit="classifier", show=show):
         found = classification_accuracy(
-            [classifier], sets[name], test, settings.holdout_fraction, seed, context.device, settings.residual
+            [classifier], sets[name], test, settings.holdout_fraction, seed, context.device, settings.training
         )
         mine.append((name, found))
     all_found = dict[str, dict[str, float]]((name, {}) for name in sets)

@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 
 import numpy as np
@@ -6,11 +7,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from configs.errors import UserError
+from configs.scoring import LargeTraining, Training
 from datamodules.image_set import ImageSet
-from evaluation.classifiers import SCORERS, classification_accuracy, split
-from evaluation.cnn import CNNConfig, PlainCNN
+from evaluation.classifiers import SCORERS, classification_accuracy, scorer, split
+from evaluation.cnn import CNNConfig, CNNScorer, PlainCNN
 from evaluation.linear_and_mlp import LogisticRegressionConfig, MLPConfig
-from evaluation.network_scorer import Training
 from evaluation.scoring import accuracy
 
 NAMES = ("lr", "mlp", "cnn")
@@ -121,3 +122,30 @@ def test_cnn_takes_any_resolution(resolution, channels):
     network = PlainCNN(channels, resolution, classes=7, width=8)
     assert network(torch.zeros(2, channels, resolution, resolution)).shape == (2, 7)
     assert sum(value.numel() for value in network.parameters()) < 2_000_000
+
+
+def test_the_training_of_a_large_network_is_given_by_its_name():
+    given = LargeTraining(resnext=Training(images=50, epochs=1, precision="bf16"))
+    assert scorer("resnext", given).training == given.resnext
+    assert scorer("wrn", given).training == scorer("wrn").training == Training()
+    assert scorer("lenet", given).training == scorer("lenet").training
+    assert {field.name for field in dataclasses.fields(LargeTraining)} <= set(SCORERS.names())
+
+
+def test_less_time_is_less_training_and_still_learns():
+    data = load_digits()
+    images = np.round(data.images[:, None] * (255 / 16)).astype(np.uint8)
+    digits = ImageSet(images, data.target.astype(np.int64), tuple(map(str, range(10))))
+    train, test = split(digits, 0.2, 0)
+    seen: list[int] = []
+
+    class Counting(CNNScorer):
+        def network(self, channels, resolution, classes):
+            network = super().network(channels, resolution, classes)
+            network.register_forward_hook(lambda module, inputs, _: seen.append(len(inputs[0]) * module.training))
+            return network
+
+    training = Training(images=600, epochs=1, least_steps=1, batch_size=20, precision="bf16")
+    predict = Counting(CNNConfig(training=training)).fit(train, test, 0, torch.device("cpu"))
+    assert sum(seen) == 600
+    assert accuracy(predict, test) > 0.8
