@@ -49,6 +49,13 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     if "publish_voted" in config.stages:
         check_labelling(settings, len(names))
 
+    then_from = getattr(settings.api, "then_from", 0)
+    if then_from >= settings.rounds:
+        raise UserError(
+            f"evolution.api.then_from: got {then_from}, but rounds are counted from 0 and evolution.rounds = "
+            f"{settings.rounds}: the second API would never be asked. Allowed is less than evolution.rounds."
+        )
+
     def later() -> Any:
         raise AssertionError("asked for before the run has it")
 
