@@ -14,6 +14,11 @@ from accounting.secret import Secret
 LEDGER_ONLY = object()  # shown by the ledger when it grants access
 
 
+GREATEST_STD = (
+    2.0**40
+)  # in whole numbers; a draw of 2^13 times that is still one that float64 tells from its neighbours
+
+
 class PrivacyError(RuntimeError):
     """Code asked for more than the ledger was charged with: a bug, never a user's mistake."""
 
@@ -26,7 +31,7 @@ class Charge(Protocol):
 
     def published(self) -> int: ...
 
-    def progress(self, step: int) -> None: ...
+    def progress(self, step: int, digest: str | None = None) -> None: ...
 
 
 class PrivateAccess(Secret):
@@ -78,6 +83,17 @@ class PrivateAccess(Secret):
         values *= self.mechanism.noise_multiplier * self.mechanism.sensitivity
         return values
 
+    def whole_noise(self, step: int, count: int, unit: float = 1.0) -> np.ndarray:
+        """int64 [count], the noise of `step` in multiples of `unit`, rounded: to be added once to whole numbers.
+
+        PrivacyError where it is so great that 64-bit numbers would wrap around, or floating-point ones be sparser than
+        whole numbers: either would show what it is added to.
+        """
+        std = self.mechanism.noise_multiplier * self.mechanism.sensitivity / unit
+        if not std < GREATEST_STD:
+            raise PrivacyError(f"{self.mechanism.name}: noise of std {std:g} is too great for whole numbers")
+        return np.rint(self.noise(step, count) / unit).astype(np.int64)
+
     def seed(self, step: int, rank: int = 0) -> int:
         """63-bit seed of the loss's own draws (diffusion times, label dropout, latents), another for each rank."""
         return self._streams["loss"].seed(self._checked(step), rank)
@@ -90,9 +106,9 @@ class PrivateAccess(Secret):
         """How many steps of this charge are known to be done and durable (0: none)."""
         return self._charge.published()
 
-    def progress(self, step: int) -> None:
-        """Record that `step` steps are done and durable."""
-        self._charge.progress(step)
+    def progress(self, step: int, digest: str | None = None) -> None:
+        """Record that `step` steps are done and durable, and the digest of what the last one released."""
+        self._charge.progress(step, digest)
 
     @property
     def ledger_head(self) -> str:

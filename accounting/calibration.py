@@ -9,11 +9,10 @@ from scipy.optimize import brentq
 
 from accounting.composition import ORDERS, curve_to_epsilon, epsilon, rdp_curve
 from accounting.gaussian import gaussian_mu
-from accounting.mechanisms import Mechanism, SampledGaussian
+from accounting.mechanisms import LARGEST_NOISE, Mechanism, SampledGaussian
 from configs.errors import UserError
 
 TOLERANCE = 1e-4  # how far above the smallest sufficient noise multiplier the answer may lie
-_LARGEST = 1e6  # a noise multiplier that drowns any gradient: no budget is worth it
 
 
 class BudgetError(UserError):
@@ -106,7 +105,7 @@ def _bracket(excess: Callable[[float], float], guess: float, step: float, width:
     low, high = max(guess - step, guess / 2), guess + step
     at_low, at_high = excess(low), excess(high)
     while at_high > 0:
-        if high > _LARGEST:
+        if high > LARGEST_NOISE / 4:
             raise BudgetError(
                 "no noise multiplier of DP-SGD meets the budget: raise privacy.epsilon, or lower finetune.steps or "
                 "finetune.batch_size; privacy.accountant=prv can state an epsilon below 0.15, which rdp cannot"

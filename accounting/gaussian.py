@@ -34,4 +34,4 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
     upper = 1.0
     while gaussian_epsilon(upper, delta) < epsilon:
         upper *= 2
-    return float(brentq(lambda mu: gaussian_epsilon(mu, delta) - epsilon, 0.0, upper, xtol=1e-12))
+    return float(brentq(lambda mu: gaussian_epsilon(mu, delta) - epsilon, 0.0, upper, xtol=1e-24, rtol=1e-14))

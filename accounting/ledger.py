@@ -153,17 +153,40 @@ class Ledger:
         """Record something that costs nothing, such as that the run key was destroyed."""
         self._append("note", text=text)
 
-    def progress(self, mechanism_name: str, step: int) -> None:
-        """Record that `step` steps of the last started mechanism of that name are done and durable."""
+    def progress(self, mechanism_name: str, step: int, digest: str | None = None) -> None:
+        """Record that `step` steps of the last started mechanism of that name are done and durable.
+
+        digest: of what the last of them released, where that is kept as a file.
+        """
         charge = self._latest(mechanism_name)
         if charge is None:
             raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
-        _Charge(self, charge).progress(step)
+        _Charge(self, charge).progress(step, digest)
 
     def published(self, mechanism_name: str) -> int:
         """The greatest progress of the last started mechanism of that name (0: none, or none was started)."""
         charge = self._latest(mechanism_name)
         return 0 if charge is None else _Charge(self, charge).published()
+
+    def confirm(self, mechanism_name: str, step: int, digest: str) -> None:
+        """LedgerError where step `step` of the last started mechanism of that name released something else.
+
+        Entered where a crash came between the release and its line. An answer that was taken over has none.
+        """
+        charge = self._latest(mechanism_name)
+        known = None if charge is None else self.digest(charge, step)
+        if charge is not None and known is None:
+            _Charge(self, charge).progress(step, digest)
+        elif known not in (None, digest):
+            raise LedgerError(
+                f"{self._chain.path}: the answer of {mechanism_name} that is on the disk (step {step}) is not the one "
+                "that was given: its file was changed. Restore it from a copy, or start a new run (run.name)."
+            )
+
+    def digest(self, charge: int, step: int) -> str | None:
+        """What a charge, by its index, had released after `step` steps; None where that is not recorded."""
+        lines = (e for e in self._chain.entries if e["kind"] == "progress" and e["charge"] == charge)
+        return next((e["digest"] for e in lines if e["step"] == step and "digest" in e), None)
 
     def mechanisms(self) -> list[Mechanism]:
         """Every mechanism charged, as a whole, in the order of the charges."""
@@ -237,9 +260,10 @@ class _Charge:
         lines = (e for e in self._ledger.entries if e["kind"] == "progress" and e["charge"] == self._index)
         return max((e["step"] for e in lines), default=0)
 
-    def progress(self, step: int) -> None:
+    def progress(self, step: int, digest: str | None = None) -> None:
         mechanism = self._ledger.entries[self._index]["mechanism"]
         steps = mechanism_from_dict(mechanism).steps
         if not 0 <= step <= steps:
             raise PrivacyError(f"{mechanism['name']}: progress {step} is outside 0..{steps}")
-        self._ledger._append("progress", charge=self._index, name=mechanism["name"], step=int(step))
+        known = {} if digest is None else {"digest": digest}
+        self._ledger._append("progress", charge=self._index, name=mechanism["name"], step=int(step), **known)

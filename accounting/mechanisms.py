@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 
 from configs.errors import UserError
 
+LARGEST_NOISE = 1e6
+"""The greatest noise multiplier: it drowns any answer; whole numbers far beyond it leave no room for the noise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Gaussian:
     """What the accountant and the source of noise need to know of one private access.
 
-    noise_multiplier: noise std divided by the L2 sensitivity, > 0.
+    noise_multiplier: noise std divided by the L2 sensitivity, > 0 and at most 1e6.
     sensitivity: L2 distance that adding or removing one record can move the noised quantity, > 0.
     Raises UserError for an impossible value. Holds no sensitive data.
     """
@@ -31,6 +34,11 @@ class _Gaussian:
             raise UserError(f"a {self.kind} needs a name, got {self.name!r}")
         for field in ("noise_multiplier", "sensitivity"):
             self._set_positive(field)
+        if self.noise_multiplier > LARGEST_NOISE:
+            raise UserError(
+                f"{self.name}: noise_multiplier must be at most {LARGEST_NOISE:g}, got {self.noise_multiplier:g}: such "
+                "noise leaves nothing of the answer"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `mechanism_from_dict` and JSON carry without loss."""

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from configs.errors import UserError
 
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged `.npz` file may raise."""
 
 

@@ -21,7 +21,7 @@ class Run:
 
 @dataclass
 class Privacy:
-    epsilon: float = key(10.0, "privacy budget of the whole run", above=0)
+    epsilon: float = key(10.0, "privacy budget of the whole run", at_least=1e-6, at_most=1e6)
     delta: Optional[float] = key(None, "failure probability; 1 / (n ln n) unless given", above=0, below=1)
     accountant: str = key("rdp", "composition the noise is calibrated with", choices=("rdp", "prv"))
     insecure_key: Optional[str] = key(
@@ -63,13 +63,14 @@ class Query:
         10.0,
         "sigma_1: noise std over the L2 sensitivity sqrt(k1); auto: the query by itself costs budget_share of epsilon",
         above=0,
+        at_most=1e6,
     )
     budget_share: float = key(
         0.1, "for noise_multiplier=auto: epsilon of the query alone over privacy.epsilon", above=0, below=1
     )
     per_category: bool = key(True, "one histogram a sensitive category (false: one for all, unconditional)")
     reuse: Optional[str] = key(
-        None, "folder of a finished run whose answer is taken over, with its charge; none unless given"
+        None, "folder of a finished run, or release id, whose answer is taken over with its charge; none unless given"
     )
 
 
@@ -95,6 +96,7 @@ class Evolution:
         "noise std of a round's histogram over its L2 sensitivity 1; auto: what the budget leaves, or budget_share of "
         "it where DP-SGD follows",
         above=0,
+        at_most=1e6,
     )
     budget_share: float = key(
         0.4,
@@ -141,7 +143,7 @@ class Evolution:
         below=1,
     )
     reuse: Optional[str] = key(
-        None, "folder of a finished run whose last population is taken over, with its charge; none unless given"
+        None, "folder of a finished run, or release id, whose last population is taken over with its charge"
     )
     rendered: int = key(
         1000, "images a category that are made of the last population for pre-training, free of charge", at_least=1

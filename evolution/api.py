@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from configs.errors import UserError
 from configs.registry import Registry
@@ -57,13 +61,33 @@ Messages of a UserError while it is built begin with the key they are about; the
 def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked]:
     """The API that a configuration describes, as every round sees it: checked."""
     api = APIS.build(config, surroundings)
-    hand_over = getattr(api, "api_of_round", None)
 
     def at(round: int) -> Checked:
-        chosen = hand_over(round) if callable(hand_over) else api
-        return Checked(chosen, getattr(chosen, "shown_as", type(chosen).__name__), surroundings.image)
+        with foreign(type(api).__name__):
+            hand_over = getattr(api, "api_of_round", None)
+            chosen = hand_over(round) if callable(hand_over) else api
+            return Checked(chosen, getattr(chosen, "shown_as", type(chosen).__name__), surroundings.image)
 
     return at
+
+
+@contextmanager
+def foreign(call: str) -> Iterator[None]:
+    """A user's own code runs inside: its errors are theirs to mend, and what it changes of the process is put back.
+
+    What it prints goes to the standard error stream, for the other one may be read by a program.
+    """
+    folder, precision = os.getcwd(), torch.get_default_dtype()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except UserError:
+        raise
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise UserError(f"evolution.api: {call} failed: {type(error).__name__}: {error}") from error
+    finally:
+        os.chdir(folder)
+        torch.set_default_dtype(precision)
 
 
 class Checked:
@@ -78,24 +102,17 @@ class Checked:
         """See `EvolutionApi.random`; nobody is asked for none."""
         if count == 0:
             return Samples.of_images(np.zeros((0, *self.image.shape), dtype=np.uint8))
-        answer = self._asked(lambda: self.api.random(category, count, rng), "random")
-        return self._good(answer, count, f"random({category!r}, {count})")
+        with foreign(f"{self.name}.random"):
+            return self._good(self.api.random(category, count, rng), count, f"random({category!r}, {count})")
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
         """See `EvolutionApi.vary`; nobody is asked for none."""
         if len(samples) == 0:
             return samples
         own = Samples(samples.images.copy(), samples.parameters.copy())  # an API may work in place
-        answer = self._asked(lambda: self.api.vary(own, degree, rng), "vary")
-        return self._good(answer, len(samples), f"vary({len(samples)} samples, {degree:g})")
-
-    def _asked(self, ask: Callable[[], Samples], what: str) -> Samples:
-        try:
-            return ask()
-        except (UserError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:  # a user's own code: whatever it is, it is theirs to mend
-            raise UserError(f"evolution.api: {self.name}.{what} failed: {type(error).__name__}: {error}") from error
+        with foreign(f"{self.name}.vary"):
+            answer = self.api.vary(own, degree, rng)
+            return self._good(answer, len(samples), f"vary({len(samples)} samples, {degree:g})")
 
     def _good(self, answer: Any, count: int, call: str) -> Samples:
         if not isinstance(answer, Samples):

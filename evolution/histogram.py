@@ -35,7 +35,7 @@ def noisy_histogram(
     counts = [votes(each, near, neighbours) for each, near in zip(features, candidates, strict=True)]
     sizes = [len(count) for count in counts]
     unit = 1 / math.sqrt(neighbours)
-    noise = np.rint(access.noise(step=round, count=sum(sizes)) / unit).astype(np.int64)
+    noise = access.whole_noise(step=round, count=sum(sizes), unit=unit)
     parts = np.split(noise, np.cumsum(sizes)[:-1])
     return [(count + part) * unit for count, part in zip(counts, parts, strict=True)]
 

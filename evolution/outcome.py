@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from accounting.digest import digest
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_write
-from evolution.samples import Samples
+from evolution.samples import Samples, arrays_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,11 @@ class Outcome:
         }
         atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
 
+    @property
+    def digest(self) -> str:
+        """What the ledger knows these votes by."""
+        return digest([*self.votes, *arrays_of(self.population)])
+
     @classmethod
     def read(cls, path: Path) -> Outcome:
         """What was saved; UserError where it is missing or damaged."""
@@ -52,7 +58,7 @@ class Outcome:
                 columns = (len(every), len(every) // len(ends))  # of all candidates, or of each category's own
                 if not whole or len(shares) != len(ends) or shares.shape[1] not in columns:
                     raise ValueError("its parts do not go together")
-        except (*DAMAGED, IndexError, TypeError) as error:
+        except (*DAMAGED, IndexError) as error:
             raise UserError(
                 f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it "
                 "follows from the votes, free of charge."

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from accounting.digest import digest
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_write
-from evolution.samples import Samples
+from evolution.samples import Samples, arrays_of
 
 SPENT = "Its budget is spent: restore the file from a copy, or start again under another run.name."
 
@@ -38,12 +39,14 @@ class Rounds:
         """Before anything is charged: UserError where votes are gone, of another question, or were never paid for.
 
         published: how many rounds were answered, as the ledger knows. require: raises unless the ledger has a line.
+        What follows from votes that are gone counts like them: their round must not be asked a second time.
         """
         answered = self.answered()
+        published = max([published, *self._populations()])
         if published > answered:
             raise UserError(
-                f"the ledger says that {published} rounds of Private Evolution were answered, but '{self.folder}' has "
-                f"the votes of {answered}. {SPENT}"
+                f"{published} rounds of Private Evolution were answered, as the ledger and the candidates say, but "
+                f"'{self.folder}' has the votes of {answered}. {SPENT}"
             )
         for round in range(answered):
             require(str(self._read_votes(round)["ledger_head"]))
@@ -58,22 +61,25 @@ class Rounds:
 
     def latest(self) -> tuple[int, list[Samples]] | None:
         """The last round whose candidates were kept, and they; None where there are none of this question."""
-        kept = sorted(self.folder.glob("population-*.npz"))
+        kept = self._populations()
         if not kept:
             return None
-        data = self._read(kept[-1], "Remove it and give the same command again: it is made anew.")
+        path, advice = self._population(max(kept)), "Remove it and give the same command again: it is made anew."
+        data = self._read(path, advice, "mark")
         if str(data["mark"]) != self.mark:
             return None
         count = sum(name.startswith("images_") for name in data)
-        samples = [Samples(data[f"images_{i}"], data[f"parameters_{i}"]) for i in range(count)]
-        return int(kept[-1].stem.partition("-")[2]), samples
+        try:
+            return max(kept), [Samples(data[f"images_{i}"], data[f"parameters_{i}"]) for i in range(count)]
+        except DAMAGED as error:
+            raise UserError(f"'{path}' is damaged. {advice}") from error
 
     def save_votes(
         self, round: int, histograms: Sequence[np.ndarray], population: Sequence[Samples], ledger_head: str
     ) -> None:
         """Keep a round's noisy votes, which candidates they are for, and the state of the ledger that paid for them."""
         arrays = {f"votes_{i}": votes for i, votes in enumerate(histograms)}
-        known = {"candidates": np.asarray(digest(population)), "ledger_head": np.asarray(ledger_head)}
+        known = {"candidates": np.asarray(digest(arrays_of(population))), "ledger_head": np.asarray(ledger_head)}
         self._write(self._votes(round), {**arrays, **known})
 
     def votes(self, round: int, population: Sequence[Samples]) -> tuple[list[np.ndarray], str]:
@@ -82,21 +88,28 @@ class Rounds:
         UserError where they are damaged, of another question, or for other candidates.
         """
         path, data = self._votes(round), self._read_votes(round)
-        if str(data.get("candidates")) != digest(population):
+        if str(data.get("candidates")) != digest(arrays_of(population)):
             raise UserError(
                 f"'{path}' has the votes for other candidates than those of round {round}: they were made anew, and "
                 "what makes them (a simulator's file, or a model on a GPU) does not repeat itself. Restore "
                 f"'{self._population(round)}' from a copy, or start again under another run.name."
             )
-        count = sum(name.startswith("votes_") for name in data)
-        return [data[f"votes_{i}"] for i in range(count)], str(data["ledger_head"])
+        found = [data.get(f"votes_{i}", np.empty(0)) for i in range(len(population))]
+        if not all(np.isfinite(votes).all() for votes in found):
+            raise UserError(f"'{path}' is damaged: not all votes are numbers. {SPENT}")
+        return found, str(data["ledger_head"])
 
     def _read_votes(self, round: int) -> dict[str, np.ndarray]:
         path = self._votes(round)
-        data = self._read(path, SPENT)
+        data = self._read(path, SPENT, "mark", "ledger_head")
         if str(data.get("mark")) != self.mark:
             raise UserError(f"'{path}' answers another question. Start again under another run.name.")
         return data
+
+    def _populations(self) -> list[int]:
+        """The rounds whose candidates are on the disk; a copy under another name is none of them."""
+        found = (re.fullmatch(r"population-(\d{3,})\.npz", path.name) for path in self.folder.glob("population-*"))
+        return [int(match[1]) for match in found if match]
 
     def _population(self, round: int) -> Path:
         return self.folder / f"population-{round:03d}.npz"
@@ -107,19 +120,12 @@ class Rounds:
     def _write(self, path: Path, arrays: dict[str, Any]) -> None:
         atomic_write(path, lambda file: np.savez_compressed(file, mark=np.asarray(self.mark), **arrays))
 
-    def _read(self, path: Path, advice: str) -> dict[str, np.ndarray]:
+    def _read(self, path: Path, advice: str, *names: str) -> dict[str, np.ndarray]:
+        """All of a file's arrays, `names` among them."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                return dict(data)
+                return {name: data[name] for name in [*data.files, *names]}
+        except PermissionError as error:
+            raise UserError(f"cannot read '{path}': {error.strerror}. Mend its permissions.") from error
         except DAMAGED as error:
             raise UserError(f"cannot read '{path}': the file is damaged. {advice}") from error
-
-
-def digest(population: Sequence[Samples]) -> str:
-    """What tells one population from another."""
-    found = hashlib.sha256()
-    for samples in population:
-        for part in (samples.images, samples.parameters):
-            found.update(f"{part.shape}".encode())
-            found.update(np.ascontiguousarray(part).data)
-    return found.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,3 +43,9 @@ class Samples:
     def joined(cls, parts: Sequence[Samples]) -> Samples:
         """Some samples after the others; ValueError where there are none."""
         return cls(np.concatenate([part.images for part in parts]), np.concatenate([part.parameters for part in parts]))
+
+
+def arrays_of(population: Sequence[Samples]) -> Iterator[np.ndarray]:
+    """All that a population consists of."""
+    for samples in population:
+        yield from (samples.images, samples.parameters)

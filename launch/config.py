@@ -117,16 +117,23 @@ def read_field(kind: type, field: dataclasses.Field[Any], tree: Tree, path: str)
         value = tree.get(field.name) or {}
         if not isinstance(value, dict):
             raise UserError(
-                f"{here}: got {value!r}; choose with {here}.name=… (there are: {', '.join(registry.names())})."
+                f"{here}: got {plain(value)!r}; choose with {here}.name=… (there are: {', '.join(registry.names())})."
             )
         name = value.get("name", field.metadata["default"])
         return typed(registry_config(registry, name, here), {**value, "name": name}, here + ".")
     if dataclasses.is_dataclass(section_type(kind, field)):
         value = tree.get(field.name) or {}
         if not isinstance(value, dict):
-            raise UserError(f"{here}: got {value!r}; it is a group of keys, such as {here}.{first_key(kind, field)}=….")
+            raise UserError(
+                f"{here}: got {plain(value)!r}; it is a group of keys, such as {here}.{first_key(kind, field)}=…."
+            )
         return typed(section_type(kind, field), value, here + ".")
     return read_key(kind, field, tree, here)
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML reads it."""
+    return value.value if isinstance(value, Written) else value
 
 
 def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -> Any:

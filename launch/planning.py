@@ -37,14 +37,14 @@ def plan(config: Experiment) -> BudgetPlan:
             f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
             "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
         )
-    query = semantic_query(config, delta)
+    query = semantic_query(config, delta, n)
     return plan_budget(
         n=n,
         epsilon=config.privacy.epsilon,
         delta=delta,
         accountant=config.privacy.accountant,
         query=query,
-        evolution=private_evolution(config, delta, query),
+        evolution=private_evolution(config, delta, n, query),
         steps=config.finetune.steps if trained else 0,
         expected_batch=config.finetune.batch_size,
         clip_norm=config.finetune.clip_norm,
@@ -54,12 +54,12 @@ def plan(config: Experiment) -> BudgetPlan:
 Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 
 
-def taken_over(config: Experiment, stage: str, kind: type[Kind]) -> Kind:
+def taken_over(config: Experiment, stage: str, kind: type[Kind], n: int) -> Kind:
     """The mechanism that another run was charged for the answer that a stage takes over.
 
     A run that has taken it over has it in its own ledger, and goes on where the other run is gone.
     """
-    mechanism = inherited(config, kind) or answer_of(config, stage).mechanism
+    mechanism = inherited(config, kind) or answer_of(config, stage, n).mechanism
     if not isinstance(mechanism, kind):
         raise UserError(f"{SECTIONS[stage]}.reuse: the answer there is one of a {mechanism.kind}.")
     return mechanism
@@ -75,13 +75,13 @@ def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
     return next((mechanism for mechanism in found if isinstance(mechanism, kind)), None)
 
 
-def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
+def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | None:
     """The mechanism of the semantic query; its sensitivity is √k₁, since a record adds 1 to k₁ bins of one row."""
     if "query" not in config.stages:
         return None
     settings, multiplier = config.query, config.query.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, "query", GaussianQuery)
+        return taken_over(config, "query", GaussianQuery, n)
     if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
         multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
@@ -91,7 +91,9 @@ def semantic_query(config: Experiment, delta: float) -> GaussianQuery | None:
     )
 
 
-def private_evolution(config: Experiment, delta: float, query: GaussianQuery | None) -> GaussianHistogram | None:
+def private_evolution(
+    config: Experiment, delta: float, n: int, query: GaussianQuery | None
+) -> GaussianHistogram | None:
     """The mechanism of Private Evolution: a histogram of votes of L2 norm 1 an image, a round.
 
     `auto`: what the query leaves of the budget; where DP-SGD follows, a share of the whole. Gaussians compose in
@@ -101,7 +103,7 @@ def private_evolution(config: Experiment, delta: float, query: GaussianQuery | N
         return None
     settings, multiplier = config.evolution, config.evolution.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, "evolve", GaussianHistogram)
+        return taken_over(config, "evolve", GaussianHistogram, n)
     if multiplier == "auto":
         whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
         asked = 0.0 if query is None else 1 / query.noise_multiplier**2

@@ -108,7 +108,9 @@ def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
     """The released model of a run and its category names. Raises UserError for an unfinished run."""
     path = directory.outputs / "model.json"
     description = read_json(
-        path, "There is no model before the run is finished (give its command again), or its method has none."
+        path,
+        "There is no model before the run is finished (give its command again), or its method has none: more images "
+        "of Private Evolution come from a new run with evolution.reuse and another synthesize.count.",
     )
     name = description["generator"]["name"]
     generator = typed(GENERATORS.config(name), description["generator"], "generator.")

@@ -128,7 +128,7 @@ class Lock:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"'{path}' cannot be a run's folder: a file is in its way. Choose another run.root."
+                f"'{path}' cannot be a run's folder: {error.strerror or error}. Choose another run.root."
             ) from error
         self.file = open(path / ".lock", "a+")  # noqa: SIM115 (held as long as the run)
         try:

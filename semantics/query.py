@@ -75,8 +75,7 @@ def noisy_semantic_histogram(
         share=share,
         over_ranks=over_ranks,
     )
-    noise = access.noise(step=0, count=counts.size).reshape(counts.shape)
-    return counts + np.rint(noise).astype(np.int64)
+    return counts + access.whole_noise(step=0, count=counts.size).reshape(counts.shape)
 
 
 def semantic_histogram(

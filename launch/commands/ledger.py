@@ -43,8 +43,8 @@ def command(options: argparse.Namespace) -> None:
         "insecure": ledger.terms["insecure"],
         "epsilon_by_accountant": {name: ledger.epsilon(name) if kept else None for name in ("rdp", "prv")},
         "mechanisms": [
-            {**mechanism.to_dict(), "epsilon_alone": alone(mechanism, ledger.terms["delta"])}
-            for mechanism in ledger.mechanisms()
+            {**mechanism.to_dict(), "epsilon_alone": alone(mechanism, ledger.terms["delta"]), "release_id": name}
+            for mechanism, name in zip(ledger.mechanisms(), ledger.release_ids(), strict=True)
         ],
         "lines": len(ledger.entries),
         "head": ledger.head,
@@ -54,7 +54,7 @@ def command(options: argparse.Namespace) -> None:
 
 def readable(report: dict[str, Any]) -> str:
     """The report for a person."""
-    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε alone"]]
+    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε alone", "release id"]]
     for row in report["mechanisms"]:
         rows.append(
             [
@@ -63,6 +63,7 @@ def readable(report: dict[str, Any]) -> str:
                 f"{row.get('sampling_rate', 1.0):.4f}",
                 str(row.get("steps", row.get("rounds", 1))),
                 f"{row['epsilon_alone']:.4f}",
+                row["release_id"][:16],
             ]
         )
     lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]

@@ -10,14 +10,16 @@ import numpy as np
 from torch import Tensor
 
 from accounting.access import PrivateAccess
+from accounting.digest import digest
 from accounting.plan import EVOLUTION
+from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
 from evolution.loop import Evolving
 from evolution.outcome import Outcome
 from evolution.rounds import Rounds
-from evolution.samples import Samples
+from evolution.samples import Samples, arrays_of
 from launch.context import Context
 from launch.evolving import drawn_at_random, evolving
 from launch.interrupts import stop_if_asked
@@ -69,6 +71,7 @@ def evolve(context: Context) -> str:
             ask(access, rounds, round, sensitive, features, population, context.config.evolution.neighbours)
         votes, head = rounds.votes(round, population)
         context.ledger.require(head)
+        context.ledger.confirm(EVOLUTION, round + 1, digest([*votes, *arrays_of(population)]))
         shares = setting.shares(votes, features)
         keep_leading(rounds.folder, round, setting.candidates(population), shares, context.class_names)
     Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
@@ -83,10 +86,12 @@ def take_outcome(context: Context) -> str:
 
     What follows from the votes (`smooth`, `threshold`) is this run's to say.
     """
-    answer = answer_of(context.config, "evolve")
+    answer = answer_of(context.config, "evolve", context.plan.n)
     path = answer.folder / Path(OUTCOME).name
     outcome = Outcome.read(path)  # whole, or a message before anything is charged
-    answer.require(outcome.ledger_head, path)
+    answer.require(outcome.ledger_head, path, outcome.digest)
+    if len(outcome.population) != len(context.class_names):
+        raise UserError(f"evolution.reuse: '{path}' has not the {len(context.class_names)} sensitive categories.")
     setting = evolving(context)
     features = setting.features(outcome.population, context.config.evolution.rounds - 1)
     shares = setting.shares(outcome.votes, features)
@@ -115,7 +120,7 @@ def ask(
     stop_if_asked()
     votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
     rounds.save_votes(round, votes, population, access.ledger_head)
-    access.progress(round + 1)
+    access.progress(round + 1, digest([*votes, *arrays_of(population)]))
 
 
 def outcome_of(context: Context) -> Outcome:
@@ -134,12 +139,12 @@ def made_like(outcome: Outcome, context: Context, counts: Sequence[int], part: i
     """Images like the candidates of an outcome, `counts` of each category; each `part` is another."""
     setting, show = evolving(context), context.console.progress
     each = list(zip(setting.candidates(outcome.population), outcome.shares, counts, strict=True))
-    images = [
-        setting.rendered(samples, shares, count, category, part).images
-        for category, (samples, shares, count) in track(
-            list(enumerate(each)), "make images", total=len(each), unit="category", show=show
-        )
-    ]
+    images = []
+    for category, (samples, shares, count) in track(
+        list(enumerate(each)), "make images", total=len(each), unit="category", show=show
+    ):
+        stop_if_asked()
+        images.append(setting.rendered(samples, shares, count, category, part).images)
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     return ImageSet(np.concatenate(images), labels, context.class_names)
 

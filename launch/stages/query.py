@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from accounting.digest import digest
 from accounting.plan import SEMANTIC_QUERY
 from configs.errors import UserError
-from configs.files import atomic_json, read_json
+from configs.files import DAMAGED, atomic_json, read_json
 from launch.context import Context
 from launch.guarantee import no_guarantee
 from launch.reuse import answer_of
@@ -36,6 +37,8 @@ def query(context: Context) -> str:
         context.ledger.require(answer["ledger_head"])  # it carries its charge with it
         if answer["fingerprint"] != context.fingerprints["query"]:
             raise UserError(f"'{path}' answers another query. Start again under another run.name.")
+        if ranks.first:
+            context.ledger.confirm(SEMANTIC_QUERY, 1, digest_of(answer))
         return line
     if context.config.query.reuse is not None:
         if ranks.first:
@@ -64,19 +67,27 @@ def query(context: Context) -> str:
     }
     if ranks.first:
         atomic_json(path, answer)
-        access.progress(1)
+        access.progress(1, digest_of(answer))
     return line
+
+
+def digest_of(answer: dict[str, Any]) -> str:
+    """What the ledger knows a histogram by."""
+    return digest([np.asarray(answer["histogram"], dtype=np.int64)])
 
 
 def take_answer(context: Context, path: Path) -> None:
     """Take over the answer of another run, with its charge. Touches no sensitive data."""
-    answer = answer_of(context.config, "query")
+    answer = answer_of(context.config, "query", context.plan.n)
     source = context.config.query.reuse
     theirs = answer.folder / "histogram.json"
     found = read_json(theirs, f"Give query.reuse another run than '{source}'.")
     if "notice" in found:  # an exact histogram
         raise UserError(f"query.reuse: {found['notice']} It cannot be taken over ('{theirs}').")
-    answer.require(found.get("ledger_head"), theirs)
+    try:
+        answer.require(found.get("ledger_head"), theirs, digest_of(found))
+    except DAMAGED as error:
+        raise UserError(f"query.reuse: '{theirs}' is damaged. Give another run than '{source}'.") from error
     categories = len(context.public_source.class_names)
     if {len(row) for row in found["histogram"]} != {categories}:
         raise UserError(f"query.reuse: the answer in '{source}' is not one of {categories} public categories.")

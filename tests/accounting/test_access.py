@@ -10,6 +10,7 @@ from accounting.access import PrivacyError, PrivateAccess
 from accounting.ledger import Ledger
 from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
 from accounting.run_key import RunKey
+from configs.errors import UserError
 
 TRAINING = SampledGaussian(name="dp-sgd", noise_multiplier=2.5, sampling_rate=0.3, steps=200, sensitivity=0.4)
 N = 2000
@@ -60,6 +61,18 @@ def test_noise_has_the_mechanisms_scale_and_fits_every_draw_of_a_step(ledger: Le
     assert stats.kstest(noise / (2.5 * 0.4), "norm").pvalue > 1e-4
     assert np.array_equal(noise, access.noise(0, 100_000))
     assert abs(np.corrcoef(noise, access.noise(1, 100_000))[0, 1]) < 5 / np.sqrt(100_000)
+
+
+def test_whole_noise_is_the_same_noise_on_a_grid_and_never_wraps_around(ledger: Ledger) -> None:
+    access = _access(ledger)
+    for unit in (0.1, 1.0):
+        found = access.whole_noise(3, 500, unit)
+        assert found.dtype == np.int64 and np.array_equal(found, np.rint(access.noise(3, 500) / unit))
+    wide = GaussianQuery(name="query", noise_multiplier=1e6, sensitivity=1e12)
+    with pytest.raises(PrivacyError, match="too great for whole numbers"):
+        _access(ledger, wide).whole_noise(0, 2)
+    with pytest.raises(UserError, match="noise_multiplier must be at most 1e"):
+        GaussianQuery(name="query", noise_multiplier=1e20, sensitivity=1)
 
 
 def test_ranks_and_steps_have_their_own_seeds(ledger: Ledger) -> None:

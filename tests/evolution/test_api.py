@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ import torch
 
 from configs.errors import UserError
 from configs.schema import Image
-from evolution.api import Checked
+from evolution.api import APIS, Checked, by_round
 from evolution.samples import Samples
 from tests.evolution.shapes import SIDE, Flat
 
@@ -83,6 +86,46 @@ def test_one_that_wants_to_end_the_run_has_failed() -> None:
     checked = Checked(Ends(), "Ends", Image(resolution=SIDE, channels=1))
     with pytest.raises(UserError, match=r"Ends\.vary failed: SystemExit"):
         checked.vary(Samples.of_images(images(2)), 0.5, RNG)
+
+
+class Greedy(Flat):
+    """Wants more memory than there is."""
+
+    def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+        raise MemoryError("no room")
+
+
+class Undecided(Flat):
+    """Says who makes the candidates of a round, and fails."""
+
+    def api_of_round(self, round: int) -> Any:
+        raise IndexError("which round?")
+
+
+def test_whatever_fails_in_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = Checked(Greedy(), "Greedy", Image(resolution=SIDE, channels=1))
+    with pytest.raises(UserError, match=r"Greedy\.random failed: MemoryError: no room"):
+        checked.random("4", 3, RNG)
+    monkeypatch.setattr(APIS, "build", lambda config, surroundings: Undecided())
+    with pytest.raises(UserError, match=r"Undecided failed: IndexError: which round\?"):
+        by_round(None, SimpleNamespace(image=None))(0)  # type: ignore[arg-type]
+
+
+def test_what_it_changes_of_the_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Messy(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            print("drawing")
+            os.chdir("elsewhere")
+            torch.set_default_dtype(torch.float64)
+            return super().random(category, count, rng)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Checked(Messy(), "Messy", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
+    assert Path.cwd() == tmp_path and torch.get_default_dtype() == torch.float32
+    assert capsys.readouterr() == ("", "drawing\n")  # the output may be read by a program
 
 
 def test_nobody_is_asked_for_no_samples() -> None:

@@ -58,10 +58,14 @@ def test_what_cannot_go_on_is_known_before_a_charge(tmp_path: Path) -> None:
         rounds.save_votes(round, [np.zeros(2)], population, f"head {round}")
     for published in (0, 1, 2):  # votes are on the disk a moment before the ledger says so
         rounds.check(published, require)
-    with pytest.raises(UserError, match=r"says that 3 rounds .* the votes of 2\. Its budget is spent"):
+    with pytest.raises(UserError, match=r"3 rounds .* the votes of 2\. Its budget is spent"):
         rounds.check(3, require)
     with pytest.raises(UserError, match="answers another question"):
         Rounds(tmp_path, "other").check(0, require)
+    rounds.save_population(3, population)  # which follows from votes that are gone
+    with pytest.raises(UserError, match=r"3 rounds .* the votes of 2\. Its budget is spent"):
+        rounds.check(2, require)
+    (tmp_path / "population-003.npz").unlink()
     known.remove("head 0")  # of an earlier round than the last
     with pytest.raises(UserError, match="the ledger has no head 0"):
         rounds.check(0, require)
@@ -87,3 +91,37 @@ def test_a_byte_that_changed_on_the_disk_is_one_message(tmp_path: Path, seed: in
     path.write_bytes(content)
     with pytest.raises(UserError, match="the file is damaged"):
         rounds.latest()
+
+
+def test_a_copy_under_another_name_is_let_be(tmp_path: Path) -> None:
+    rounds, population = Rounds(tmp_path, "mark"), [Flat.of(np.zeros(2))]
+    rounds.save_population(1, population)
+    for name in ("population-001_old.npz", "population-002.npz.bak", "population-9.npz"):
+        (tmp_path / name).write_bytes(b"a copy")
+    number, _ = rounds.latest()
+    assert number == 1
+
+
+@pytest.mark.parametrize("name", ["population-000.npz", "votes-000.npz"])
+def test_a_file_that_lacks_a_part_is_damaged(tmp_path: Path, name: str) -> None:
+    rounds, population = Rounds(tmp_path, "mark"), [Flat.of(np.zeros(2)), Flat.of(np.zeros(2))]
+    rounds.save_population(0, population)
+    rounds.save_votes(0, [np.zeros(2)] * 2, population, "head")
+    path = tmp_path / name
+    with np.load(path) as data:
+        whole = dict(data)
+    for lost in set(whole) - {"candidates", "votes_0", "votes_1", "images_1"}:
+        np.savez(path, **{part: value for part, value in whole.items() if part != lost})
+        with pytest.raises(UserError, match="damaged"):
+            rounds.latest() if name.startswith("population") else rounds.check(0, lambda head: None)
+    with open(path, "wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(UserError, match="damaged"):
+        rounds.latest() if name.startswith("population") else rounds.check(0, lambda head: None)
+
+
+def test_votes_that_are_no_numbers_are_damaged(tmp_path: Path) -> None:
+    rounds, population = Rounds(tmp_path, "mark"), [Flat.of(np.zeros(2))]
+    rounds.save_votes(0, [np.array([np.nan, 0])], population, "head")
+    with pytest.raises(UserError, match="not all votes are numbers"):
+        rounds.votes(0, population)

@@ -50,7 +50,7 @@ def images(path: Path) -> np.ndarray:
 
 
 def test_all_of_the_budget_goes_into_the_votes_and_no_more() -> None:
-    for epsilon in (0.2, 1.0, 10.0):
+    for epsilon in (1e-6, 0.2, 1.0, 10.0):
         found = plan(load("demo", [*TINY, SIM_PE, f"privacy.epsilon={epsilon}", "evolution.rounds=5"]))
         (mechanism,) = found.mechanisms
         assert found.composed() == pytest.approx(epsilon, rel=1e-6) and found.composed() <= epsilon
@@ -145,6 +145,50 @@ def test_a_ledger_without_the_votes_charge_is_refused(tmp_path: Path) -> None:
     ledger.write_text(lines[0])
     code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
     assert code == 2 and "the ledger was shortened or replaced" in text and ledger.read_text() == lines[0]
+
+
+@pytest.mark.parametrize("name", ["votes-001.npz", "population-001.npz", "votes-000.npz"])
+def test_what_the_ledger_knows_otherwise_is_refused(tmp_path: Path, name: str) -> None:
+    """Votes that were changed, or are gone while their successors are there, keep no charge of their own."""
+    path = tmp_path / "run"
+    killed_at(path, "*/evolve/outcome.npz", SIM_PE, after=False)
+    file = path / "stages" / "evolve" / name
+    if name == "votes-000.npz":  # asked for again, were it not for the candidates that followed from it
+        ledger = path / "ledger.jsonl"
+        lines = ledger.read_text().splitlines(keepends=True)
+        ledger.write_text("".join(line for line in lines if '"progress"' not in line))
+        (file.parent / "votes-001.npz").unlink()
+        file.unlink()
+    else:
+        with np.load(file) as data:
+            changed = {key: data[key] + (key in ("votes_3", "images_3")) for key in data if data[key].dtype.kind != "U"}
+            changed |= {key: data[key] for key in data if data[key].dtype.kind == "U"}
+        np.savez_compressed(file, **changed)
+    before = (path / "ledger.jsonl").read_bytes()
+    code, text = finish(run_words(path, SIM_PE), tmp_path / "output")
+    assert code == 2 and "Traceback" not in text and (path / "ledger.jsonl").read_bytes() == before
+    assert {"votes-001.npz": "is not the one", "population": "votes for other"}.get(name, "") in text
+
+
+def test_an_answer_that_was_changed_or_is_of_more_images_is_not_taken_over(
+    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, path = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(sim_pe, source)
+    outcome = source / "stages" / "evolve" / "outcome.npz"
+    with np.load(outcome) as data:
+        np.savez_compressed(outcome, **{**data, "votes": np.rint(np.abs(data["votes"]))})  # as if without noise
+    assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}")) == 2
+    assert "is not what its run's ledger paid for: the file was changed" in capsys.readouterr().err
+    assert charges(path) == []
+    data = tmp_path / "data"
+    for part in ("train", "test"):
+        draw_shapes(data / part, 0, 20)
+    assert privimage(*folder_words(tmp_path / "few", SIM_PE)) == 0
+    shutil.rmtree(data / "train")
+    draw_shapes(data / "train", 1, 30)
+    assert privimage(*folder_words(tmp_path / "more", SIM_PE, f"evolution.reuse={tmp_path / 'few'}")) == 2
+    assert "sensitive records, this one has" in capsys.readouterr().err and not (tmp_path / "more").exists()
 
 
 def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
@@ -286,7 +330,9 @@ def test_an_answer_is_taken_over_with_its_charge_and_asked_for_no_more(tmp_path:
 
 def test_what_follows_from_votes_is_for_each_run_to_say(tmp_path: Path, sim_pe: Path) -> None:
     path = tmp_path / "run"
-    words = [SIM_PE, f"evolution.reuse={sim_pe}", "evolution.smooth=3", "evolution.threshold=2"]
+    name = statement(sim_pe)["release_ids"][0]
+    shutil.copytree(sim_pe, tmp_path / "first")
+    words = [SIM_PE, f"evolution.reuse={name[:12]}", "evolution.smooth=3", "evolution.threshold=2"]
     assert privimage(*run_words(path, *words)) == 0
     first, second = (np.load(run / "stages" / "evolve" / "outcome.npz") for run in (sim_pe, path))
     assert np.array_equal(first["votes"], second["votes"]) and np.array_equal(first["images"], second["images"])

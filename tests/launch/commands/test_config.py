@@ -40,7 +40,7 @@ def test_help_teaches_every_key(command: str, capsys: pytest.CaptureFixture[str]
     assert text.startswith(f"usage: privimage {command}") and "key=value" in text
     for path, value in walk(load("demo", ["privacy.epsilon=3"])):
         assert f"  {path}={'null' if value is None else value}\n" in text
-    assert "privacy.epsilon=3.0\n      a number > 0; privacy budget of the whole run" in text
+    assert "privacy.epsilon=3.0\n      a number >= 1e-06 and <= 1e+06; privacy budget of the whole run" in text
     assert f"[sensitive.name: {', '.join(Registry.all['source'].names())}]" in text
 
 

@@ -47,7 +47,7 @@ def test_quiet_prints_nothing(
     ("overrides", "message"),
     [
         (["privacy.epsilom=1"], "privacy.epsilom: unknown key. Did you mean privacy.epsilon?"),
-        (["privacy.epsilon=0"], "privacy.epsilon: got 0.0; allowed is a number > 0."),
+        (["privacy.epsilon=0"], "privacy.epsilon: got 0.0; allowed is a number >= 1e-06 and <= 1e+06."),
         (["privacy.epsilon=-2"], "privacy.epsilon: got -2"),
         (["privacy.epsilon=nan"], "privacy.epsilon: got nan"),
         (["sensitive.name=folder", "sensitive.root=no/where"], "sensitive.root: no folder at 'no/where'."),
