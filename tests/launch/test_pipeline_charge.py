@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,22 @@ def test_an_answer_without_its_charge_is_refused(
     assert code == 2
     assert "shortened or replaced" in errors(text)[0]
     assert not (path / "release").exists()
+
+
+def test_an_answer_that_was_changed_is_refused(finished: Path, copied: Callable[[Path], Path], tmp_path: Path) -> None:
+    """The ledger has its digest; one that it had not yet when the process ended is entered."""
+    path = copied(finished)
+    shutil.rmtree(path / "release")
+    for stage in ("query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"):
+        (path / "stages" / stage / "done.json").unlink()
+    answer = path / "stages" / "query" / "histogram.json"
+    found = json.loads(answer.read_text())
+    found["histogram"][0][0] += 1
+    answer.write_text(json.dumps(found))
+    before = (path / "ledger.jsonl").read_bytes()
+    code, text = finish(run_words(path), tmp_path / "output")
+    assert code == 2 and "the answer of semantic query that is on the disk (step 1) is not the one" in errors(text)[0]
+    assert (path / "ledger.jsonl").read_bytes() == before and not (path / "release").exists()
 
 
 def test_a_release_without_its_charges_is_refused(

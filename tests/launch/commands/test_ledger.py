@@ -22,6 +22,7 @@ def test_the_report_is_what_the_ledger_composes_to(finished: Path, capsys: pytes
     assert told["epsilon"] == told["epsilon_by_accountant"]["rdp"] == rdp_epsilon(ledger.mechanisms(), 5e-5)
     assert told["epsilon_by_accountant"]["prv"] == prv_epsilon(ledger.mechanisms(), 5e-5)
     assert told["target_epsilon"] == 10 and told["insecure"] is False
+    assert [row["release_id"] for row in told["mechanisms"]] == ledger.release_ids()
     assert told["lines"] == len(ledger.entries) and told["head"] == ledger.head
     assert [row["name"] for row in told["mechanisms"]] == ["semantic query", "dp-sgd"]
 
