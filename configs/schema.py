@@ -62,7 +62,7 @@ class Query:
     noise_multiplier: Union[float, Literal["auto"]] = key(
         10.0,
         "sigma_1: noise std over the L2 sensitivity sqrt(k1); auto: the query by itself costs budget_share of epsilon",
-        above=0,
+        at_least=1e-6,
         at_most=1e6,
     )
     budget_share: float = key(
@@ -95,7 +95,7 @@ class Evolution:
         "auto",
         "noise std of a round's histogram over its L2 sensitivity 1; auto: what the budget leaves, or budget_share of "
         "it where DP-SGD follows",
-        above=0,
+        at_least=1e-6,
         at_most=1e6,
     )
     budget_share: float = key(
