@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from accounting import composition
+from accounting import composition, ledger_lines
 from accounting.access import LEDGER_ONLY, PrivacyError, PrivateAccess
 from accounting.chain import Chain, LedgerError
 from accounting.ledger_lines import TERMS, check_meaning
@@ -97,7 +97,7 @@ class Ledger:
         """
         self._check_key(run_key)
         wanted = {"stage": stage, "fingerprint": fingerprint, "mechanism": mechanism.to_dict()}
-        charge = self._find("reserve", wanted)
+        charge = ledger_lines.find(self._chain.entries, "reserve", wanted)
         if charge is None:
             self._check_room(mechanism)
             charge = self._append("reserve", **wanted)["index"]
@@ -145,7 +145,7 @@ class Ledger:
     def inherit(self, mechanism: Mechanism, *, source: str) -> None:
         """Charge what a cached private result cost (once for the same source); LedgerError where it would overspend."""
         wanted = {"mechanism": mechanism.to_dict(), "source": source}
-        if self._find("inherit", wanted) is None:
+        if ledger_lines.find(self._chain.entries, "inherit", wanted) is None:
             self._check_room(mechanism)
             self._append("inherit", **wanted)
 
@@ -158,14 +158,14 @@ class Ledger:
 
         digest: of what the last of them released, where that is kept as a file.
         """
-        charge = self._latest(mechanism_name)
+        charge = ledger_lines.latest(self._chain.entries, mechanism_name)
         if charge is None:
             raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
         _Charge(self, charge).progress(step, digest)
 
     def published(self, mechanism_name: str) -> int:
         """The greatest progress of the last started mechanism of that name (0: none, or none was started)."""
-        charge = self._latest(mechanism_name)
+        charge = ledger_lines.latest(self._chain.entries, mechanism_name)
         return 0 if charge is None else _Charge(self, charge).published()
 
     def confirm(self, mechanism_name: str, step: int, digest: str) -> None:
@@ -173,7 +173,7 @@ class Ledger:
 
         Entered where a crash came between the release and its line. An answer that was taken over has none.
         """
-        charge = self._latest(mechanism_name)
+        charge = ledger_lines.latest(self._chain.entries, mechanism_name)
         known = None if charge is None else self.digest(charge, step)
         if charge is not None and known is None:
             _Charge(self, charge).progress(step, digest)
@@ -185,22 +185,19 @@ class Ledger:
 
     def digest(self, charge: int, step: int) -> str | None:
         """What a charge, by its index, had released after `step` steps; None where that is not recorded."""
-        lines = (e for e in self._chain.entries if e["kind"] == "progress" and e["charge"] == charge)
+        lines = ledger_lines.progress(self._chain.entries, charge)
         return next((e["digest"] for e in lines if e["step"] == step and "digest" in e), None)
 
     def mechanisms(self) -> list[Mechanism]:
         """Every mechanism charged, as a whole, in the order of the charges."""
-        charges = (e for e in self._chain.entries if e["kind"] in ("reserve", "inherit"))
-        return [mechanism_from_dict(e["mechanism"]) for e in charges]
+        return [mechanism_from_dict(e["mechanism"]) for e in ledger_lines.charges(self._chain.entries)]
 
     def release_ids(self) -> list[str]:
         """For each of the `mechanisms`, what tells its answer from any other: the salted line that last began it.
 
         Of an answer that was taken over, the id it has in the run that was charged for it.
         """
-        starts = {e["charge"]: e["hash"] for e in self._chain.entries if e["kind"] == "start"}
-        charges = (e for e in self._chain.entries if e["kind"] in ("reserve", "inherit"))
-        return [e["source"] if e["kind"] == "inherit" else starts.get(e["index"], e["hash"]) for e in charges]
+        return ledger_lines.release_ids(self._chain.entries)
 
     def epsilon(self, accountant: str | None = None) -> float:
         """The composed epsilon of all charges, under the ledger's accountant unless another is named."""
@@ -229,21 +226,6 @@ class Ledger:
             raise LedgerError(f"{self._chain.path}: the ledger was opened for reading only")
         return self._chain.append(kind, **payload)
 
-    def _find(self, kind: str, payload: dict[str, Any]) -> int | None:
-        """The index of the line of that kind and payload."""
-        for entry in self._chain.entries:
-            if entry["kind"] == kind and all(entry[k] == v for k, v in payload.items()):
-                return entry["index"]
-        return None
-
-    def _latest(self, mechanism_name: str) -> int | None:
-        for entry in reversed(self._chain.entries):
-            if entry["kind"] == "start":
-                charge = entry["charge"]
-                if self._chain.entries[charge]["mechanism"]["name"] == mechanism_name:
-                    return charge
-        return None
-
 
 class _Charge:
     """One reserved mechanism, as its `PrivateAccess` sees the ledger."""
@@ -257,8 +239,7 @@ class _Charge:
         return self._ledger.head
 
     def published(self) -> int:
-        lines = (e for e in self._ledger.entries if e["kind"] == "progress" and e["charge"] == self._index)
-        return max((e["step"] for e in lines), default=0)
+        return max((e["step"] for e in ledger_lines.progress(self._ledger.entries, self._index)), default=0)
 
     def progress(self, step: int, digest: str | None = None) -> None:
         mechanism = self._ledger.entries[self._index]["mechanism"]

@@ -1,12 +1,15 @@
-"""What the lines of a ledger must hold."""
+"""What the lines of a ledger must hold, and what they say together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from accounting.chain import Chain, LedgerError
 from accounting.mechanisms import mechanism_from_dict
 from configs.errors import UserError
+
+Line = dict[str, Any]
 
 TERMS = ("epsilon", "delta", "n", "accountant", "insecure")
 
@@ -25,7 +28,7 @@ def check_meaning(chain: Chain) -> None:
             ) from error
 
 
-def _charged(entries: list[dict[str, Any]], entry: dict[str, Any]) -> int:
+def _charged(entries: list[Line], entry: Line) -> int:
     if not 0 < entry["charge"] < entry["index"] or entries[entry["charge"]]["kind"] != "reserve":
         raise UserError("it belongs to no reserved mechanism")
     return entry["charge"]
@@ -40,3 +43,31 @@ _REQUIRED = {
     "progress": lambda entries, entry: (_charged(entries, entry), int(entry["step"])),
     "note": lambda entries, entry: entry["text"],
 }
+
+
+def find(lines: Iterable[Line], kind: str, payload: Line) -> int | None:
+    """The index of the first line of that kind and payload."""
+    same = (e for e in lines if e["kind"] == kind and all(e[k] == v for k, v in payload.items()))
+    return next((e["index"] for e in same), None)
+
+
+def latest(lines: Sequence[Line], mechanism_name: str) -> int | None:
+    """The charge, by its index, of the last started mechanism of that name."""
+    started = (e["charge"] for e in reversed(lines) if e["kind"] == "start")
+    return next((charge for charge in started if lines[charge]["mechanism"]["name"] == mechanism_name), None)
+
+
+def charges(lines: Iterable[Line]) -> list[Line]:
+    """The lines that cost something, in their order."""
+    return [e for e in lines if e["kind"] in ("reserve", "inherit")]
+
+
+def progress(lines: Iterable[Line], charge: int) -> list[Line]:
+    """The lines that say how far a charge, by its index, has come."""
+    return [e for e in lines if e["kind"] == "progress" and e["charge"] == charge]
+
+
+def release_ids(lines: Sequence[Line]) -> list[str]:
+    """For each of the `charges`, the line that last began it; of an answer that was taken over, its id elsewhere."""
+    starts: dict[int, str] = {e["charge"]: e["hash"] for e in lines if e["kind"] == "start"}
+    return [e["source"] if e["kind"] == "inherit" else (starts.get(e["index"]) or e["hash"]) for e in charges(lines)]

@@ -1,8 +1,8 @@
 """Time and memory of the nearest neighbours that Private Evolution needs, against the matrix product alone.
 
-Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--rounds 3]`. Both take turns
-in one process on the same random features. The product is the one that all distances come from, in the same parts, its
-values dropped.
+Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--k 1] [--rounds 3]`. Both take
+turns in one process on the same random features. The product is the one that all distances come from, in the same
+parts, its values dropped.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=60_000, help="queries, and candidates (default 60000)")
     parser.add_argument("--features", type=int, default=512, help="numbers a record (default 512)")
+    parser.add_argument("--k", type=int, default=1, help="nearest ones of each (default 1)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
@@ -49,7 +50,7 @@ def main() -> None:
     queries, candidates = (torch.randn(options.count, options.features, device=device) for _ in range(2))
     works: dict[str, Callable[[], object]] = {
         "matrix product": lambda: product(queries, candidates),
-        "nearest": lambda: nearest(queries, candidates),
+        f"nearest {options.k}": lambda: nearest(queries, candidates, options.k),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds):

@@ -26,20 +26,23 @@ def classification_accuracy(
     seed: int,
     device: torch.device | str = "cpu",
     training: LargeTraining | None = None,
+    progress: bool = False,
 ) -> dict[str, float]:
     """Accuracy in [0, 1] on `test` of each named classifier trained on `synthetic` (PrivImage §4.3).
 
     Everything is chosen on a random `holdout_fraction` of the synthetic images; `test` is used once, at the end.
-    training: how DPImageBench's networks are trained. Not private where `test` is sensitive. Empty where fewer than
-    two categories leave nothing to tell apart. Raises UserError for a name that is not registered and for too few
-    images.
+    training: how DPImageBench's networks are trained. progress: whether to draw bars. Not private where `test` is
+    sensitive. Empty where fewer than two categories leave nothing to tell apart. Raises UserError for a name that is
+    not registered and for too few images.
     """
     if len(np.unique(synthetic.labels)) < 2:
         return {}
     scorers = {name: scorer(name, training) for name in names}
     train, holdout = split(synthetic, holdout_fraction, seed)
+    device = torch.device(device)
     return {
-        name: accuracy(found.fit(train, holdout, seed, torch.device(device)), test) for name, found in scorers.items()
+        name: accuracy(found.fit(train, holdout, seed, device, progress=progress), test)
+        for name, found in scorers.items()
     }
 
 

@@ -32,7 +32,9 @@ class LogisticRegressionScorer:
     def __init__(self, config: LogisticRegressionConfig) -> None:
         self.config = config
 
-    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+    def fit(
+        self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device, *, progress: bool = False
+    ) -> Predictor:
         """The fit with the penalty that does best on `holdout`; on the CPU whatever the device, and without chance."""
         rows = pixels(np.asarray(train.images))
         return max((self._fit(rows, train.labels, c) for c in STRENGTHS), key=lambda fit: accuracy(fit, holdout))
@@ -59,7 +61,9 @@ class MLPScorer:
     def __init__(self, config: MLPConfig) -> None:
         self.config = config
 
-    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+    def fit(
+        self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device, *, progress: bool = False
+    ) -> Predictor:
         """The epoch that does best on `holdout`; on the CPU whatever the device."""
         rows, categories = pixels(np.asarray(train.images)), np.unique(train.labels)
         model = MLPClassifier((self.config.hidden,), random_state=seed)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from configs.scoring import Training
 from datamodules.image_set import ImageSet
+from datamodules.progress import track
 from evaluation.scoring import Predictor, accuracy
 
 PREDICTED = 250  # images at once: a wide network keeps many values of each
@@ -27,13 +28,15 @@ class NetworkScorer:
         """A new network from images [B, channels, resolution, resolution] in [-1, 1] to logits [B, classes]."""
         raise NotImplementedError
 
-    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
+    def fit(
+        self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device, *, progress: bool = False
+    ) -> Predictor:
         """The epoch that does best on `holdout`. The global random state of torch is left as it was."""
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            return self._fit(train, holdout, device)
+            return self._fit(train, holdout, device, progress)
 
-    def _fit(self, train: ImageSet, holdout: ImageSet, device: torch.device) -> Predictor:
+    def _fit(self, train: ImageSet, holdout: ImageSet, device: torch.device, progress: bool) -> Predictor:
         settings, half = self.training, self.training.precision == "bf16"
         if settings.images is not None:
             train = train.subset(torch.randperm(len(train))[: settings.images].sort().values.numpy())
@@ -47,9 +50,11 @@ class NetworkScorer:
         optimiser = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=epochs * batches)
         best, best_accuracy = copy.deepcopy(model), -1.0
-        for _ in range(epochs):
+        for epoch in range(1, epochs + 1):
             model.train()
-            for chosen in torch.randperm(len(images)).tensor_split(batches):
+            parts = torch.randperm(len(images)).tensor_split(batches)
+            title = f"{type(self).__name__.removesuffix('Scorer')} {epoch}/{epochs}"
+            for chosen in track(parts, title, total=batches, unit="step", show=progress):
                 loss = F.cross_entropy(_logits(model, images[chosen].to(device), half), labels[chosen].to(device))
                 optimiser.zero_grad()
                 loss.backward()

@@ -17,8 +17,13 @@ Predictor = Callable[[np.ndarray], np.ndarray]  # uint8 [N, C, H, W] -> int64 [N
 class Scorer(Protocol):
     """Trains one kind of classifier."""
 
-    def fit(self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device) -> Predictor:
-        """The classifier that does best on `holdout`, which like `train` holds synthetic images only."""
+    def fit(
+        self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device, *, progress: bool = False
+    ) -> Predictor:
+        """The classifier that does best on `holdout`, which like `train` holds synthetic images only.
+
+        progress: whether to draw a bar, where that takes long.
+        """
         ...
 
 

@@ -72,8 +72,8 @@ def by_round(config: Any, surroundings: Surroundings) -> Callable[[int], Checked
 
 
 @contextmanager
-def foreign(call: str) -> Iterator[None]:
-    """A user's own code runs inside: its errors are theirs to mend, and what it changes of the process is put back.
+def contained() -> Iterator[None]:
+    """A user's own code runs inside: what it changes of the process is put back.
 
     What it prints goes to the standard error stream, for the other one may be read by a program.
     """
@@ -81,13 +81,21 @@ def foreign(call: str) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):
             yield
+    finally:
+        os.chdir(folder)
+        torch.set_default_dtype(precision)
+
+
+@contextmanager
+def foreign(call: str) -> Iterator[None]:
+    """A user's own code runs inside, contained; its errors are theirs to mend."""
+    try:
+        with contained():
+            yield
     except UserError:
         raise
     except (Exception, SystemExit, GeneratorExit) as error:
         raise UserError(f"evolution.api: {call} failed: {type(error).__name__}: {error}") from error
-    finally:
-        os.chdir(folder)
-        torch.set_default_dtype(precision)
 
 
 class Checked:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from configs.errors import UserError
-from configs.schema import Evolution
+from configs.evolution import Evolution
 from evolution.api import Checked
 from evolution.resampling import RESAMPLING, smoothed, surplus
 from evolution.samples import Samples
@@ -46,24 +46,12 @@ class Evolving:
         settings = self.evolution
         strange = min(round(settings.population * settings.share_at_random), settings.population - 1)
         strange = strange if settings.vote_for == "any" else 0
-        population = []
+        population, anyone = [], self.anyone() if strange else None
         for category, name in enumerate(self.class_names):
             rng = self._rng(FIRST, 0, category)
             own = self.api(0).random(name, settings.population - strange, rng)
-            population.append(self._with_strangers(own, name, strange, rng))
+            population.append(own if anyone is None else with_strangers(own, anyone, name, strange, rng))
         return self.even(population, 0)
-
-    def _with_strangers(self, own: Samples, name: str, count: int, rng: np.random.Generator) -> Samples:
-        if count == 0:
-            return own
-        api = self.anyone()
-        strangers = api.random(name, count, rng)
-        if own.parameters.shape[1] != strangers.parameters.shape[1]:
-            raise UserError(
-                f"evolution.api: {api.name}.random({name!r}, …) gave samples with {own.parameters.shape[1]} "
-                f"parameters, then with {strangers.parameters.shape[1]}; give equally many every time."
-            )
-        return Samples.joined([own, strangers])
 
     def try_out(self, population: Sequence[Samples]) -> None:
         """Ask for a variation or two in every round, for what is made in the end, and for features.
@@ -172,3 +160,14 @@ class Evolving:
 
     def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose, round, category])
+
+
+def with_strangers(own: Samples, api: Checked, name: str, count: int, rng: np.random.Generator) -> Samples:
+    """Candidates of a category and `count` of none in particular; UserError where these differ in kind."""
+    strangers = api.random(name, count, rng)
+    if own.parameters.shape[1] != strangers.parameters.shape[1]:
+        raise UserError(
+            f"evolution.api: {api.name}.random({name!r}, …) gave samples with {own.parameters.shape[1]} "
+            f"parameters, then with {strangers.parameters.shape[1]}; give equally many every time."
+        )
+    return Samples.joined([own, strangers])

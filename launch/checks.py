@@ -18,6 +18,7 @@ from evaluation.scoring import SCORERS
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
 from launch.evolution_checks import check_evolution
+from launch.reuse import warn_of_unused
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
@@ -47,6 +48,7 @@ def check_experiment(config: Experiment) -> None:
     public = public_source(config)
     check_apart(config, public, sensitive)
     check_evolution(config, tuple(sensitive.class_names))
+    warn_of_unused(config)
     check_labels(config, rows=len(sensitive.class_names))
     matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
     if "select_by_name" in config.stages:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from configs.errors import UserError
-from configs.schema import Evolution, Experiment
+from configs.evolution import Evolution
+from configs.schema import Experiment
 from evaluation.inception import find_weights
 from evolution.api import Surroundings, by_round
 from evolution.embedding import FEATURES
@@ -46,8 +47,18 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
             "evolution.vote_for: publish_voted labels images by the votes of every category: give "
             "evolution.vote_for=any (method=sim_pe_voted has it)."
         )
-    if "publish_voted" in config.stages:
-        check_labelling(settings, len(names))
+    check_average(settings, len(names))
+    if "publish_voted" in config.stages and len(names) < 2:
+        raise UserError(
+            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
+        )
+    strangers = round(config.synthesize.count * settings.share_at_random)
+    if settings.share_at_random and config.synthesize.count - strangers < len(names):
+        raise UserError(
+            f"evolution.share_at_random: got {settings.share_at_random:g}, which leaves "
+            f"{config.synthesize.count - strangers} of synthesize.count = {config.synthesize.count} images that are "
+            f"made for one of {len(names)} categories. Allowed is what leaves one of each."
+        )
 
     then_from = getattr(settings.api, "then_from", 0)
     if then_from >= settings.rounds:
@@ -65,17 +76,16 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
         check_model(config)
 
 
-def check_labelling(settings: Evolution, categories: int) -> None:
-    """Votes must be able to tell one category from another."""
-    if categories < 2:
+def check_average(settings: Evolution, categories: int) -> None:
+    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing."""
+    any_category = settings.vote_for == "any"
+    candidates = settings.population * (categories if any_category else 1)
+    if 1 < settings.smooth >= candidates:
+        rivals = "there are in all" if any_category else "a category has (evolution.population)"
         raise UserError(
-            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
-        )
-    candidates = settings.population * categories
-    if settings.smooth >= candidates:
-        raise UserError(
-            f"evolution.smooth: got {settings.smooth}, but there are {candidates} candidates in all: an average over "
-            "all of them gives every image the same label. Allowed is less, and a small part is what tells them apart."
+            f"evolution.smooth: got {settings.smooth}, but {candidates} are all the candidates that {rivals}: an "
+            "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
+            "part is what tells them apart."
         )
 
 

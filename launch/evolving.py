@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
         evolution=config.evolution,
         class_names=context.class_names,
         api=api,
-        anyone=partial(anyone, context),
+        anyone=cache(partial(anyone, context)),
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,
@@ -112,13 +112,13 @@ def anyone(context: Context) -> Checked:
         return by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
 
 
-def drawn_at_random(context: Context, counts: Sequence[int], part: int = 0) -> np.ndarray:
+def drawn_at_random(setting: Evolving, counts: Sequence[int], part: int = 0) -> np.ndarray:
     """Images [N, C, H, W] of any category that the API knows, so many in the name of each sensitive one.
 
     Each `part` is another. Touches no sensitive data.
     """
-    rng = np.random.default_rng([context.config.run.seed, STRANGERS, part])
-    api, each = anyone(context), zip(context.class_names, counts, strict=True)
+    rng = np.random.default_rng([setting.seed, STRANGERS, part])
+    api, each = setting.anyone(), zip(setting.class_names, counts, strict=True)
     return np.concatenate([api.random(name, count, rng).images for name, count in each])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def answer_of(config: Experiment, stage: str, n: int) -> Answer:
     then its charge alone would not be what it costs.
     """
     key, answer = f"{SECTIONS[stage]}.reuse", found_answer(config, stage, n)
-    others = [other for other in SECTIONS if other != stage and reused(config, other) is not None]
+    stages = list(config.stages)
+    before = stages[: stages.index(stage)]  # what comes later is charged too late for this answer
+    others = [other for other in SECTIONS if other in before and reused(config, other) is not None]
     missing = answer.earlier - {found_answer(config, other, n).release_id for other in others}
     if missing:
         other = next(other for other in SECTIONS if other != stage)
@@ -76,7 +79,7 @@ def answer_of(config: Experiment, stage: str, n: int) -> Answer:
             )
         raise UserError(
             f"{key}: the answer in '{reused(config, stage)}' follows from another private answer of that run. Take "
-            f"that over as well: {SECTIONS[other]}.reuse, with the stage {other}."
+            f"that over as well: {SECTIONS[other]}.reuse, with the stage {other} before {stage}."
         )
     return answer
 
@@ -148,6 +151,15 @@ def has_answer(directory: RunDirectory, stage: str, named: str) -> bool:
 def last_starts(ledger: Ledger) -> dict[int, dict[str, Any]]:
     """The line that last began each charge, by the charge's index."""
     return {entry["charge"]: entry for entry in ledger.entries if entry["kind"] == "start"}
+
+
+def warn_of_unused(config: Experiment) -> None:
+    """Warn where an answer is named that no stage takes over; in a comparison other methods may."""
+    for stage, section in SECTIONS.items():
+        if getattr(config, section).reuse is not None and stage not in config.stages:
+            warnings.warn(
+                f"{section}.reuse: {config.method} has no stage '{stage}', so nothing is taken over", stacklevel=2
+            )
 
 
 def value_of(config: Any, name: str) -> Any:

@@ -99,13 +99,23 @@ def order(config: Experiment) -> list[Stage]:
 
 
 def check_guarantee(stages: list[Stage]) -> None:
-    """A run is private or it is not: UserError where some stages pay for what others take without noise."""
+    """A run is private or it is not, and says what all of it costs.
+
+    UserError where some stages pay for what others take without noise, or one pays after the release has been stated.
+    """
     open_ones = [step.name for step in stages if not step.private]
     charged = [step.name for step in stages if step.charged]
     if open_ones and charged:
         raise UserError(
             f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
             f"and '{charged[0]}' would spend budget for nothing. Take one of them out."
+        )
+    made = next((place for place, step in enumerate(stages) if step.role == "synthesize"), len(stages))
+    late = [step.name for step in stages[made:] if step.charged]
+    if late:
+        raise UserError(
+            f"stages: '{late[0]}' spends budget after '{stages[made].name}' has stated what the release costs. Put it "
+            "before."
         )
 
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import pty
-import select
-import shutil
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,14 +22,14 @@ from evaluation.comparison import Entry
 from evaluation.controls import CONTROLS
 from evaluation.figures import data_uri
 from evaluation.report import StageCost
+from launch.child import run_child
 from launch.config import differences, load
 from launch.console import Console
-from launch.interrupts import Interrupted, requested, stop_if_asked
+from launch.interrupts import Interrupted, stop_if_asked
 from launch.run_directory import RunDirectory
 
 DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
 """What runs side by side do not need: controls are methods of their own, and a curve over ε comes from several runs."""
-TAIL = 16384  # characters of a run's last words in which its error message is
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 AGAIN = "Remove the file and give the same command again: it is made anew."
 
@@ -174,22 +167,13 @@ class Study:
             return ""
         quiet = ["-q"] if console.quiet or self.jobs > 1 else []  # the lines of several runs would be mixed
         words = [sys.executable, "-m", "launch.cli", *self.words(cell), *quiet]
-        ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
-        with subprocess.Popen(
-            words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True, env=self.environment()
-        ) as process:
-            os.close(theirs)
-            try:
-                said = follow(process, ours)
-            except KeyboardInterrupt:  # the second one: at once
-                process.kill()
-                raise
+        code, said = run_child(words, self.environment())
         stop_if_asked()
-        if process.returncode == 0:
+        if code == 0:
             return ""
-        if process.returncode > 128:
-            raise Interrupted(process.returncode - 128)
-        return said or f"its process ended with code {process.returncode}"
+        if code > 128:
+            raise Interrupted(code - 128)
+        return said or f"its process ended with code {code}"
 
     def entry(self, cell: Cell) -> Entry:
         """What a finished run came to. SENSITIVE: reads its scores. UserError where its files or ledger are damaged."""
@@ -221,39 +205,6 @@ def read_part(path: Path, name: str) -> Any:
     if not isinstance(found, dict) or found.get(name) in (None, []):
         raise UserError(f"'{path}' is damaged: it has no {name}. {AGAIN}")
     return found[name]
-
-
-def terminal() -> tuple[int, int]:
-    """Both ends of a terminal as wide as ours, so that a run draws its progress bars."""
-    ours, theirs = pty.openpty()
-    columns, rows = shutil.get_terminal_size()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    return ours, theirs
-
-
-def follow(process: subprocess.Popen[bytes], source: int) -> str:
-    """Pass on what a run says, and to it the signal that asks us to stop; returns its last error message."""
-    tail, passed = "", False
-    with open(source, "rb", buffering=0) as stream:
-        while True:
-            number = requested()
-            if number is not None and not passed:
-                process.send_signal(number)
-                passed = True
-            if not select.select([stream], [], [], 0.5)[0]:
-                continue
-            try:
-                chunk = stream.read(65536)
-            except OSError:  # a terminal whose other end is closed
-                break
-            if not chunk:
-                break
-            text = chunk.decode(errors="replace")
-            sys.stderr.write(text)
-            sys.stderr.flush()
-            tail = (tail + text)[-TAIL:]
-    errors = [line for line in tail.splitlines() if line.startswith("privimage: ") and "warning: " not in line]
-    return errors[-1].removeprefix("privimage: ") if errors else ""
 
 
 def measures(row: dict[str, Any]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from configs.errors import UserError
 from configs.fields import key
-from evolution.api import APIS, EvolutionApi, Surroundings
+from evolution.api import APIS, EvolutionApi, Surroundings, contained
 
 
 @dataclass
@@ -33,7 +33,8 @@ def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
         raise UserError(f"path: '{file}' has no class '{name}'.")
     image, settings = replace(surroundings.image), copy.deepcopy(config.settings)  # the class may work on its own
     try:
-        api = kind(image=image, class_names=surroundings.class_names, **settings)
+        with contained():
+            api = kind(image=image, class_names=surroundings.class_names, **settings)
     except (Exception, SystemExit) as error:
         raise UserError(f"path: {name} of '{file}' cannot be built: {type(error).__name__}: {error}") from error
     missing = [method for method in ("random", "vary") if not callable(getattr(api, method, None))]
@@ -53,7 +54,8 @@ def loaded(path: Path) -> Any:
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # dataclasses look their module up
     try:
-        specification.loader.exec_module(module)
+        with contained():
+            specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise UserError(f"path: '{path}' failed: {type(error).__name__}: {error}") from error
     return module

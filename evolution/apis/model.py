@@ -30,6 +30,11 @@ class DiffusionApi:
     needs_model = True
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        if config.noise_smallest > config.noise_largest:
+            raise UserError(
+                f"noise_smallest: got {config.noise_smallest:g}; allowed is at most noise_largest = "
+                f"{config.noise_largest:g}."
+            )
         self.config = config
         self.class_names = surroundings.class_names
         self.build = surroundings.model

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from configs.errors import UserError
 from configs.fields import key
 from datamodules.image_set import ImageSet
 from evolution.api import APIS, Surroundings
@@ -33,6 +34,8 @@ class Pool:
     needs_parameters = True
 
     def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        if config.narrowest > config.widest:
+            raise UserError(f"narrowest: got {config.narrowest}; allowed is at most widest = {config.widest}.")
         self.config = config
         self.alike = surroundings.alike
         self.read = surroundings.public

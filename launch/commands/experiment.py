@@ -12,7 +12,8 @@ from configs.errors import UserError
 from configs.fields import allowed
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.config import load, type_name
+from launch.config import load
+from launch.config_fields import type_name
 from launch.presets import preset_names
 
 Command = Callable[[argparse.Namespace], int | None]

@@ -10,6 +10,7 @@ from typing import Any
 from accounting.composition import alone
 from accounting.ledger import Ledger
 from launch.console import table
+from launch.release import rounded_up
 from launch.run_directory import RunDirectory, find_run
 
 DESCRIPTION = """\
@@ -53,7 +54,7 @@ def command(options: argparse.Namespace) -> None:
 
 
 def readable(report: dict[str, Any]) -> str:
-    """The report for a person."""
+    """The report for a person; no epsilon is shown as less than it is."""
     rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε alone", "release id"]]
     for row in report["mechanisms"]:
         rows.append(
@@ -62,16 +63,16 @@ def readable(report: dict[str, Any]) -> str:
                 f"{row['noise_multiplier']:.4f}",
                 f"{row.get('sampling_rate', 1.0):.4f}",
                 str(row.get("steps", row.get("rounds", 1))),
-                f"{row['epsilon_alone']:.4f}",
+                rounded_up(row["epsilon_alone"]),
                 row["release_id"][:16],
             ]
         )
     lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]
     if report["epsilon"] is not None:
-        composed = ", ".join(f"{name.upper()} {value:.4f}" for name, value in report["epsilon_by_accountant"].items())
-        lines.append(
-            f"ε = {report['epsilon']:.4f} of {report['target_epsilon']:g} at δ = {report['delta']:.3g} ({composed})"
-        )
+        every = report["epsilon_by_accountant"].items()
+        composed = ", ".join(f"{name.upper()} {rounded_up(value)}" for name, value in every)
+        spent, target = rounded_up(report["epsilon"]), f"{report['target_epsilon']:g}"
+        lines.append(f"ε = {spent} of {target} at δ = {report['delta']:.3g} ({composed})")
     if report["insecure"]:
         lines.append("NOT PRIVATE: this run used a fixed key, or no noise at all.")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import takewhile
 from typing import Any
 
 import launch.components  # noqa: F401  (registers every component)
@@ -69,6 +70,6 @@ def everything() -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def first_comment(kind: str, name: str) -> str:
-    """The comment that opens a preset."""
-    first = (PRESETS / kind / f"{name}.yaml").read_text().partition("\n")[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
+    """The comment that opens a preset, in one line."""
+    lines = (PRESETS / kind / f"{name}.yaml").read_text().splitlines()
+    return " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))

@@ -16,6 +16,7 @@ from evaluation.controls import CONTROLS, EVOLVED, balanced_sample, public_only_
 from evaluation.report import ScoreRow
 from launch.context import Context
 from launch.feature_scores import FeatureScores, classifier_features, feature_scores
+from launch.kept_accuracies import Found, KeptAccuracies
 from launch.release import read_images
 from launch.snapshots import draws_from_model, points, sampled
 from launch.stage import stage
@@ -23,6 +24,7 @@ from launch.stages.pretrain import pretrained
 from launch.stages.select import read_selection
 
 SYNTHETIC = "synthetic images (this run)"
+KEPT = "accuracies"  # folder of finished trainings, while others are to come
 LEAST = 2  # test images; a covariance of fewer is none
 
 
@@ -60,6 +62,7 @@ def evaluate(context: Context) -> str:
     }
     if context.ranks.first:
         atomic_json(context.directory.internal / "scores.json", scores)
+        KeptAccuracies(context.directory.internal / KEPT, "").forget()
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[SYNTHETIC].accuracies.items())
@@ -71,7 +74,7 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
     synthetic = read_images(context.outputs / "synthetic.npz")
     sets: dict[str, LabelledImages | None] = {SYNTHETIC: synthetic}
     for name in context.config.evaluate.controls:
-        evolved = name == "selected" and context.has("select_evolved")
+        evolved = name == "selected" and "select_evolved" in context.config.stages
         sets[EVOLVED if evolved else CONTROLS[name]] = MAKE[name](context, len(synthetic))
     seed = context.config.run.seed
     return {
@@ -115,20 +118,33 @@ def score_rows(
     return {name: ScoreRow(name=name, accuracies=accuracies[name], **from_features.rows[name]) for name in sets}
 
 
-def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, dict[str, float]]:
-    """Accuracy of each classifier trained on each set, by set. The processes of a job share out the trainings."""
-    settings, seed = context.config.evaluate, context.config.run.seed
-    work = [(name, classifier) for name in sets for classifier in settings.classifiers]
-    count, show = context.ranks.count(work), context.console.progress
-    mine: list[tuple[str, dict[str, float]]] = []
-    share = context.ranks.share(work)
-    for _, (name, classifier) in track(share, "evaluate", total=count, unit="classifier", show=show):
+def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Found]:
+    """Accuracy of each classifier trained on each set, by set. Each is kept as soon as it is known.
+
+    The processes of a job share out the trainings."""
+    ranks, settings = context.ranks, context.config.evaluate
+    kept = KeptAccuracies(context.directory.internal / KEPT, context.fingerprints["evaluate"])
+    every = [(name, classifier) for name in sets for classifier in settings.classifiers]
+    before = ranks.told({one: kept.find(*one) for one in every} if ranks.first else {})
+    work = [one for one in every if before[one] is None]
+    mine: list[tuple[str, Found | None]] = []
+    show = context.console.progress
+    share = track(ranks.share(work), "evaluate", total=ranks.count(work), unit="classifier", show=show)
+    for _, (name, classifier) in share:
         found = classification_accuracy(
-            [classifier], sets[name], test, settings.holdout_fraction, seed, context.device, settings.training
+            [classifier],
+            sets[name],
+            test,
+            settings.holdout_fraction,
+            context.config.run.seed,
+            context.device,
+            settings.training,
+            progress=show,
         )
+        kept.keep(name, classifier, found)
         mine.append((name, found))
-    all_found = dict[str, dict[str, float]]((name, {}) for name in sets)
-    for name, found in chain.from_iterable(context.ranks.all_told(mine)):
-        all_found[name] |= found
+    all_found = dict[str, Found]((name, {}) for name in sets)
+    for name, part in chain(((name, part) for (name, _), part in before.items()), *ranks.all_told(mine)):
+        all_found[name] |= part or {}
     order = settings.classifiers.index
     return {name: dict(sorted(found.items(), key=lambda item: order(item[0]))) for name, found in all_found.items()}

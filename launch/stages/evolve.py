@@ -132,12 +132,12 @@ def outcome_of(context: Context) -> Outcome:
 
 def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
     """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
-    return made_like(outcome_of(context), context, counts)
+    return made_like(outcome_of(context), evolving(context), context, counts)
 
 
-def made_like(outcome: Outcome, context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
+def made_like(outcome: Outcome, setting: Evolving, context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
     """Images like the candidates of an outcome, `counts` of each category; each `part` is another."""
-    setting, show = evolving(context), context.console.progress
+    show = context.console.progress
     each = list(zip(setting.candidates(outcome.population), outcome.shares, counts, strict=True))
     images = []
     for category, (samples, shares, count) in track(
@@ -149,15 +149,17 @@ def made_like(outcome: Outcome, context: Context, counts: Sequence[int], part: i
     return ImageSet(np.concatenate(images), labels, context.class_names)
 
 
-def to_be_labelled(outcome: Outcome, context: Context, part: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def to_be_labelled(
+    outcome: Outcome, setting: Evolving, context: Context, part: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """As many images [N, C, H, W] as are released, and what those that are no strangers were made for, int64 [M].
 
     The last N - M of them, `evolution.share_at_random` of all, are of any category. Each `part` is another.
     """
     count = context.config.synthesize.count
     strangers = round(count * context.config.evolution.share_at_random)
-    made = made_like(outcome, context, evenly(count - strangers, context), part)
-    drawn = drawn_at_random(context, evenly(strangers, context), part)
+    made = made_like(outcome, setting, context, evenly(count - strangers, context), part)
+    drawn = drawn_at_random(setting, evenly(strangers, context), part)
     return np.concatenate([made.images, drawn]), made.labels
 
 

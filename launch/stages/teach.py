@@ -7,6 +7,7 @@ import torch
 
 from datamodules.image_set import ImageSet
 from launch.context import Context, load_weights
+from launch.evolving import evolving
 from launch.release import write_release
 from launch.stage import stage
 from launch.stages.evolve import outcome_of, to_be_labelled
@@ -24,7 +25,7 @@ def publish_taught(context: Context) -> str:
     The votes find where the sensitive images lie, the teacher where one category ends: renderings may be spread far
     wider than their own labels would hold, and some may be drawn of no category in particular.
     """
-    images, made_for = to_be_labelled(outcome_of(context), context)
+    images, made_for = to_be_labelled(outcome_of(context), evolving(context), context)
     count, labels = len(images), relabelled(context, images)
     changed = float((labels[: len(made_for)] != made_for).mean())
     order = np.random.default_rng([context.config.run.seed, ORDER]).permutation(count)  # or misfits alone would lead

@@ -30,7 +30,7 @@ def publish_voted(context: Context) -> str:
     images, labels, leads = [], [], []
     parts = range(settings.oversample)
     for part in track(parts, "label images", total=len(parts), unit="part", show=context.console.progress):
-        made, _ = to_be_labelled(outcome, context, part)
+        made, _ = to_be_labelled(outcome, setting, context, part)
         label, lead = setting.labels(votes, features, made)
         images.append(made)
         labels.append(label)
@@ -41,7 +41,7 @@ def publish_voted(context: Context) -> str:
     kept = kept[np.argsort(chance[kept])]
     labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
-    sure = (lead[kept] >= settings.sure).mean()
+    sure = f", {(lead[kept] >= settings.sure).mean():.0%} of them under a label that is sure" if settings.sure else ""
     missing = [name for i, name in enumerate(context.class_names) if i not in labelled.labels]
     none = f"; none of {', '.join(missing)}, which the votes call no image" if missing else ""
-    return f"{count} of {len(lead)} images in {context.outputs}, {sure:.0%} of them under a label that is sure{none}"
+    return f"{count} of {len(lead)} images in {context.outputs}{sure}{none}"

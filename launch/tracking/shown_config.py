@@ -7,7 +7,7 @@ import typing
 from typing import Any
 
 from configs.schema import Experiment
-from launch.config import section_type
+from launch.config_fields import section_type
 
 LEFT_OUT = ("tracking", "wandb", "launch", "slurm", "run")  # of the machine and of the dashboard, not of the experiment
 

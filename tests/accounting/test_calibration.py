@@ -30,7 +30,7 @@ def test_the_papers_setting(accountant: str, expected: float) -> None:
     assert _composed(PAPER, found - TOLERANCE, accountant) > 10.0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     target=st.floats(0.3, 40),
     rate=st.one_of(st.floats(1e-3, 1), st.just(1.0)),

@@ -40,7 +40,7 @@ def test_any_change_in_any_whole_line_is_found(chain: Chain) -> None:
                 Chain.read(chain.path, repair=False)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_lines_cannot_be_dropped_moved_or_slipped_in(chain: Chain, data: st.DataObject) -> None:
     lines = [json.dumps(e, sort_keys=True, separators=(",", ":")).encode() + b"\n" for e in chain.entries]

@@ -45,14 +45,14 @@ def _event(mechanisms: list[Mechanism]) -> DpEvent:
     return ComposedDpEvent([one(m) for m in mechanisms])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_rdp_agrees_with_dp_accounting_at_the_same_orders(mechanisms: list[Mechanism], delta: float) -> None:
     theirs = RdpAccountant(list(WHOLE_ORDERS)).compose(_event(mechanisms)).get_epsilon(delta)
     assert rdp_epsilon(mechanisms, delta, WHOLE_ORDERS) == pytest.approx(theirs, rel=1e-3)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_rdp_at_the_default_orders_is_at_most_dp_accountings(mechanisms: list[Mechanism], delta: float) -> None:
     # At orders that are not whole dp-accounting 0.6 adds the absolute values of an alternating series, an upper bound
@@ -64,7 +64,7 @@ def test_rdp_at_the_default_orders_is_at_most_dp_accountings(mechanisms: list[Me
         assert ours == pytest.approx(theirs, rel=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(multiplier=st.floats(0.7, 10), rate=st.floats(1e-3, 0.999), order=st.sampled_from([1.1, 1.7, 2.3, 5.9, 10.9]))
 def test_rdp_is_the_divergence_it_claims_to_be(multiplier: float, rate: float, order: float) -> None:
     def integrand(x: float) -> float:
@@ -78,7 +78,7 @@ def test_rdp_is_the_divergence_it_claims_to_be(multiplier: float, rate: float, o
     assert rdp_curve([one], (order,))[0] == pytest.approx(math.log(moment) / (order - 1), rel=1e-3, abs=1e-9)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_prv_agrees_with_pld(mechanisms: list[Mechanism], delta: float) -> None:
     by_rdp = rdp_epsilon(mechanisms, delta)
@@ -92,7 +92,7 @@ def test_prv_agrees_with_pld(mechanisms: list[Mechanism], delta: float) -> None:
     assert ours <= by_rdp
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(mechanisms=st.lists(st.one_of(QUERIES, HISTOGRAMS), min_size=1, max_size=4), delta=DELTAS)
 def test_gaussians_over_every_record_compose_exactly(mechanisms: list[Mechanism], delta: float) -> None:
     mu = math.sqrt(sum(m.steps / m.noise_multiplier**2 for m in mechanisms))

@@ -33,7 +33,7 @@ def test_no_character_is_blank_in_any_font(resolution):
             assert image.shape == (resolution, resolution) and image.dtype == np.uint8 and image.max() > 120
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     character=st.sampled_from(list("047AMgΩ@")),
     font=st.integers(0, 15),

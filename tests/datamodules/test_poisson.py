@@ -29,7 +29,7 @@ def access_for(tmp_path_factory):
     return grant
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=st.integers(1, 80), rate=st.sampled_from([0.01, 0.2, 0.7, 1.0]), start=st.integers(0, STEPS))
 def test_ranks_share_out_one_logical_batch_that_hangs_on_the_step_alone(access_for, count, rate, start):
     images, access = numbered_set(count), access_for(rate)

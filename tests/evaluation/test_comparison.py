@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import comparison_tables as tables
@@ -22,7 +22,6 @@ def entry(group: str, x: float | None, seed: int, score: float, *, private: bool
     return Entry(group=group, x=x, seed=seed, epsilon=x or 0.0 if private else None, scores={"CNN": score}, **more)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(st.lists(unit, min_size=1, max_size=6), st.lists(unit, min_size=1, max_size=6))
 def test_a_line_is_the_mean_and_deviation_of_its_runs(first: list[float], second: list[float]) -> None:
     entries = [entry("a", 1.0, seed, value) for seed, value in enumerate(first)]
@@ -37,7 +36,6 @@ def test_a_line_is_the_mean_and_deviation_of_its_runs(first: list[float], second
             assert line.deviation["CNN"] == pytest.approx(float(np.std(values, ddof=1)), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(unit, min_size=2, max_size=5), st.lists(unit, min_size=2, max_size=5))
 def test_a_tie_is_under_two_deviations_and_the_best_is_best(first: list[float], second: list[float]) -> None:
     entries = [entry("a", 1.0, seed, value) for seed, value in enumerate(first)]

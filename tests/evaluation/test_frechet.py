@@ -14,7 +14,7 @@ def features(seed, count, size):
 
 
 @pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # pytorch-fid's call of SciPy
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(2, 8))
 def test_agrees_with_the_matrix_root_and_with_pytorch_fid(seed, size):
     a, b = features(seed, 60, size), features(seed + 1, 40, size)

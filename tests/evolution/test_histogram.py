@@ -31,7 +31,7 @@ def features(counts: list[int], seed: int) -> list[Tensor]:
     return [torch.randn(count, 4, generator=generator) for count in counts]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     records=st.lists(st.integers(0, 20), min_size=CATEGORIES, max_size=CATEGORIES),
     candidates=st.lists(st.integers(1, 9), min_size=CATEGORIES, max_size=CATEGORIES),
@@ -92,7 +92,7 @@ def test_another_mechanism_does_not_pay_for_it(tmp_path: Path) -> None:
             noisy_histogram(data, population, reserved(mechanism, tmp_path / mechanism.kind), round=0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rounds=st.integers(1, 20), multiplier=st.floats(1, 60), accountant=st.sampled_from(["rdp", "prv"]))
 def test_rounds_compose_to_the_closed_form(rounds: int, multiplier: float, accountant: str) -> None:
     mechanism = GaussianHistogram(name="private evolution", noise_multiplier=multiplier, rounds=rounds)

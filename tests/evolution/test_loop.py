@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from configs.errors import UserError
-from configs.schema import Evolution
+from configs.evolution import Evolution
 from evolution.api import Checked, EvolutionApi
 from evolution.histogram import votes
 from evolution.loop import Evolving

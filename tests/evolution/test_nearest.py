@@ -12,7 +12,7 @@ from evolution import nearest as module
 from evolution.nearest import nearest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     queries=st.integers(0, 30),

@@ -42,7 +42,7 @@ generator.network.base_channels=4 generator.network.multipliers=[1] generator.ne
 generator.network.attention_resolutions=[] generator.network.embedding_multiplier=1
 generator.multiplicity=1 generator.guidance=0 generator.sampler.steps=2
 pretrain.steps=4 pretrain.batch_size=8
-evolution.rounds=2 evolution.population=6 evolution.rendered=6
+evolution.rounds=2 evolution.population=6 evolution.rendered=6 evolution.smooth=1 evolution.threshold=0
 finetune.steps=4 finetune.steps_without_noise=4
 finetune.batch_size=40 finetune.micro_batch=20 finetune.learning_rate=2e-3 finetune.snapshots=1
 synthesize.count=60 synthesize.batch_size=20

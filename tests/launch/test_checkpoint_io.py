@@ -23,7 +23,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["one.ckpt"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7), st.booleans())
 def test_any_flipped_bit_or_missing_end_is_noticed(tmp_path: Path, where: float, bit: int, cut: bool) -> None:
     path = tmp_path / "one.ckpt"

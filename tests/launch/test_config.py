@@ -14,7 +14,8 @@ from configs.errors import UserError
 from configs.fields import within
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.config import differences, load, to_yaml, typed, walk
+from launch.config import differences, load, to_yaml, typed
+from launch.config_fields import walk
 from launch.presets import preset_names
 
 DEMO = load("demo")
@@ -253,7 +254,7 @@ VALUES = st.sampled_from(["1", "nan", "[a]", "{a: 1}", "[[1]]", "null", "???", "
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(WORDS, st.sampled_from(["", ".x", ".name"]), VALUES), max_size=2))
 def test_no_override_makes_a_traceback(overrides: list[tuple[str, str, str]]) -> None:
     """Whatever is typed, it is a configuration or a message."""

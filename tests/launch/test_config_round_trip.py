@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import launch.components  # noqa: F401  (registers every component)
 from configs.fields import within
 from configs.schema import Experiment
-from launch.config import differences, load, to_yaml, walk
+from launch.config import differences, load, to_yaml
+from launch.config_fields import walk
 
 DEMO = load("demo")
 HEUN = load("demo", ["generator.sampler.name=heun"])
@@ -81,7 +82,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
     return config
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiments())
 def test_a_written_configuration_reads_back_the_same(tmp_path: Path, config: Experiment) -> None:
     path = tmp_path / "config.yaml"
@@ -90,7 +91,7 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path, config: Exp
     assert again == config and differences(again, config) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_overrides_say_what_they_set(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([path for path in KEYS if path != "method" and not path.endswith(".name")]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -72,7 +72,6 @@ def test_without_anything_asked_for_images_are_the_samplers_own() -> None:
     assert np.array_equal(images_of(model, 25, 10), torch.cat(expected).numpy())
 
 
-@settings(deadline=None)
 @given(st.integers(2, 60), st.integers(1, 70), st.booleans())
 def test_as_many_images_as_asked_for_in_order(count: int, batch_size: int, compile: bool) -> None:
     """Compiled, every batch has one shape, and what is drawn beyond the last image is dropped."""
@@ -123,7 +122,6 @@ class Stopped(Exception):
     pass
 
 
-@settings(deadline=None)  # it writes durable files
 @given(st.integers(1, 50), st.integers(1, 20), st.data())
 def test_sampling_goes_on_where_it_was_stopped(count: int, batch_size: int, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -68,6 +68,11 @@ def test_no_budget_is_spent_beside_a_stage_without_noise() -> None:
         order(Experiment(stages=["classifier", "query_without_noise", "select", "pretrain", "finetune"]))
 
 
+def test_no_budget_is_spent_after_the_release_has_stated_it() -> None:
+    with pytest.raises(UserError, match="'query' spends budget after 'publish_evolved' has stated"):
+        order(Experiment(stages=["classifier", "evolve", "publish_evolved", "query"]))
+
+
 def test_stages_without_noise_say_so_in_their_names_or_are_private() -> None:
     """What reads sensitive images is charged, scores within `internal/`, or takes all privacy from a run."""
     for step in STAGES.values():

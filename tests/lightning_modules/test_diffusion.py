@@ -83,7 +83,7 @@ def test_the_loss_is_the_papers() -> None:
         assert seen_label.item() == label
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(log_sigma=st.floats(math.log(0.002), math.log(80)))
 def test_preconditioning_identities(log_sigma: float) -> None:
     """Unit-variance input and target for data of std sigma_data (Karras et al. 2022, appendix B.6)."""
@@ -137,7 +137,7 @@ def test_an_empty_batch_has_no_losses() -> None:
     losses.sum().backward()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), batch=st.integers(2, 5), data=st.data())
 def test_a_loss_depends_on_its_own_record_alone(seed: int, batch: int, data: st.DataObject) -> None:
     model = build(multiplicity=2)
@@ -151,7 +151,7 @@ def test_a_loss_depends_on_its_own_record_alone(seed: int, batch: int, data: st.
     torch.testing.assert_close(first[kept], second[kept], atol=1e-5, rtol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), batch=st.integers(1, 6), cut=st.integers(0, 6), draws=st.integers(1, 3))
 def test_draws_stay_the_same_however_a_batch_is_cut(seed: int, batch: int, cut: int, draws: int) -> None:
     model, cut = build(), min(cut, batch)

@@ -11,7 +11,7 @@ from torch import nn
 from lightning_modules.ema import averaged_weights
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(decay=st.floats(0, 0.9999), values=st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_the_average_follows_its_recursion(decay: float, values: list[float]) -> None:
     network = nn.Linear(1, 1, bias=False)

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
@@ -18,7 +18,6 @@ from tests.lightning_modules.test_diffusion import build, records, seeded
 CPU = torch.device("cpu")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 5000)), max_size=40))
 def test_tensors_count_as_long_as_they_live(program: list[tuple[bool, int]]) -> None:
     """Any sequence of allocations and frees, against plain book-keeping."""

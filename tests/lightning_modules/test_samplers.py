@@ -86,7 +86,7 @@ def test_churn_keeps_to_its_range() -> None:
     assert torch.equal(run(outside, GaussianDenoiser(0, 1)), run(HeunConfig(), GaussianDenoiser(0, 1)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=st.integers(2, 200), low=st.floats(1e-3, 0.1), high=st.floats(0.2, 200.0), rho=st.floats(1.0, 10.0))
 def test_the_schedule_falls_from_sigma_max_to_sigma_min_to_zero(
     steps: int, low: float, high: float, rho: float

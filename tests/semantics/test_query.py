@@ -77,7 +77,7 @@ def ask(query, images, k, *, sigma=2.0, per_category=True, insecure=True):
         return noisy_semantic_histogram(query, images, access, semantics_per_image=k, per_category=per_category)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 300), st.integers(1, SEMANTICS), st.booleans(), st.data())
 def test_one_record_moves_k_bins_of_its_row_by_one(count, k, per_category, data):
     images = random_set(count, seed=count)
@@ -94,7 +94,7 @@ def test_one_record_moves_k_bins_of_its_row_by_one(count, k, per_category, data)
     assert np.linalg.norm(moved) == pytest.approx(gaussian_query(k).sensitivity)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 6), st.integers(0, 2**32))
 def test_a_faulty_query_function_cannot_raise_the_sensitivity(k, seed):
     rng = np.random.default_rng(seed)

@@ -35,7 +35,6 @@ def brute_force(histogram, k2):
         chosen[row].append(category)
 
 
-@settings(deadline=None)
 @given(histograms())
 def test_best_first_each_category_once(case):
     histogram, k2 = case
@@ -96,7 +95,7 @@ def test_summary_names_what_was_chosen():
     assert list(selection_summary(histogram[:1], [[1, 0]], ("x", "y", "z"), ("cat", "dog"))) == ["all"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 20), st.integers(0, 2**31))
 def test_random_categories_are_as_many_each_given_once_and_hang_on_the_seed(
     rows: int, k2: int, more: int, seed: int

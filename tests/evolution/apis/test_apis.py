@@ -218,3 +218,19 @@ def test_what_the_example_answers_wrongly_is_named() -> None:
     with pytest.raises(UserError, match=r"Shapes.random\('4', 2\) gave images uint8 \[2, 3, 8, 8\]"):
         checked.random("4", 2, np.random.default_rng(0))
     assert isinstance(api.random("4", 2, np.random.default_rng(0)), Samples)
+
+
+def test_what_a_file_and_its_class_change_of_the_process_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messy = "print('{0}'); os.chdir('elsewhere'); torch.set_default_dtype(torch.float64)"
+    (tmp_path / "mine.py").write_text(
+        f"import os\nimport torch\n\n{messy.format('imported')}\n\n\nclass Mine:\n"
+        f"    def __init__(self, image, class_names):\n        {messy.format('built')}\n\n"
+        "    def random(self, category, count, rng): ...\n\n    def vary(self, samples, degree, rng): ...\n"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    imported.imported(imported.Config(path="mine.py:Mine"), surroundings())
+    assert Path.cwd() == tmp_path and torch.get_default_dtype() == torch.float32
+    assert capsys.readouterr() == ("", "imported\nbuilt\n")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from configs.registry import Registry
-from launch.config import load, walk
+from launch.config import load
+from launch.config_fields import walk
 from launch.presets import preset_names
 from tests.launch.runs import privimage
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from configs.schema import Experiment
-from launch.config import load, section_type
+from launch.config import load
+from launch.config_fields import section_type
 from launch.tracking.shown_config import shown_config
 from tests.launch.runs import FIXED, KEY
 

@@ -30,7 +30,7 @@ def test_factors_bound_the_norm_and_never_stretch(norms: list[float], clip: floa
 
 
 @given(st.integers(1, 2_000_000), st.floats(1e-6, 1e6), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_norms_of_long_and_even_gradients_are_right_to_less_than_the_margin(n: int, value: float, even: bool) -> None:
     rows = torch.full((2, n), value) if even else value * torch.randn(2, n)
     exact = torch.linalg.vector_norm(rows.double(), dim=1)

@@ -85,7 +85,7 @@ def test_what_would_hardly_fit_is_not_tried() -> None:
     assert measure.asked == [1]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 3), st.floats(0.2, 60))
 def test_an_engine_s_own_micro_batch(multiplicity: int, mebibytes: float) -> None:
     """What is chosen fits by measurement, a quarter more would not, and the choice is always the same."""

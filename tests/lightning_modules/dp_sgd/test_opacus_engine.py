@@ -15,7 +15,7 @@ from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.dp_sgd.toy import autograd_sum, records, summed, toy
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 6), st.sampled_from([1, 3]), st.floats(1e-3, 10), st.integers(0, 10**6))
 def test_sum_is_that_of_autograd(count: int, multiplicity: int, clip: float, seed: int) -> None:
     model = toy(seed, multiplicity=multiplicity).double()
@@ -49,7 +49,7 @@ def test_empty_batch_gives_zeros() -> None:
     assert statistics == PrivateStatistics() and statistics.metrics() == {"records": 0.0, "unusable": 0.0}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 4), st.floats(1e-3, 2), st.integers(0, 10**6))
 def test_one_record_changes_the_sum_by_at_most_the_clip_norm(others: int, clip: float, seed: int) -> None:
     model = toy(seed, noise=0.0).double()  # no draws: with them, removing a record would shift everybody else's

@@ -109,7 +109,7 @@ def test_a_new_network_predicts_zero() -> None:
     assert not UNet(config, resolution=8, channels=1, classes=10)(*inputs(2, 0)).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**31), batch=st.integers(2, 6), data=st.data())
 def test_a_record_does_not_see_the_others(network: nn.Module, seed: int, batch: int, data: st.DataObject) -> None:
     x, c_noise, labels = inputs(batch, seed)

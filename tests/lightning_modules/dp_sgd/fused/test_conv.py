@@ -48,7 +48,7 @@ def axis_of(layer: nn.Conv2d, x: Tensor, gradient: Tensor, draws: int) -> FlatAx
     return FlatAxis.between(layer, layer.padding, x, gradient, draws)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layers(), st.integers(1, 3), st.integers(1, 3), st.tuples(st.integers(1, 6), st.integers(1, 6)))
 def test_shifted_form_is_the_frameworks_gradient_of_each_record(
     layer: nn.Conv2d, records: int, draws: int, size: tuple[int, int]
@@ -60,7 +60,7 @@ def test_shifted_form_is_the_frameworks_gradient_of_each_record(
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(layers(), st.integers(1, 2 * TOGETHER + 1), st.integers(1, 3), st.tuples(st.integers(1, 4), st.integers(1, 4)))
 def test_grouped_form_is_the_frameworks_gradient_of_each_record(
     layer: nn.Conv2d, records: int, draws: int, size: tuple[int, int]
@@ -72,7 +72,7 @@ def test_grouped_form_is_the_frameworks_gradient_of_each_record(
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(layers(), st.integers(1, 3), st.integers(1, 3), st.tuples(st.integers(1, 6), st.integers(1, 6)))
 def test_ghost_norms_are_the_norms_and_contraction_is_the_weighted_sum(
     layer: nn.Conv2d, records: int, draws: int, size: tuple[int, int]

@@ -34,7 +34,7 @@ def hold(monkeypatch: pytest.MonkeyPatch, ratio: float | None) -> None:
 
 
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(1, 4),
@@ -56,7 +56,7 @@ def test_sum_over_random_networks_is_that_of_autograd(
 
 
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), multiplicity=st.sampled_from([1, 4]))
 def test_float32_sum_is_that_of_autograd(ratio: float | None, seed: int, multiplicity: int) -> None:
     model = random_generator(seed, channels=4, side=5, multiplicity=multiplicity)
@@ -89,7 +89,7 @@ def test_an_empty_batch_gives_zeros_of_the_weights_shape(multiplicity: int) -> N
 
 
 @pytest.mark.parametrize("ratio", [HELD, FACTORED])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(others=st.integers(0, 4), clip=st.floats(1e-3, 2), seed=st.integers(0, 10**6))
 def test_one_record_changes_the_sum_by_at_most_the_clip_norm(ratio: float, others: int, clip: float, seed: int) -> None:
     model = toy(seed, noise=0.0).double()
