@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -50,22 +51,23 @@ class NetworkScorer:
         optimiser = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=epochs * batches)
         best, best_accuracy = copy.deepcopy(model), -1.0
-        for epoch in range(1, epochs + 1):
-            model.train()
-            parts = torch.randperm(len(images)).tensor_split(batches)
-            title = f"{type(self).__name__.removesuffix('Scorer')} {epoch}/{epochs}"
-            for chosen in track(parts, title, total=batches, unit="step", show=progress):
-                loss = F.cross_entropy(_logits(model, images[chosen].to(device), half), labels[chosen].to(device))
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-            if epochs == 1:
-                return _predictor(model, device, half)  # there is nothing to choose from
-            reached = accuracy(_predictor(model, device, half), holdout)
-            if reached >= best_accuracy:  # of equals the later one: its learning rate is lower
-                best, best_accuracy = copy.deepcopy(model), reached
-        return _predictor(best, device, half)
+        title, steps = type(self).__name__.removesuffix("Scorer"), epochs * batches
+        parts: Sequence[Tensor] = ()
+        for step in track(range(steps), title, total=steps, unit="step", show=progress):
+            if step % batches == 0:
+                parts = torch.randperm(len(images)).tensor_split(batches)
+                model.train()
+            chosen = parts[step % batches]
+            loss = F.cross_entropy(_logits(model, images[chosen].to(device), half), labels[chosen].to(device))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            if epochs > 1 and (step + 1) % batches == 0:  # of one epoch there is nothing to choose
+                reached = accuracy(_predictor(model, device, half), holdout)
+                if reached >= best_accuracy:  # of equals the later one: its learning rate is lower
+                    best, best_accuracy = copy.deepcopy(model), reached
+        return _predictor(best if epochs > 1 else model, device, half)
 
 
 def _logits(model: nn.Module, images: Tensor, half: bool) -> Tensor:
