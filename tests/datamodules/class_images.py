@@ -24,17 +24,18 @@ def needs_ffcv() -> None:
     pytest.importorskip("ffcv", reason="FFCV is not installed: see tests/install_ffcv.sh")
 
 
-def helpers() -> int:
-    """Threads and processes of this process, itself included."""
-    return threading.active_count() + len(multiprocessing.active_children())
+def helpers() -> set[int]:
+    """The threads and processes of this process that are alive."""
+    threads = {thread.ident for thread in threading.enumerate()}
+    return {number for number in threads if number} | {child.pid or 0 for child in multiprocessing.active_children()}
 
 
-def helpers_down_to(count: int) -> bool:
-    """Wait until so many are left: a queue's own thread takes a moment to end after its queue is closed."""
+def gone_but(before: set[int]) -> bool:
+    """Wait until no other helper is left: a queue's own thread takes a moment to end after its queue is closed."""
     end = time.monotonic() + 20
-    while helpers() > count and time.monotonic() < end:
+    while helpers() - before and time.monotonic() < end:
         time.sleep(0.01)
-    return helpers() == count
+    return not helpers() - before  # those of another test may have ended since
 
 
 def write_classes(root: Path, counts: dict[str, int], seed: int = 0) -> Path:

@@ -16,7 +16,7 @@ import torch
 
 from configs.errors import UserError
 from datamodules.data_loading import read_ahead
-from tests.datamodules.class_images import helpers, helpers_down_to
+from tests.datamodules.class_images import gone_but, helpers
 
 ROWS = [np.arange(first, first + 3) for first in range(0, 300, 3)]
 
@@ -38,7 +38,7 @@ def test_a_signal_to_the_whole_group_does_not_stop_the_workers(number: signal.Si
     for worker in multiprocessing.active_children():
         os.kill(worker.pid or 0, number)
     assert [value.tolist() for value in values] == [(2 * rows).tolist() for rows in ROWS[2:]]
-    assert helpers_down_to(before)
+    assert gone_but(before)
 
 
 def test_a_program_ends_though_an_iterator_was_never_closed() -> None:
@@ -57,7 +57,7 @@ def test_a_worker_that_dies_is_said_in_one_message() -> None:
     before = helpers()
     with pytest.raises(UserError, match=r"has died.*Give fewer workers"):
         list(read_ahead(doubled, deadly(), 2))
-    assert helpers_down_to(before)
+    assert gone_but(before)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

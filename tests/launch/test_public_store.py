@@ -18,7 +18,7 @@ from datamodules.store import side_file
 from launch.checkpointing import StepCheckpoint
 from launch.checks import check_experiment
 from launch.config import load
-from tests.datamodules.class_images import helpers, helpers_down_to, needs_ffcv, store_of, write_classes
+from tests.datamodules.class_images import gone_but, helpers, needs_ffcv, store_of, write_classes
 from tests.launch.runs import FIXED, TINY, privimage, same_release
 
 SHARE = "public.test_fraction=0.1"
@@ -110,7 +110,7 @@ def test_stopped_by_a_signal_nothing_reads_on_and_another_reader_goes_on(
     before = helpers()
     for stage, now in (("classifier", reader), ("pretrain", other)):
         stopped([*words, f"launch.reader={now}"], stage, monkeypatch)
-        assert helpers_down_to(before)
+        assert gone_but(before)
     assert privimage(*words, f"launch.reader={reader}") == 0
     assert same_release(runs.folder / f"stopped {reader}", runs.in_memory)
 
