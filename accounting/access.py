@@ -12,11 +12,7 @@ from accounting.run_key import RunKey
 from accounting.secret import Secret
 
 LEDGER_ONLY = object()  # shown by the ledger when it grants access
-
-
-GREATEST_STD = (
-    2.0**40
-)  # in whole numbers; a draw of 2^13 times that is still one that float64 tells from its neighbours
+GREATEST_STD = 2.0**40  # in whole numbers: float64 still tells a draw of 2^13 times that from its neighbours
 
 
 class PrivacyError(RuntimeError):

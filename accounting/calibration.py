@@ -105,7 +105,7 @@ def _bracket(excess: Callable[[float], float], guess: float, step: float, width:
     low, high = max(guess - step, guess / 2), guess + step
     at_low, at_high = excess(low), excess(high)
     while at_high > 0:
-        if high > LARGEST_NOISE / 4:
+        if high > LARGEST_NOISE / 4:  # the next one is up to four times as great
             raise BudgetError(
                 "no noise multiplier of DP-SGD meets the budget: raise privacy.epsilon, or lower finetune.steps or "
                 "finetune.batch_size; privacy.accountant=prv can state an epsilon below 0.15, which rdp cannot"

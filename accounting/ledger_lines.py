@@ -67,7 +67,12 @@ def progress(lines: Iterable[Line], charge: int) -> list[Line]:
     return [e for e in lines if e["kind"] == "progress" and e["charge"] == charge]
 
 
+def last_starts(lines: Iterable[Line]) -> dict[int, Line]:
+    """The line that last began each charge, by the charge's index."""
+    return {e["charge"]: e for e in lines if e["kind"] == "start"}
+
+
 def release_ids(lines: Sequence[Line]) -> list[str]:
     """For each of the `charges`, the line that last began it; of an answer that was taken over, its id elsewhere."""
-    starts: dict[int, str] = {e["charge"]: e["hash"] for e in lines if e["kind"] == "start"}
-    return [e["source"] if e["kind"] == "inherit" else (starts.get(e["index"]) or e["hash"]) for e in charges(lines)]
+    starts = last_starts(lines)
+    return [e["source"] if e["kind"] == "inherit" else starts.get(e["index"], e)["hash"] for e in charges(lines)]

@@ -45,7 +45,7 @@ class Outcome:
     @property
     def digest(self) -> str:
         """What the ledger knows these votes by."""
-        return digest([*self.votes, *arrays_of(self.population)])
+        return digest_of(self.votes, self.population)
 
     @classmethod
     def read(cls, path: Path) -> Outcome:
@@ -65,3 +65,8 @@ class Outcome:
             ) from error
         population = [every.take(range(first, last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
         return cls(population, list(shares), list(votes), head)
+
+
+def digest_of(votes: Sequence[np.ndarray], population: Sequence[Samples]) -> str:
+    """What the ledger knows a round's noisy votes by, and the candidates that they are for."""
+    return digest([*votes, *arrays_of(population)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accounting import ledger_lines
 from accounting.ledger import Ledger
 from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.plan import DP_SGD
@@ -109,9 +110,9 @@ def found_answer(config: Experiment, stage: str, n: int) -> Answer:
     differ = [name for name in SAME[stage] if value_of(other, name) != value_of(config, name)]
     if differ:
         raise UserError(f"{key}: the run '{path}' has another {', '.join(differ)}: its answer is of something else.")
-    charges = [entry for entry in ledger.entries if entry["kind"] in ("reserve", "inherit")]
+    charges = ledger_lines.charges(ledger.entries)
     own = [i for i, entry in enumerate(charges) if entry["kind"] == "reserve" and entry["stage"] == stage]
-    starts = last_starts(ledger)
+    starts = ledger_lines.last_starts(ledger.entries)
     if not own or charges[own[-1]]["index"] not in starts:
         raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; name the run that was.")
     charge = charges[own[-1]]
@@ -146,11 +147,6 @@ def has_answer(directory: RunDirectory, stage: str, named: str) -> bool:
         return False
     starts = (entry for entry in entries if entry["kind"] == "start" and entry["hash"].startswith(named))
     return any(entries[entry["charge"]]["stage"] == stage for entry in starts)
-
-
-def last_starts(ledger: Ledger) -> dict[int, dict[str, Any]]:
-    """The line that last began each charge, by the charge's index."""
-    return {entry["charge"]: entry for entry in ledger.entries if entry["kind"] == "start"}
 
 
 def warn_of_unused(config: Experiment) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import chain
 
 from configs.errors import UserError
 from configs.files import atomic_json
@@ -24,7 +23,6 @@ from launch.stages.pretrain import pretrained
 from launch.stages.select import read_selection
 
 SYNTHETIC = "synthetic images (this run)"
-KEPT = "accuracies"  # folder of finished trainings, while others are to come
 LEAST = 2  # test images; a covariance of fewer is none
 
 
@@ -62,7 +60,7 @@ def evaluate(context: Context) -> str:
     }
     if context.ranks.first:
         atomic_json(context.directory.internal / "scores.json", scores)
-        KeptAccuracies(context.directory.internal / KEPT, "").forget()
+        kept_accuracies(context).forget()
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[SYNTHETIC].accuracies.items())
@@ -121,17 +119,18 @@ def score_rows(
 def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Found]:
     """Accuracy of each classifier trained on each set, by set. Each is kept as soon as it is known.
 
-    The processes of a job share out the trainings."""
-    ranks, settings = context.ranks, context.config.evaluate
-    kept = KeptAccuracies(context.directory.internal / KEPT, context.fingerprints["evaluate"])
+    The processes of a job share out the trainings.
+    """
+    ranks, settings, show = context.ranks, context.config.evaluate, context.console.progress
+    kept = kept_accuracies(context)
     every = [(name, classifier) for name in sets for classifier in settings.classifiers]
-    before = ranks.told({one: kept.find(*one) for one in every} if ranks.first else {})
-    work = [one for one in every if before[one] is None]
-    mine: list[tuple[str, Found | None]] = []
-    show = context.console.progress
+    before = {one: found for one in every if (found := kept.find(*one)) is not None} if ranks.first else {}
+    known = ranks.told(before)
+    work = [one for one in every if one not in known]
+    mine: dict[tuple[str, str], Found] = {}
     share = track(ranks.share(work), "evaluate", total=ranks.count(work), unit="classifier", show=show)
     for _, (name, classifier) in share:
-        found = classification_accuracy(
+        mine[name, classifier] = classification_accuracy(
             [classifier],
             sets[name],
             test,
@@ -141,10 +140,14 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
             settings.training,
             progress=show,
         )
-        kept.keep(name, classifier, found)
-        mine.append((name, found))
-    all_found = dict[str, Found]((name, {}) for name in sets)
-    for name, part in chain(((name, part) for (name, _), part in before.items()), *ranks.all_told(mine)):
-        all_found[name] |= part or {}
-    order = settings.classifiers.index
-    return {name: dict(sorted(found.items(), key=lambda item: order(item[0]))) for name, found in all_found.items()}
+        kept.keep(name, classifier, mine[name, classifier])
+    for part in ranks.all_told(mine):
+        known |= part
+    return {
+        name: {key: value for one in settings.classifiers for key, value in known[name, one].items()} for name in sets
+    }
+
+
+def kept_accuracies(context: Context) -> KeptAccuracies:
+    """What this evaluation has found so far."""
+    return KeptAccuracies(context.directory.internal / "accuracies", context.fingerprints["evaluate"])

@@ -10,16 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from accounting.access import PrivateAccess
-from accounting.digest import digest
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
 from evolution.loop import Evolving
-from evolution.outcome import Outcome
+from evolution.outcome import Outcome, digest_of
 from evolution.rounds import Rounds
-from evolution.samples import Samples, arrays_of
+from evolution.samples import Samples
 from launch.context import Context
 from launch.evolving import drawn_at_random, evolving
 from launch.interrupts import stop_if_asked
@@ -71,7 +70,7 @@ def evolve(context: Context) -> str:
             ask(access, rounds, round, sensitive, features, population, context.config.evolution.neighbours)
         votes, head = rounds.votes(round, population)
         context.ledger.require(head)
-        context.ledger.confirm(EVOLUTION, round + 1, digest([*votes, *arrays_of(population)]))
+        context.ledger.confirm(EVOLUTION, round + 1, digest_of(votes, population))
         shares = setting.shares(votes, features)
         keep_leading(rounds.folder, round, setting.candidates(population), shares, context.class_names)
     Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
@@ -120,7 +119,7 @@ def ask(
     stop_if_asked()
     votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
     rounds.save_votes(round, votes, population, access.ledger_head)
-    access.progress(round + 1, digest([*votes, *arrays_of(population)]))
+    access.progress(round + 1, digest_of(votes, population))
 
 
 def outcome_of(context: Context) -> Outcome:
