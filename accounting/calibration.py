@@ -9,8 +9,9 @@ from scipy.optimize import brentq
 
 from accounting.composition import ORDERS, curve_to_epsilon, epsilon, rdp_curve
 from accounting.gaussian import gaussian_mu
-from accounting.mechanisms import LARGEST_NOISE, Mechanism, SampledGaussian
+from accounting.mechanisms import Mechanism, SampledGaussian
 from configs.errors import UserError
+from configs.noise import LARGEST_NOISE
 
 TOLERANCE = 1e-4  # how far above the smallest sufficient noise multiplier the answer may lie
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from configs.errors import UserError
-
-LARGEST_NOISE = 1e6
-"""The greatest noise multiplier: it drowns any answer; whole numbers far beyond it leave no room for the noise."""
+from configs.noise import LARGEST_NOISE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Optional, Union
 
 from configs.fields import component, key
+from configs.noise import LARGEST_NOISE, SMALLEST_NOISE
 
 
 @dataclass
@@ -17,8 +18,8 @@ class Evolution:
         "auto",
         "noise std of a round's histogram over its L2 sensitivity 1; auto: what the budget leaves, or budget_share of "
         "it where DP-SGD follows",
-        at_least=1e-6,
-        at_most=1e6,
+        at_least=SMALLEST_NOISE,
+        at_most=LARGEST_NOISE,
     )
     budget_share: float = key(
         0.4,

@@ -7,6 +7,7 @@ from typing import Any, Literal, Optional, Union
 
 from configs.evolution import Evolution
 from configs.fields import component, key, section
+from configs.noise import LARGEST_NOISE, SMALLEST_NOISE
 from configs.scoring import LargeTraining
 
 
@@ -63,8 +64,8 @@ class Query:
     noise_multiplier: Union[float, Literal["auto"]] = key(
         10.0,
         "sigma_1: noise std over the L2 sensitivity sqrt(k1); auto: the query by itself costs budget_share of epsilon",
-        at_least=1e-6,
-        at_most=1e6,
+        at_least=SMALLEST_NOISE,
+        at_most=LARGEST_NOISE,
     )
     budget_share: float = key(
         0.1, "for noise_multiplier=auto: epsilon of the query alone over privacy.epsilon", above=0, below=1

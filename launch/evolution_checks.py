@@ -18,15 +18,28 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
     if "evolve" not in config.stages:
         return
-    settings = config.evolution
-    unknown = [name for name in settings.features if name not in FEATURES]
-    if unknown or not settings.features:
+    check_features(config)
+    check_candidates(config.evolution)
+    check_labels(config, len(names))
+    check_average(config.evolution, len(names))
+    check_api(config, names)
+
+
+def check_features(config: Experiment) -> None:
+    """What candidates are compared by must exist, its weights too."""
+    features = config.evolution.features
+    unknown = [name for name in features if name not in FEATURES]
+    if unknown or not features:
         got = f"there is no '{unknown[0]}'" if unknown else "give at least one"
         raise UserError(f"evolution.features: {got} (there are: {', '.join(FEATURES)}).")
-    if "inception" in settings.features and not config.evaluate.download:
+    if "inception" in features and not config.evaluate.download:
         path, reason = find_weights(config.evaluate.inception_weights, download=False)
         if path is None:
             raise UserError(f"evolution.features: inception cannot be had: {reason}.")
+
+
+def check_candidates(settings: Evolution) -> None:
+    """Keys that limit each other."""
     if settings.neighbours > settings.population:
         raise UserError(
             f"evolution.neighbours: got {settings.neighbours}; allowed is at most evolution.population = "
@@ -37,29 +50,50 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
             f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
             f"{settings.degree_first:g}: candidates are varied less and less."
         )
-    if settings.share_at_random > 0 and not {"publish_taught", "publish_voted"} & set(config.stages):
+
+
+def check_labels(config: Experiment, categories: int) -> None:
+    """Images of any category must have something that labels them, and votes something to tell apart."""
+    settings, voted = config.evolution, "publish_voted" in config.stages
+    if settings.share_at_random > 0 and not (voted or "publish_taught" in config.stages):
         raise UserError(
             "evolution.share_at_random: images of any category need a teacher or votes to label them "
             "(method=sim_pe_taught or sim_pe_voted)."
         )
-    if "publish_voted" in config.stages and settings.vote_for != "any":
+    if voted and settings.vote_for != "any":
         raise UserError(
             "evolution.vote_for: publish_voted labels images by the votes of every category: give "
             "evolution.vote_for=any (method=sim_pe_voted has it)."
         )
-    check_average(settings, len(names))
-    if "publish_voted" in config.stages and len(names) < 2:
+    if voted and categories < 2:
         raise UserError(
             "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
         )
-    strangers = round(config.synthesize.count * settings.share_at_random)
-    if settings.share_at_random and config.synthesize.count - strangers < len(names):
+    count, share = config.synthesize.count, settings.share_at_random
+    labelled = count - round(count * share)
+    if share and labelled < categories:
         raise UserError(
-            f"evolution.share_at_random: got {settings.share_at_random:g}, which leaves "
-            f"{config.synthesize.count - strangers} of synthesize.count = {config.synthesize.count} images that are "
-            f"made for one of {len(names)} categories. Allowed is what leaves one of each."
+            f"evolution.share_at_random: got {share:g}, which leaves {labelled} of synthesize.count = {count} images "
+            f"that are made for one of {categories} categories. Allowed is what leaves one of each."
         )
 
+
+def check_average(settings: Evolution, categories: int) -> None:
+    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing."""
+    any_category = settings.vote_for == "any"
+    candidates = settings.population * (categories if any_category else 1)
+    if 1 < settings.smooth >= candidates:
+        rivals = "there are in all" if any_category else "a category has (evolution.population)"
+        raise UserError(
+            f"evolution.smooth: got {settings.smooth}, but {candidates} are all the candidates that {rivals}: an "
+            "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
+            "part is what tells them apart."
+        )
+
+
+def check_api(config: Experiment, names: tuple[str, ...]) -> None:
+    """What makes candidates must be there for every round. Builds it, as a run would, without images."""
+    settings = config.evolution
     then_from = getattr(settings.api, "then_from", 0)
     if then_from >= settings.rounds:
         raise UserError(
@@ -74,19 +108,6 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
         api = by_round(settings.api, Surroundings(config.image, names, alike={}, public=later, model=later))
     if any(getattr(api(r).api, "needs_model", False) for r in range(settings.rounds)):
         check_model(config)
-
-
-def check_average(settings: Evolution, categories: int) -> None:
-    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing."""
-    any_category = settings.vote_for == "any"
-    candidates = settings.population * (categories if any_category else 1)
-    if 1 < settings.smooth >= candidates:
-        rivals = "there are in all" if any_category else "a category has (evolution.population)"
-        raise UserError(
-            f"evolution.smooth: got {settings.smooth}, but {candidates} are all the candidates that {rivals}: an "
-            "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
-            "part is what tells them apart."
-        )
 
 
 def check_model(config: Experiment) -> None:

@@ -95,14 +95,12 @@ def order(config: Experiment) -> list[Stage]:
                 raise UserError(f"stages: '{name}' needs {able} before it.")
         chosen.append(STAGES[name])
     check_guarantee(chosen)
+    check_release(chosen)
     return chosen
 
 
 def check_guarantee(stages: list[Stage]) -> None:
-    """A run is private or it is not, and says what all of it costs.
-
-    UserError where some stages pay for what others take without noise, or one pays after the release has been stated.
-    """
+    """A run is private or it is not. UserError where some stages pay for what others take without noise."""
     open_ones = [step.name for step in stages if not step.private]
     charged = [step.name for step in stages if step.charged]
     if open_ones and charged:
@@ -110,6 +108,10 @@ def check_guarantee(stages: list[Stage]) -> None:
             f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
             f"and '{charged[0]}' would spend budget for nothing. Take one of them out."
         )
+
+
+def check_release(stages: list[Stage]) -> None:
+    """What is released states the cost of all. UserError where a stage spends budget after it has been stated."""
     made = next((place for place, step in enumerate(stages) if step.role == "synthesize"), len(stages))
     late = [step.name for step in stages[made:] if step.charged]
     if late:

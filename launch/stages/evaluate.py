@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -129,7 +130,9 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     work = [one for one in every if one not in known]
     mine: dict[tuple[str, str], Found] = {}
     share = track(ranks.share(work), "evaluate", total=ranks.count(work), unit="classifier", show=show)
-    for _, (name, classifier) in share:
+    for number, (name, classifier) in share:
+        if takes_long(context, classifier) and not sys.stderr.isatty():  # a log file has no bar
+            context.console.stage("evaluate", f"training {classifier} on {name}, {number + 1} of {len(work)}")
         mine[name, classifier] = classification_accuracy(
             [classifier],
             sets[name],
@@ -146,6 +149,11 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     return {
         name: {key: value for one in settings.classifiers for key, value in known[name, one].items()} for name in sets
     }
+
+
+def takes_long(context: Context, classifier: str) -> bool:
+    """Whether a classifier is one of DPImageBench's, which take minutes on a GPU and half an hour without."""
+    return hasattr(context.config.evaluate.training, classifier)
 
 
 def kept_accuracies(context: Context) -> KeptAccuracies:

@@ -51,3 +51,12 @@ def test_an_evaluation_that_was_killed_trains_no_classifier_again(
     assert len(files) > 2 and len(trained) == 1
     scores = [json.loads((path / "internal" / "scores.json").read_text()) for path in (whole, broken)]
     assert scores[0] == scores[1] and not (broken / "internal" / "accuracies").exists()
+
+
+def test_a_log_file_says_which_of_the_long_trainings_is_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["images=4", "epochs=1", "least_steps=1", "batch_size=2"]
+    words = ["evaluate.classifiers=[lr,resnet]", *(f"evaluate.training.resnet.{word}" for word in small)]
+    assert privimage(*run_words(tmp_path / "run", *words, "evaluate.controls=[before]", "finetune.snapshots=0")) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "training" in line and "evaluate" in line]
+    assert len(told) == 2 and all("training resnet on" in line for line in told)
+    assert "2 of 4" in told[0] and "4 of 4" in told[1]
