@@ -14,8 +14,7 @@ from configs.evolution import Evolution
 from evolution.api import Checked
 from evolution.resampling import RESAMPLING, smoothed, surplus
 from evolution.samples import Samples
-
-FIRST, LOOK, CHOOSE, VARY, RENDER, TRY = range(6)  # what a stream of random numbers is for
+from evolution.streams import CHOOSE, FIRST, LOOK, RENDER, TRY, VARY, stream
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Evolving:
         return found.argmax(axis=1), (first - second) / self.noise_of_average(candidates)
 
     def _rng(self, purpose: int, round: int, category: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, purpose, round, category])
+        return stream(self.seed, purpose, round, category)
 
 
 def with_strangers(own: Samples, api: Checked, name: str, count: int, rng: np.random.Generator) -> Samples:

@@ -20,6 +20,7 @@ from evaluation.inception import find_weights, inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
+from evolution.streams import STRANGERS, stream
 from launch.context import Context, new_generator
 from launch.data import naming
 from launch.stages.pretrain import pretrained
@@ -28,7 +29,6 @@ from launch.stages.select import categories_each, read_selection
 from semantics.selection import select_categories
 
 SCALED_BY = 2000  # public images from which the features' scales are taken
-STRANGERS = 6  # what a stream of random numbers is for, beside those of the loop
 
 
 def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
@@ -117,7 +117,7 @@ def drawn_at_random(setting: Evolving, counts: Sequence[int], part: int = 0) -> 
 
     Each `part` is another. Touches no sensitive data.
     """
-    rng = np.random.default_rng([setting.seed, STRANGERS, part])
+    rng = stream(setting.seed, STRANGERS, part)
     api, each = setting.anyone(), zip(setting.class_names, counts, strict=True)
     return np.concatenate([api.random(name, count, rng).images for name, count in each])
 

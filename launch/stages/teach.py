@@ -6,14 +6,13 @@ import numpy as np
 import torch
 
 from datamodules.image_set import ImageSet
+from evolution.streams import ORDER_TAUGHT, stream
 from launch.context import Context, load_weights
 from launch.evolving import evolving
 from launch.release import write_release
 from launch.stage import stage
 from launch.stages.evolve import outcome_of, to_be_labelled
 from launch.stages.synthesize import IMAGES_MADE
-
-ORDER = 7  # what a stream of random numbers is for, beside those of the loop
 
 
 @stage(
@@ -28,7 +27,7 @@ def publish_taught(context: Context) -> str:
     images, made_for = to_be_labelled(outcome_of(context), evolving(context), context)
     count, labels = len(images), relabelled(context, images)
     changed = float((labels[: len(made_for)] != made_for).mean())
-    order = np.random.default_rng([context.config.run.seed, ORDER]).permutation(count)  # or misfits alone would lead
+    order = stream(context.config.run.seed, ORDER_TAUGHT).permutation(count)  # or misfits alone would lead
     labelled = ImageSet(images[order], labels[order], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     strangers = count - len(made_for)

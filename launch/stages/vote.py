@@ -6,14 +6,13 @@ import numpy as np
 
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
+from evolution.streams import ORDER_VOTED, stream
 from launch.context import Context
 from launch.evolving import evolving
 from launch.release import write_release
 from launch.stage import stage
 from launch.stages.evolve import outcome_of, to_be_labelled
 from launch.stages.synthesize import IMAGES_MADE
-
-ORDER = 8  # what a stream of random numbers is for, beside those of the loop
 
 
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize", "evolution"), makes=IMAGES_MADE)
@@ -36,7 +35,7 @@ def publish_voted(context: Context) -> str:
         labels.append(label)
         leads.append(lead)
     lead = np.concatenate(leads)
-    chance = np.random.default_rng([context.config.run.seed, ORDER]).random(len(lead))
+    chance = stream(context.config.run.seed, ORDER_VOTED).random(len(lead))
     kept = np.lexsort((chance, -np.minimum(lead, settings.sure)))[:count]  # the sure ones by chance, then the surest
     kept = kept[np.argsort(chance[kept])]
     labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
