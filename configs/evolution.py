@@ -29,7 +29,7 @@ class Evolution:
         below=1,
     )
     features: list[str] = key(
-        ["semantic", "pixels"],
+        ["semantic"],
         "what makes two images alike, each counting alike: semantic (the classifier's features), pixels (blurred), "
         "inception (needs evaluate.inception_weights)",
     )
