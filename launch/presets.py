@@ -79,7 +79,7 @@ def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
         default = getattr(default, section)
     named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
     name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
-    if name not in choices:
+    if not isinstance(name, str) or name not in choices:  # what is no name is found out with the rest
         return {}
     tree = copy.deepcopy(choices[name])
     node = tree

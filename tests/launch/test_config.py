@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import launch.components  # noqa: F401  (registers every component)
@@ -255,6 +255,8 @@ VALUES = st.sampled_from(["1", "nan", "[a]", "{a: 1}", "[[1]]", "null", "???", "
 
 
 @settings(max_examples=40)
+@example([("generator", ".name", "[a]")])
+@example([("evolution.api", ".name", "{a: 1}")])
 @given(st.lists(st.tuples(WORDS, st.sampled_from(["", ".x", ".name"]), VALUES), max_size=2))
 def test_no_override_makes_a_traceback(overrides: list[tuple[str, str, str]]) -> None:
     """Whatever is typed, it is a configuration or a message."""
