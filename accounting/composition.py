@@ -115,6 +115,11 @@ def _loss_range(parts: Sequence[Part], missed: float) -> float:
 _ACCOUNTANTS: dict[str, Callable[[Sequence[Mechanism], float], float]] = {"rdp": rdp_epsilon, "prv": prv_epsilon}
 
 
+def is_exact(mechanisms: Sequence[Mechanism]) -> bool:
+    """Whether every mechanism reads all the records: these Gaussians compose exactly, whatever the accountant."""
+    return all(mechanism.sampling_rate == 1 for mechanism in mechanisms)
+
+
 def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rdp") -> float:
     """Composed epsilon at `delta`; exact, under either accountant, where every mechanism reads all the records.
 
@@ -122,7 +127,7 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rd
     """
     if accountant not in _ACCOUNTANTS:
         raise UserError(f"privacy.accountant: there is no {accountant!r} (there are: {', '.join(_ACCOUNTANTS)})")
-    if all(m.sampling_rate == 1 for m in mechanisms):
+    if is_exact(mechanisms):
         return gaussian_epsilon(_mu(mechanisms), delta)
     return _ACCOUNTANTS[accountant](mechanisms, delta)
 

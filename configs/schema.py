@@ -13,7 +13,9 @@ from configs.scoring import LargeTraining
 
 @dataclass
 class Run:
-    name: str = key("", "name of the run's folder; the experiment's name unless given")
+    name: str = key(
+        "", "name of the run's folder; the experiment's unless given, with the method's where it is not its own"
+    )
     root: str = key("runs", "folder that holds all runs")
     seed: int = key(0, "seed of everything public (never of a private step)", at_least=0, below=2**32)
     share: Optional[str] = key(

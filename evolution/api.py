@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -77,13 +78,20 @@ def contained() -> Iterator[None]:
 
     What it prints goes to the standard error stream, for the other one may be read by a program.
     """
-    folder, precision = os.getcwd(), torch.get_default_dtype()
+    folder, precision, threads = os.getcwd(), torch.get_default_dtype(), torch.get_num_threads()
+    device, exactness = torch.get_default_device(), torch.get_float32_matmul_precision()
+    gradients = torch.is_grad_enabled()
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), np.errstate(), warnings.catch_warnings():
             yield
     finally:
         os.chdir(folder)
         torch.set_default_dtype(precision)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
+        torch.set_grad_enabled(gradients)
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(exactness)
 
 
 @contextmanager
@@ -92,10 +100,18 @@ def foreign(call: str) -> Iterator[None]:
     try:
         with contained():
             yield
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit, GeneratorExit) as error:
-        raise UserError(f"evolution.api: {call} failed: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # whatever it is: SystemExit and asyncio's CancelledError are no Exception
+        raise UserError(f"evolution.api: {call} failed: {type(error).__name__}: {said(error)}") from error
+
+
+def said(error: BaseException) -> str:
+    """The message of somebody else's error, which may fail to make one."""
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
 
 
 class Checked:

@@ -1,58 +1,127 @@
-"""Nearest neighbours by matrix products, a few records at a time."""
+"""Nearest neighbours by matrix products: as fast as these, and exact, whatever order they sum in."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lightning_modules.dp_sgd.engine import exact_float32
+
 RECORDS = 1024  # queries at once
 CANDIDATES = 16_384  # candidates at once: with RECORDS, 64 MiB of distances
+EXACT = 2**23  # distances in float64 at once: 64 MiB
+ROUNDING = 2.0**-24  # of a number in float32, relative
 
 
 @torch.inference_mode()
-def nearest(queries: Tensor, candidates: Tensor, k: int = 1) -> Tensor:
+def nearest(queries: Tensor, candidates: Tensor, k: int = 1, *, exact: bool = True) -> Tensor:
     """The k candidates nearest to each query by Euclidean distance, nearest first: int64 [N, k] on the CPU.
 
-    queries: float [N, F], on any device; candidates: float [M, F], M >= k, on the same one. Of equally near candidates
-    the one with the lowest index comes first; which of them are among k > 1 is not said. As sensitive as its arguments.
-    What is found for a query does not depend on how many others there are: all are taken in parts of one size, the last
-    one filled up with zeros. Memory beyond the arguments is that of a part. ValueError where there are fewer than k
-    candidates.
+    queries: float [N, F], on any device; candidates: float [M, F], M >= k, on the same one. Both are rounded to a grid
+    that the candidates alone set, of some millionths of their range. Of these the nearest are found exactly, of
+    equally near ones those with the lowest indices; only the order among them, for k > 1, is that of rounded distances.
+    So what is found for a query cannot depend on the other queries, as it must not where these are sensitive. exact:
+    false lets rounding decide, in less time. As sensitive as its arguments. Memory beyond them is that of a part and of
+    another copy of the candidates. ValueError where there are fewer than k candidates.
+
+    Distances come from a product in float32, whose last bits may depend on a query's place in it. Wherever its error
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, §3.1, any order of summation) could decide, they are
+    taken again in float64, where a sum of products of whole numbers this small is exact in every order.
     """
     if not 1 <= k <= len(candidates):
         raise ValueError(f"{k} nearest of {len(candidates)} candidates")
-    halves = [part.square().sum(dim=1) / 2 for part in candidates.split(CANDIDATES)]
-    scores = queries.new_empty(RECORDS * min(CANDIDATES, len(candidates)))  # fresh memory for each part would cost time
-    found = []
-    for part in queries.split(RECORDS):
-        full = part.new_zeros(RECORDS, part.shape[1])
-        full[: len(part)] = part
-        found.append(_of_part(full, candidates, halves, scores, k)[: len(part)].cpu())
-    return torch.cat(found) if found else torch.zeros(0, k, dtype=torch.int64)
+    if not len(queries):
+        return torch.zeros(0, k, dtype=torch.int64)
+    grid = Grid.of(candidates)
+    rivals = grid(candidates)
+    squares = torch.cat([part.double().square().sum(dim=1) for part in rivals.split(CANDIDATES)])
+    halves, farthest = (squares / 2).float(), squares.max().sqrt()
+    scores = rivals.new_empty(RECORDS * min(CANDIDATES, len(rivals)))  # fresh memory for each part would cost time
+    found, sure = [], []
+    with exact_float32():
+        for part in queries.split(RECORDS):
+            asked = grid(part)
+            places, gap = _roughly(asked, rivals, halves, scores, k, k + exact)
+            error = 1.1 * ROUNDING * (asked.shape[1] + 8) * farthest * (asked.norm(dim=1) + farthest / 2)
+            found.append(places)
+            sure.append(gap > 2 * error)
+    every = torch.cat(found)
+    unsure = (~torch.cat(sure)).nonzero()[:, 0]
+    for rows in unsure.split(max(1, EXACT // len(rivals))):
+        every[rows] = _exactly(grid(queries[rows]), rivals, squares, k)
+    return every.cpu()
 
 
-def _of_part(queries: Tensor, candidates: Tensor, halves: list[Tensor], scores: Tensor, k: int) -> Tensor:
-    """The neighbours of one part: the best k of each piece of the candidates, then the best k of those."""
+@dataclass(frozen=True)
+class Grid:
+    """Whole numbers for features, so few bits each that float64 holds every sum of products exactly.
+
+    step: a power of two. middle: the candidates' mean, in steps. limit: the largest number, also of what lies beyond:
+    sixteen times as far from the mean as any candidate.
+    """
+
+    step: float
+    middle: Tensor
+    limit: float
+
+    @classmethod
+    def of(cls, candidates: Tensor) -> Grid:
+        """The grid that candidates float [M, F] set."""
+        bits = min(22, (51 - math.ceil(math.log2(max(2, candidates.shape[1])))) // 2)
+        mean = candidates.float().mean(dim=0)
+        reach = float(max((part - mean).abs().max() for part in candidates.split(CANDIDATES)))
+        step = 2.0 ** (math.ceil(math.log2(reach)) + 4 - bits) if reach > 0 else 1.0
+        return cls(step, (mean / step).round(), 2.0**bits)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Features float [N, F] as whole numbers in float32; each row depends on itself alone."""
+        steps = (features.float() / self.step).round_().sub_(self.middle)
+        return steps.nan_to_num_(0.0).clamp_(-self.limit, self.limit)
+
+
+def _roughly(
+    queries: Tensor, candidates: Tensor, halves: Tensor, scores: Tensor, k: int, count: int
+) -> tuple[Tensor, Tensor]:
+    """The k of least rounded distance, int64 [B, k], and how far behind the next one is [B]; inf where nobody is asked.
+
+    The best `count` of each piece of the candidates, then the best of those.
+    """
     values, places, start = [], [], 0
-    for piece, half in zip(candidates.split(CANDIDATES), halves, strict=True):
+    for piece, half in zip(candidates.split(CANDIDATES), halves.split(CANDIDATES), strict=True):
         here = scores[: len(queries) * len(piece)].view(len(queries), len(piece))
         # |q - c|^2 / 2 without |q|^2 / 2, which is the same for all candidates
-        value, place = _least(torch.addmm(half, queries, piece.T, alpha=-1, out=here), min(k, len(piece)))
+        value, place = _least(torch.addmm(half, queries, piece.T, alpha=-1, out=here), min(count, len(piece)))
         values.append(value)
         places.append(place + start)
         start += len(piece)
-    if len(values) == 1:
-        return places[0]
-    best = _least(torch.cat(values, dim=1), k)[1]
-    return torch.cat(places, dim=1).gather(1, best)
+    value, order = torch.cat(values, dim=1).sort(dim=1, stable=True)
+    place = torch.cat(places, dim=1).gather(1, order)[:, :k]
+    if count == k or value.shape[1] == k:
+        return place, torch.full_like(value[:, 0], math.inf)
+    return place, value[:, k] - value[:, k - 1]
 
 
-def _least(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k least of each row and where they are, in order; of equal ones the first."""
-    if k == 1:  # min gives the first of equals, topk any
+def _least(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The least of each row and where they are; the scores are not to be used any more."""
+    if count > 2:
+        return scores.topk(count, dim=1, largest=False)
+    found = []
+    for _ in range(count):  # twice the least takes less time than two by topk
         value, place = scores.min(dim=1, keepdim=True)
-        return value, place
-    value, place = scores.topk(k, dim=1, largest=False)
-    place, by_place = place.sort(dim=1)
-    value, by_value = value.gather(1, by_place).sort(dim=1, stable=True)
-    return value, place.gather(1, by_value)
+        scores.scatter_(1, place, math.inf)
+        found.append((value, place))
+    return torch.cat([value for value, _ in found], dim=1), torch.cat([place for _, place in found], dim=1)
+
+
+def _exactly(queries: Tensor, candidates: Tensor, squares: Tensor, k: int) -> Tensor:
+    """The k nearest of each query, int64 [B, k]: whole numbers on a grid, without any rounding."""
+    products = torch.cat([queries.double() @ piece.double().T for piece in candidates.split(CANDIDATES)], dim=1)
+    distances = squares - 2 * products
+    last = distances.topk(k, dim=1, largest=False).values.amax(dim=1, keepdim=True)
+    within, level = distances < last, distances == last
+    within |= level & (level.cumsum(dim=1) <= k - within.sum(dim=1, keepdim=True))
+    places = within.nonzero()[:, 1].view(-1, k)
+    return places.gather(1, distances.gather(1, places).sort(dim=1, stable=True).indices)

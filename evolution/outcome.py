@@ -14,6 +14,8 @@ from configs.errors import UserError
 from configs.files import DAMAGED, atomic_write
 from evolution.samples import Samples, arrays_of
 
+FILE = "outcome.npz"
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -58,6 +60,8 @@ class Outcome:
                 columns = (len(every), len(every) // len(ends))  # of all candidates, or of each category's own
                 if not whole or len(shares) != len(ends) or shares.shape[1] not in columns:
                     raise ValueError("its parts do not go together")
+                if not ((shares >= 0).all() and np.allclose(shares.sum(axis=1), 1)):  # no NaN passes either
+                    raise ValueError("its shares are none")
         except (*DAMAGED, IndexError) as error:
             raise UserError(
                 f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it "

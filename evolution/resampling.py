@@ -24,7 +24,8 @@ def smoothed(votes: np.ndarray, candidates: Tensor, neighbours: int, queries: Te
     if queries is None and count <= 1:
         return votes
     asked = candidates if queries is None else queries
-    return np.concatenate([votes[nearest(part, candidates, count).numpy()].mean(axis=1) for part in asked.split(PART)])
+    near = (nearest(part, candidates, count, exact=False).numpy() for part in asked.split(PART))
+    return np.concatenate([votes[places].mean(axis=1) for places in near])
 
 
 def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:

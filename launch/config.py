@@ -19,7 +19,7 @@ from configs.fields import allowed, within
 from configs.registry import Registry
 from configs.schema import Experiment
 from launch.config_fields import alternatives, first_key, section_type, type_name, walk
-from launch.presets import Tree, for_method, read_preset, variants
+from launch.presets import Tree, for_method, part_of, read_preset, variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,15 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
-    method = given.get("method") or preset.get("method") or Experiment().method
+    own = preset.get("method") or Experiment().method
+    method = given.get("method") or own
     stem = Path(experiment).stem
     tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
     overlay = read_preset("methods", method)
     for layer in (overlay, *variants(preset, given, overlay), for_method(preset, method), given):
         tree = merge(tree, layer, Experiment, "")
+    if method != own and part_of(given, ("run", "name")) is None:  # or it would find the run of the preset's own method
+        tree["run"]["name"] = f"{tree['run']['name']}-{method}"
     return typed(Experiment, tree, "")
 
 
@@ -56,6 +59,10 @@ def parse_overrides(overrides: list[str]) -> Tree:
         path, equals, value = override.partition("=")
         if not equals or not path:
             raise UserError(f"'{override}' is no override. Write section.key=value, such as privacy.epsilon=1.")
+        if not value.strip():
+            raise UserError(
+                f"{path}: there is no value. Write {path}=null for none, or {path}=\"''\" for an empty text."
+            )
         node = tree
         *parents, last = path.split(".")
         for parent in parents:

@@ -21,7 +21,9 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     check_features(config)
     check_candidates(config.evolution)
     check_labels(config, len(names))
-    check_average(config.evolution, len(names))
+    if config.evolution.reuse is None:  # the candidates of another run are counted when they are read
+        each = config.evolution.population
+        check_average(config.evolution, each * len(names) if config.evolution.vote_for == "any" else each)
     check_api(config, names)
 
 
@@ -78,14 +80,15 @@ def check_labels(config: Experiment, categories: int) -> None:
         )
 
 
-def check_average(settings: Evolution, categories: int) -> None:
-    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing."""
-    any_category = settings.vote_for == "any"
-    candidates = settings.population * (categories if any_category else 1)
+def check_average(settings: Evolution, candidates: int) -> None:
+    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing.
+
+    candidates: those that an image chooses from.
+    """
     if 1 < settings.smooth >= candidates:
-        rivals = "there are in all" if any_category else "a category has (evolution.population)"
         raise UserError(
-            f"evolution.smooth: got {settings.smooth}, but {candidates} are all the candidates that {rivals}: an "
+            f"evolution.smooth: got {settings.smooth}, but an image votes for {candidates} candidates in all "
+            "(evolution.population, of every category with vote_for=any; that of the other run with reuse): an "
             "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
             "part is what tells them apart."
         )

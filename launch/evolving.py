@@ -23,6 +23,7 @@ from evolution.loop import Evolving
 from evolution.streams import STRANGERS, stream
 from launch.context import Context, new_generator
 from launch.data import naming
+from launch.reused_outcome import reused_outcome
 from launch.stages.pretrain import pretrained
 from launch.stages.query import read_histogram
 from launch.stages.select import categories_each, read_selection
@@ -53,9 +54,12 @@ def rehearse(context: Context, charged: str) -> None:
     What cannot work is found before anything is paid for. UserError where it fails. Touches no sensitive data.
     """
     config, names = context.config, context.class_names
-    if "evolve" not in config.stages or config.evolution.reuse is not None:
+    if "evolve" not in config.stages or charged == "evolve" or context.has("evolve"):
         return
-    if charged == "evolve" or context.has("evolve") or context.directory.marker(charged) is not None:
+    if context.directory.marker(charged) is not None:
+        return
+    if config.evolution.reuse is not None:
+        reused_outcome(context)
         return
     setting = evolving(context, imagined(config, context.public, names, context.device))
     rng = np.random.default_rng(config.run.seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import launch.stages  # noqa: F401  (registers the stages)
+from accounting.composition import is_exact
 from accounting.ledger import Ledger
 from accounting.plan import BudgetPlan
 from configs.errors import UserError
@@ -98,9 +99,10 @@ def announce(context: Context) -> None:
     if context.ranks.world > 1:
         context.console.line(f"  processes   {context.ranks.world} on {context.ranks.nodes} machine(s)")
     if budget.mechanisms:
+        how = "exact" if is_exact(budget.mechanisms) else f"by {budget.accountant.upper()}"
         context.console.line(
             f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
-            f"(planned ε = {budget.composed(budget.accountant):.4f} by {budget.accountant.upper()})"
+            f"(planned ε = {budget.composed(budget.accountant):.4f}, {how})"
         )
     for tracker in context.tracking.trackers:
         if tracker.notice:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from accounting.composition import is_exact
 from accounting.ledger import Ledger
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
@@ -137,6 +138,7 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
         "accountant": ledger.terms["accountant"],
         "private": private,
         **({"notice": notice} if notice else {}),
+        "exact": is_exact(mechanisms),
         "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
@@ -145,6 +147,15 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
         "assumptions": [*ASSUMPTIONS, *([SECRET_KEY] if private and mechanisms else [])],
         **made_with(ledger),
     }
+
+
+def composition(statement: dict[str, Any]) -> str:
+    """How the epsilon of a statement was composed, in words."""
+    if statement["exact"]:
+        return "exact: every mechanism is a Gaussian on all records, and together they are one, under any accountant"
+    each = statement["epsilon_by_accountant"].items()
+    found = ", ".join(f"{name.upper()}: ε = {rounded_up(value)}" for name, value in each)
+    return f"{statement['accountant'].upper()} accountant. {found}"
 
 
 def made_with(ledger: Ledger) -> dict[str, Any]:
@@ -176,11 +187,7 @@ def readable_statement(statement: dict[str, Any]) -> str:
         f"the {statement['records']} sensitive records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
-        f"- Composition: {statement['accountant'].upper()} accountant. "
-        + ", ".join(
-            f"{name.upper()}: ε = {rounded_up(value)}" for name, value in statement["epsilon_by_accountant"].items()
-        )
-        + ".",
+        f"- Composition: {composition(statement)}.",
         f"- Ledger: `ledger.jsonl` of the run ends in {statement['ledger_head'][:16]}…",
         "",
         "| mechanism | kind | noise multiplier | L2 sensitivity | sampling rate | steps | release id |",

@@ -64,7 +64,7 @@ class Pool:
         near = max(1, round(low * (high / low) ** degree)) if high > low else low
         places = samples.parameters[:, 0].astype(np.int64)
         different, back = np.unique(places, return_inverse=True)
-        neighbours = nearest(self.features[different], self.features, near).numpy()[back]
+        neighbours = nearest(self.features[different], self.features, near, exact=False).numpy()[back]
         return self.samples(neighbours[np.arange(len(places)), rng.integers(near, size=len(places))])
 
     def samples(self, places: np.ndarray) -> Samples:

@@ -24,7 +24,8 @@ Differentially private image synthesis: a DP semantic query selects public image
 fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) covers it all.
 
   privimage run demo                         the whole thing on embedded data, a few minutes on a laptop
-  privimage run demo privacy.epsilon=1       the same with another budget
+  privimage run demo privacy.epsilon=1 run.name=less
+                                             the same with another budget, in a folder of its own
   privimage run demo --help                  every key of the experiment, with its default and range
 """
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from accounting.access import PrivateAccess
 from accounting.plan import EVOLUTION
-from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
 from evolution.loop import Evolving
-from evolution.outcome import Outcome, digest_of
+from evolution.outcome import FILE, Outcome, digest_of
 from evolution.rounds import Rounds
 from evolution.samples import Samples
 from launch.context import Context
@@ -24,12 +22,12 @@ from launch.evolving import drawn_at_random, evolving
 from launch.interrupts import stop_if_asked
 from launch.leading import keep_leading
 from launch.release import write_release
-from launch.reuse import answer_of
+from launch.reused_outcome import reused_outcome
 from launch.stage import stage
 from launch.stages.select import MAKES, keep
 from launch.stages.synthesize import IMAGES_MADE
 
-OUTCOME = "stages/evolve/outcome.npz"
+OUTCOME = f"stages/evolve/{FILE}"
 
 
 @stage(
@@ -85,12 +83,7 @@ def take_outcome(context: Context) -> str:
 
     What follows from the votes (`smooth`, `threshold`) is this run's to say.
     """
-    answer = answer_of(context.config, "evolve", context.plan.n)
-    path = answer.folder / Path(OUTCOME).name
-    outcome = Outcome.read(path)  # whole, or a message before anything is charged
-    answer.require(outcome.ledger_head, path, outcome.digest)
-    if len(outcome.population) != len(context.class_names):
-        raise UserError(f"evolution.reuse: '{path}' has not the {len(context.class_names)} sensitive categories.")
+    answer, outcome = reused_outcome(context)  # whole, or a message before anything is charged
     setting = evolving(context)
     features = setting.features(outcome.population, context.config.evolution.rounds - 1)
     shares = setting.shares(outcome.votes, features)
@@ -124,8 +117,10 @@ def ask(
 
 def outcome_of(context: Context) -> Outcome:
     """The last candidates of the run."""
-    outcome = Outcome.read(context.directory.path / OUTCOME)
+    path = context.directory.path / OUTCOME
+    outcome = Outcome.read(path)
     context.ledger.require(outcome.ledger_head)
+    context.ledger.confirm(EVOLUTION, context.plan.mechanism(EVOLUTION).steps, outcome.digest)
     return outcome
 
 

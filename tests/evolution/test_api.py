@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,13 @@ from evolution.samples import Samples
 from tests.evolution.shapes import SIDE, Flat
 
 RNG = np.random.default_rng(0)
+
+
+class Mute(RuntimeError):
+    """Fails to say what went wrong."""
+
+    def __str__(self) -> str:
+        raise ValueError
 
 
 class Fixed:
@@ -119,13 +128,33 @@ def test_what_it_changes_of_the_process_is_put_back(
             print("drawing")
             os.chdir("elsewhere")
             torch.set_default_dtype(torch.float64)
+            torch.set_default_device("meta")
+            torch.set_grad_enabled(False)
+            torch.set_num_threads(threads + 1)
+            torch.set_float32_matmul_precision("medium")
+            np.seterr(all="raise")
+            warnings.simplefilter("error")
             return super().random(category, count, rng)
 
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
+    threads, filters, errors = torch.get_num_threads(), list(warnings.filters), np.geterr()
     Checked(Messy(), "Messy", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
     assert Path.cwd() == tmp_path and torch.get_default_dtype() == torch.float32
+    assert torch.zeros(1).device.type == "cpu" and torch.is_grad_enabled() and torch.get_num_threads() == threads
+    assert torch.get_float32_matmul_precision() == "highest" and np.geterr() == errors
+    assert list(warnings.filters) == filters
     assert capsys.readouterr() == ("", "drawing\n")  # the output may be read by a program
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError("stop"), type("Own", (BaseException,), {})("mine"), Mute()])
+def test_whatever_an_api_raises_is_one_message(error: BaseException) -> None:
+    class Failing(Flat):
+        def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
+            raise error
+
+    with pytest.raises(UserError, match=rf"Failing\.random failed: {type(error).__name__}: "):
+        Checked(Failing(), "Failing", Image(resolution=SIDE, channels=1)).random("4", 3, RNG)
 
 
 def test_nobody_is_asked_for_no_samples() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from configs.errors import UserError
 from evolution.embedding import BATCH, Embedding, pixels
 
 
@@ -44,6 +45,16 @@ def test_features_of_an_image_do_not_hang_on_the_others() -> None:
     every = embedding(images(BATCH + 50))
     assert torch.equal(embedding(images(BATCH + 50)[BATCH + 7 :]), every[BATCH + 7 :])
     assert set(sizes) == {BATCH}  # so that the arithmetic is always the same
+
+
+def test_features_that_hang_on_the_place_in_a_batch_are_refused() -> None:
+    def uneven(batch: torch.Tensor) -> torch.Tensor:
+        features = pixels(batch)
+        features[100:] = torch.nextafter(features[100:], torch.tensor(9.0))  # a last bit, from some row on
+        return features
+
+    with pytest.raises(UserError, match="the uneven features of an image change with its place in a batch"):
+        Embedding({"even": pixels, "uneven": uneven}).fit(images(10))
 
 
 @pytest.mark.parametrize(("side", "expected"), [(8, 64), (16, 256), (28, 196), (64, 256)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -39,12 +41,64 @@ def test_they_are_those_of_a_plain_search(
         assert (found[:, 0] == squared.argmin(axis=1)).all()  # of equals the one with the lowest index
 
 
-def test_a_query_does_not_hang_on_the_others() -> None:
+@pytest.mark.parametrize("features", [9, 20, 27, 81, 225])
+@pytest.mark.parametrize("candidates", [2, 5, 8, 11, 300])
+def test_a_query_does_not_hang_on_the_others(features: int, candidates: int) -> None:
+    """Not even where two candidates are equally near: in these shapes the last bits of a product hang on the row."""
+    torch.manual_seed(features)
+    rivals = torch.randn(candidates, features)
+    rivals[2:] += 5
+    middle = rivals[:2].mean(dim=0, dtype=torch.float64)
+    across = (rivals[0] - rivals[1]).double()
+    away = torch.randn(1500, features).double() / 8
+    queries = (middle + away - (away @ across / across.square().sum())[:, None] * across).float()
+    for k in (1, min(3, candidates)):
+        every = nearest(queries, rivals, k).sort(dim=1).values
+        for kept in (slice(1, None), slice(3, 1030), slice(700, 701)):
+            assert torch.equal(nearest(queries[kept], rivals, k).sort(dim=1).values, every[kept])
+    assert {0, 1} <= set(nearest(queries, rivals).flatten().tolist())  # rounding to the grid decides, either way
+
+
+def test_equal_rows_find_the_first_of_equal_candidates() -> None:
     torch.manual_seed(0)
-    queries, candidates = torch.randn(1500, 20), torch.randn(300, 20)
-    every = nearest(queries, candidates, 3)
-    for kept in (slice(1, None), slice(None, 1030), slice(700, 701)):
-        assert torch.equal(nearest(queries[kept], candidates, 3), every[kept])
+    rivals = torch.randn(3, 134).repeat(3, 1)
+    found = nearest(torch.randn(1, 134).repeat(1500, 1), rivals, 2)
+    first = int(found[0, 0])
+    assert first < 3 and torch.equal(found, torch.tensor([[first, first + 3]]).expand(1500, 2))
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    features=st.integers(1, 600),
+    candidates=st.integers(2, 40),
+    scale=st.sampled_from([1e-6, 1.0, 1e5]),
+    offset=st.sampled_from([0.0, 3.0]),
+)
+def test_the_grid_is_fine_enough_and_float64_exact_on_it(
+    seed: int, features: int, candidates: int, scale: float, offset: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rivals = (torch.randn(candidates, features, generator=generator) + offset) * scale
+    queries = (torch.randn(20, features, generator=generator) + offset) * scale
+    grid = module.Grid.of(rivals)
+    whole = [[int(value) for value in row] for row in grid(queries).tolist()]
+    rows = [[int(value) for value in row] for row in grid(rivals).tolist()]
+    distances = [
+        [sum(c * c for c in row) - 2 * sum(a * c for a, c in zip(q, row, strict=True)) for row in rows] for q in whole
+    ]
+    assert max(abs(value) for row in distances for value in row) < 2**53
+    assert nearest(queries, rivals)[:, 0].tolist() == [row.index(min(row)) for row in distances]
+    spread = torch.cdist(queries.double(), rivals.double())
+    taken = spread.gather(1, nearest(queries, rivals))[:, 0]
+    inside = (grid(queries).abs() < grid.limit).all(dim=1)
+    assert (taken <= spread.amin(dim=1) + 1e-4 * spread.max())[inside].all() and inside.any()
+
+
+def test_what_is_no_number_or_far_away_votes_like_any_other() -> None:
+    rivals = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    far = torch.tensor([[math.nan, 0.0], [math.inf, 1.0], [1e30, 1e30], [-1e30, 0.0]])
+    assert nearest(far, rivals).flatten().tolist()[1:] == [1, 1, 0]
 
 
 @pytest.mark.parametrize("k", [0, 4])

@@ -18,7 +18,7 @@ def outcome(columns: int) -> Outcome:
         Samples(rng.integers(0, 256, (size, 1, 4, 4), dtype=np.uint8), rng.normal(size=(size, 3))) for size in (5, 5, 5)
     ]
     shares, votes = rng.random((3, columns)), rng.normal(size=(3, columns))
-    return Outcome(population, list(shares), list(votes), "head")
+    return Outcome(population, list(shares / shares.sum(axis=1, keepdims=True)), list(votes), "head")
 
 
 @pytest.mark.parametrize("columns", [5, 15])  # votes for a category's own candidates, and for all
@@ -51,6 +51,8 @@ def test_what_is_damaged_is_one_message(tmp_path: Path) -> None:
         {"votes": np.float64(3), "shares": np.float64(3)},
         {"sizes": np.array([5, 5, 4])},
         {"sizes": np.zeros(0, dtype=int)},
+        {"shares": np.zeros((3, 15))},
+        {"shares": np.full((3, 15), np.nan)},
     ],
 )
 def test_parts_that_do_not_go_together_are_one_message(change: dict[str, np.ndarray], tmp_path: Path) -> None:

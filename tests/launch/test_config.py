@@ -182,7 +182,8 @@ BAD = {
     "privacy.epsilon=inf": ["privacy.epsilon: got inf", "a number >= 1e-06"],
     "privacy.epsilon=.inf": ["privacy.epsilon: got inf", "a number >= 1e-06"],
     "privacy.epsilon=1e400": ["privacy.epsilon: got inf", "a number >= 1e-06"],
-    "privacy.epsilon=": ["privacy.epsilon: got None", "a number >= 1e-06"],
+    "privacy.epsilon=": ["privacy.epsilon: there is no value", "privacy.epsilon=null"],
+    "privacy.epsilon=null": ["privacy.epsilon: got None", "a number >= 1e-06"],
     "privacy.delta=1": ["privacy.delta: got 1", "a number or null, > 0 and < 1"],
     "privacy.accountant=gdp": ["privacy.accountant: got 'gdp'", "one of rdp, prv"],
     "image.channels=2": ["image.channels: got 2", "one of 1, 3"],
@@ -271,6 +272,20 @@ def test_text_is_taken_as_it_is_written() -> None:
     config = load("demo", ["run.name=2024_01", "sensitive.name=folder", "sensitive.root=007"])
     assert (config.run.name, config.sensitive.root) == ("2024_01", "007")
     assert load("demo", ["privacy.insecure_key=" + "01" * 32]).privacy.insecure_key == "01" * 32
+
+
+def test_another_method_has_a_run_of_its_own() -> None:
+    assert load("demo").run.name == "demo" == load("demo", ["method=privimage_d"]).run.name
+    assert load("demo", ["method=sim_pe"]).run.name == "demo-sim_pe"
+    assert load("demo", ["method=sim_pe", "run.name=mine"]).run.name == "mine"
+
+
+@pytest.mark.parametrize("word", ["evolution.reuse=", "query.reuse= ", "run.name="])
+def test_an_empty_value_is_not_taken_for_none(word: str) -> None:
+    """A variable of the shell that is empty, say: a fresh charge would be made where an answer was to be taken over."""
+    with pytest.raises(UserError, match=rf"{word.partition('=')[0]}: there is no value"):
+        load("demo", [word])
+    assert load("demo", ["query.reuse=null"]).query.reuse is None
 
 
 def test_runs_of_an_experiment_are_one_group_unless_named() -> None:

@@ -251,3 +251,36 @@ def sim_pe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("evolved") / "run"
     assert privimage(*run_words(path, SIM_PE)) == 0
     return path
+
+
+def test_an_average_over_all_candidates_of_the_other_run_is_refused(
+    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [SIM_PE, f"evolution.reuse={sim_pe}", "evolution.smooth=7", "evolution.population=90"]
+    assert privimage(*run_words(tmp_path / "run", *words)) == 2
+    assert "an image votes for 6 candidates in all" in capsys.readouterr().err and charges(tmp_path / "run") == []
+
+
+def test_an_answer_that_is_gone_is_found_out_before_a_query_is_paid_for(
+    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, path = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(sim_pe, source)
+    (source / "stages" / "evolve" / "outcome.npz").unlink()
+    words = ["method=privimage_evolved", f"evolution.reuse={source}", "privacy.epsilon=14"]
+    assert privimage(*run_words(path, *words)) == 2
+    assert "missing or damaged" in capsys.readouterr().err and charges(path) == []
+
+
+def test_candidates_that_were_changed_are_not_released(
+    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / sim_pe.name
+    shutil.copytree(sim_pe, path)
+    shutil.rmtree(path / "release")
+    outcome = path / "stages" / "evolve" / "outcome.npz"
+    with np.load(outcome) as data:
+        np.savez_compressed(outcome, **{**data, "images": 255 - data["images"]})
+    assert privimage(*run_words(path, SIM_PE)) == 2
+    assert "is not the one that was given: its file was changed" in capsys.readouterr().err
+    assert not (path / "release" / "synthetic.npz").exists()
