@@ -1,6 +1,6 @@
 """Time and memory of the nearest neighbours that Private Evolution needs, against the matrix product alone.
 
-Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--k 1] [--rounds 3]`. Both take
+Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--k 1] [--rounded] [--rounds 3]`. Both take
 turns in one process on the same random features. The product is the one that all distances come from, in the same
 parts, its values dropped.
 """
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60_000, help="queries, and candidates (default 60000)")
     parser.add_argument("--features", type=int, default=512, help="numbers a record (default 512)")
     parser.add_argument("--k", type=int, default=1, help="nearest ones of each (default 1)")
+    parser.add_argument("--rounded", action="store_true", help="let rounding decide, as averages of votes do")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
@@ -50,7 +51,7 @@ def main() -> None:
     queries, candidates = (torch.randn(options.count, options.features, device=device) for _ in range(2))
     works: dict[str, Callable[[], object]] = {
         "matrix product": lambda: product(queries, candidates),
-        f"nearest {options.k}": lambda: nearest(queries, candidates, options.k),
+        f"nearest {options.k}": lambda: nearest(queries, candidates, options.k, exact=not options.rounded),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds):
