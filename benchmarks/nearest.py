@@ -1,8 +1,8 @@
 """Time and memory of the nearest neighbours that Private Evolution needs, against the matrix product alone.
 
-Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--k 1] [--rounded] [--rounds 3]`. Both take
-turns in one process on the same random features. The product is the one that all distances come from, in the same
-parts, its values dropped.
+Run from the repository: `python -m benchmarks.nearest [--count 60000] [--features 512] [--k 1] [--rounded]
+[--rounds 3]`. Both take turns in one process on the same random features. The product is the one that all distances
+come from, in the same parts, its values dropped.
 """
 
 from __future__ import annotations
