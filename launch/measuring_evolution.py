@@ -40,7 +40,7 @@ def measure_evolution(asked: Measurement) -> Estimate:
             features = classifier.features(torch.from_numpy(varied.images).to(asked.device))
         nearest(features.new_zeros(records, features.shape[1]), features)
         if settings.smooth > 1:
-            nearest(features, features.new_zeros(rivals, features.shape[1]), min(settings.smooth, rivals))
+            nearest(features, features.new_zeros(rivals, features.shape[1]), min(settings.smooth, rivals), exact=False)
 
     makers = [api(round) for round in range(settings.rounds)]
     measured = {maker.name: median_seconds(partial(work, maker)) for maker in {m.name: m for m in makers}.values()}
@@ -70,7 +70,9 @@ def measure_labelling(stage: str, asked: Measurement) -> Estimate:
 
     def work() -> None:
         features = classifier.features(torch.from_numpy(render().images).to(asked.device))
-        nearest(features, features.new_zeros(candidates, features.shape[1]), min(settings.smooth, candidates))
+        nearest(
+            features, features.new_zeros(candidates, features.shape[1]), min(settings.smooth, candidates), exact=False
+        )
 
     return extrapolate(stage, work, rounds=images / size, basis=f"{images} images, {candidates} candidates")
 
