@@ -14,11 +14,14 @@ from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.plan import DP_SGD
 from configs.errors import UserError
 from configs.schema import Experiment
+from evolution.outcome import FILE
 from launch.config import load
 from launch.run_directory import RunDirectory
 
 SECTIONS = {"query": "query", "evolve": "evolution"}
 """The stages whose answers may be taken over, and the section that says so."""
+FILES = {"query": "histogram.json", "evolve": FILE}
+"""Where each of them is, in the folder of its stage."""
 SAME = {
     "query": ("sensitive", "image", "public", "query.per_category"),
     "evolve": ("sensitive", "image", "public", "evolution.api", "evolution.rounds", "evolution.vote_for"),
@@ -134,7 +137,8 @@ def place_of(named: str, root: Path, stage: str) -> RunDirectory:
     places = [RunDirectory(place) for place in (Path(named), root / named)]
     found = next((place for place in places if place.config.is_file()), None)
     if found is None and re.fullmatch(r"[0-9a-f]{12,64}", named):
-        others = (RunDirectory(ledger.parent) for ledger in sorted(root.glob("*/ledger.jsonl")))
+        others = [RunDirectory(ledger.parent) for ledger in sorted(root.glob("*/ledger.jsonl"))]
+        others.sort(key=lambda other: not (other.stage(stage) / FILES[stage]).is_file())  # of copies one that is whole
         found = next((other for other in others if has_answer(other, stage, named)), None)
     return found or places[0]
 

@@ -284,3 +284,12 @@ def test_candidates_that_were_changed_are_not_released(
     assert privimage(*run_words(path, SIM_PE)) == 2
     assert "is not the one that was given: its file was changed" in capsys.readouterr().err
     assert not (path / "release" / "synthetic.npz").exists()
+
+
+def test_of_copies_of_a_run_the_one_that_still_has_its_answer_is_taken(tmp_path: Path, sim_pe: Path) -> None:
+    for copy in ("a", "b"):
+        shutil.copytree(sim_pe, tmp_path / copy)
+    (tmp_path / "a" / "stages" / "evolve" / "outcome.npz").unlink()
+    found = Ledger.read(sim_pe / "ledger.jsonl").release_ids()[0]
+    assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={found}")) == 0
+    assert statement(tmp_path / "run")["release_ids"] == [found]
