@@ -117,8 +117,7 @@ def ask(
 
 def outcome_of(context: Context) -> Outcome:
     """The last candidates of the run."""
-    path = context.directory.path / OUTCOME
-    outcome = Outcome.read(path)
+    outcome = Outcome.read(context.directory.path / OUTCOME)
     context.ledger.require(outcome.ledger_head)
     context.ledger.confirm(EVOLUTION, context.plan.mechanism(EVOLUTION).steps, outcome.digest)
     return outcome

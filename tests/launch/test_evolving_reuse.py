@@ -171,13 +171,15 @@ def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_char
         assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={evolved}", unused)) == 2
 
 
+@pytest.mark.parametrize("words", [[SIM_PE], ["method=privimage_evolved", "privacy.epsilon=14"]])
 def test_candidates_that_are_gone_cost_nothing(
-    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Neither their own charge nor that of a query that is asked before they are taken over."""
     source, path = tmp_path / "source", tmp_path / "run"
     shutil.copytree(sim_pe, source)
     (source / "stages" / "evolve" / "outcome.npz").unlink()
-    assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}")) == 2
+    assert privimage(*run_words(path, *words, f"evolution.reuse={source}")) == 2
     assert "it is missing or damaged" in capsys.readouterr().err and charges(path) == []
     assert not [entry for entry in Ledger.read(path / "ledger.jsonl").entries if entry["kind"] == "inherit"]
 
@@ -237,39 +239,12 @@ def test_an_answer_that_no_stage_takes_over_is_warned_of(
         check_experiment(load("demo", [*TINY, *words]))
 
 
-@pytest.fixture(scope="module")
-def evolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run whose candidates follow from its query."""
-    path = tmp_path_factory.mktemp("evolved") / "run"
-    assert privimage(*run_words(path, "method=privimage_evolved")) == 0
-    return path
-
-
-@pytest.fixture(scope="module")
-def sim_pe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of Sim-PE."""
-    path = tmp_path_factory.mktemp("evolved") / "run"
-    assert privimage(*run_words(path, SIM_PE)) == 0
-    return path
-
-
 def test_an_average_over_all_candidates_of_the_other_run_is_refused(
     tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [SIM_PE, f"evolution.reuse={sim_pe}", "evolution.smooth=7", "evolution.population=90"]
     assert privimage(*run_words(tmp_path / "run", *words)) == 2
     assert "an image votes for 6 candidates in all" in capsys.readouterr().err and charges(tmp_path / "run") == []
-
-
-def test_an_answer_that_is_gone_is_found_out_before_a_query_is_paid_for(
-    tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source, path = tmp_path / "source", tmp_path / "run"
-    shutil.copytree(sim_pe, source)
-    (source / "stages" / "evolve" / "outcome.npz").unlink()
-    words = ["method=privimage_evolved", f"evolution.reuse={source}", "privacy.epsilon=14"]
-    assert privimage(*run_words(path, *words)) == 2
-    assert "missing or damaged" in capsys.readouterr().err and charges(path) == []
 
 
 def test_candidates_that_were_changed_are_not_released(
@@ -293,3 +268,19 @@ def test_of_copies_of_a_run_the_one_that_still_has_its_answer_is_taken(tmp_path:
     found = Ledger.read(sim_pe / "ledger.jsonl").release_ids()[0]
     assert privimage(*run_words(tmp_path / "run", SIM_PE, f"evolution.reuse={found}")) == 0
     assert statement(tmp_path / "run")["release_ids"] == [found]
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run whose candidates follow from its query."""
+    path = tmp_path_factory.mktemp("evolved") / "run"
+    assert privimage(*run_words(path, "method=privimage_evolved")) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def sim_pe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of Sim-PE."""
+    path = tmp_path_factory.mktemp("evolved") / "run"
+    assert privimage(*run_words(path, SIM_PE)) == 0
+    return path
