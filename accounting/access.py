@@ -12,11 +12,20 @@ from accounting.run_key import RunKey
 from accounting.secret import Secret
 
 LEDGER_ONLY = object()  # shown by the ledger when it grants access
-GREATEST_STD = 2.0**40  # in whole numbers: float64 still tells a draw of 2^13 times that from its neighbours
+GREATEST_STD = 2.0**45  # in whole numbers: float64 still tells a draw of 2^8 times that from its neighbours
+RANK_BLOCKS = 2**32  # blocks of a step's stream for each rank: 64 GiB
 
 
 class PrivacyError(RuntimeError):
     """Code asked for more than the ledger was charged with: a bug, never a user's mistake."""
+
+
+def whole_std(mechanism: Mechanism, unit: float) -> float:
+    """The std of a mechanism's noise in multiples of `unit`; PrivacyError where whole numbers cannot carry it."""
+    std = mechanism.noise_multiplier * mechanism.sensitivity / unit
+    if not std < GREATEST_STD:
+        raise PrivacyError(f"{mechanism.name}: noise of std {std:g} is too great for whole numbers")
+    return std
 
 
 class Charge(Protocol):
@@ -70,33 +79,29 @@ class PrivateAccess(Secret):
         uniforms = self._streams["poisson"].uniforms(self._checked(step), n)
         return np.flatnonzero(uniforms < self.mechanism.sampling_rate).astype(np.int64, copy=False)
 
-    def noise(self, step: int, count: int, start: int = 0) -> np.ndarray:
-        """float64 [count] normals with std noise_multiplier * sensitivity, to be added once to the sum of `step`.
+    def whole_noise(self, step: int, count: int, unit: float = 1.0, start: int = 0) -> np.ndarray:
+        """The noise of `step`, to be added once to a sum of whole numbers; there is no other noise.
 
+        A normal with std noise_multiplier * sensitivity, in multiples of `unit` and rounded to a whole number. Whole
+        noise on a whole sum equals rounding (sum + normal), which is post-processing of the Gaussian mechanism; in
+        floating point, the low bits of the result would show the sum (Mironov 2012).
+
+        count: how many values. unit: > 0, what one whole number of the sum stands for.
         start: even, where in the sum they belong; parts that are drawn one by one are those of one draw.
+        Returns int64 [count]. Raises PrivacyError where the noise is so great that 64-bit numbers would wrap around or
+        float64 be sparser than whole numbers.
         """
-        values = self._streams["noise"].normals(self._checked(step), count, start)
-        values *= self.mechanism.noise_multiplier * self.mechanism.sensitivity
-        return values
+        normals = self._streams["noise"].normals(self._checked(step), count, start)
+        normals *= whole_std(self.mechanism, unit)
+        return np.rint(normals, out=normals).astype(np.int64)
 
-    def whole_noise(self, step: int, count: int, unit: float = 1.0) -> np.ndarray:
-        """int64 [count], the noise of `step` in multiples of `unit`, rounded: to be added once to whole numbers.
+    def loss_bytes(self, step: int, count: int, rank: int = 0) -> bytes:
+        """`count` secret bytes for the loss's own draws (diffusion times, label dropout, latents) of a rank."""
+        return self._streams["loss"].bytes(self._checked(step), count, block=rank * RANK_BLOCKS)
 
-        PrivacyError where it is so great that 64-bit numbers would wrap around, or floating-point ones be sparser than
-        whole numbers: either would show what it is added to.
-        """
-        std = self.mechanism.noise_multiplier * self.mechanism.sensitivity / unit
-        if not std < GREATEST_STD:
-            raise PrivacyError(f"{self.mechanism.name}: noise of std {std:g} is too great for whole numbers")
-        return np.rint(self.noise(step, count) / unit).astype(np.int64)
-
-    def seed(self, step: int, rank: int = 0) -> int:
-        """63-bit seed of the loss's own draws (diffusion times, label dropout, latents), another for each rank."""
-        return self._streams["loss"].seed(self._checked(step), rank)
-
-    def shared_seed(self, step: int) -> int:
-        """63-bit seed, the same on every rank, of post-processing that follows a step (a GAN's generator learns)."""
-        return self._streams["following"].seed(self._checked(step))
+    def following_bytes(self, step: int, count: int) -> bytes:
+        """`count` bytes, the same on every rank, for what follows a step (a GAN's generator learns)."""
+        return self._streams["following"].bytes(self._checked(step), count)
 
     def published(self) -> int:
         """How many steps of this charge are known to be done and durable (0: none)."""

@@ -30,9 +30,9 @@ class Keystream(Secret):
         if len(key) != 32:
             raise ValueError(f"a stream key has 32 bytes, got {len(key)}")
 
-    def bytes(self, step: int, count: int) -> bytes:
-        """`count` bytes of `step`, 0 <= step < 2^64; ValueError outside."""
-        return self._encryptor(step, 0).update(bytes(count))
+    def bytes(self, step: int, count: int, block: int = 0) -> bytes:
+        """`count` bytes of `step` from its 16-byte block `block` on; 0 <= step, block < 2^64, ValueError outside."""
+        return self._encryptor(step, block).update(bytes(count))
 
     def uniforms(self, step: int, count: int) -> np.ndarray:
         """float64 [count] in [0, 1), multiples of 2^-53."""
@@ -51,11 +51,6 @@ class Keystream(Secret):
         for first in range(0, len(values), _CHUNK):
             self._fill(step, (start + first) // 2, values[first : first + _CHUNK])
         return values[:count]
-
-    def seed(self, step: int, index: int = 0) -> int:
-        """A 63-bit seed for another generator: the `index`-th 8 bytes of `step`."""
-        word = self.bytes(step, 8 * (index + 1))[-8:]
-        return int.from_bytes(word, "big") >> 1
 
     def _fill(self, step: int, block: int, values: np.ndarray) -> None:
         """Make `values` the normals of the blocks from `block` on; each block is two uniforms u and v, so a pair.
@@ -80,8 +75,8 @@ class Keystream(Secret):
         np.multiply(radius, tangent, out=values[1::2])
 
     def _encryptor(self, step: int, block: int) -> CipherContext:
-        if not 0 <= step < _STEPS:
-            raise ValueError(f"step must be in [0, 2^64), got {step}")
+        if not (0 <= step < _STEPS and 0 <= block < _BLOCKS):
+            raise ValueError(f"step and block must be in [0, 2^64), got {step} and {block}")
         return Cipher(self._algorithm, CTR(int(step).to_bytes(8, "big") + int(block).to_bytes(8, "big"))).encryptor()
 
 

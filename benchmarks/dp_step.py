@@ -2,7 +2,8 @@
 
 Run from the repository: `python -m benchmarks.dp_step [--case NAME …] [--device cuda] [--precision bf16]`. The engines
 take turns on the same network, batch and K draws a record, so that a slow spell of the machine hits all of them, each
-in a process of its own. Each gives the sum of clipped per-record gradients and nothing else: no noise, no optimiser.
+in a process of its own. Each gives the sum of clipped per-record gradients and nothing else: no noise, no optimiser;
+but for `private-step` and `float32-step` (to be named with `--engines`), a whole step each with noise and Adam.
 `nonprivate` is a forward and backward pass of the mean loss, in the faster of the two memory formats. Memory is the
 peak of a fresh process per engine less what it held before the step. A peer that cannot run a case is shown as `-`,
 with its reason.
@@ -39,6 +40,7 @@ from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.samplers import DDIMConfig
 
 NONPRIVATE = ("nonprivate", "nonprivate-nhwc")
+WHOLE = ("private-step", "float32-step")  # with noise and optimiser
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def peak_of_fresh_process(peer: str, name: str, options: argparse.Namespace) -> 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One case: medians in seconds, ratios to the ordinary step, peak bytes, and who could not run."""
     case = CASES[name]
-    peers = [*NONPRIVATE, *(options.engines or [peer for peer in PEERS if peer not in NONPRIVATE])]
+    peers = [*NONPRIVATE, *(options.engines or [peer for peer in PEERS if peer not in (*NONPRIVATE, *WHOLE)])]
     seconds, failures = timed(peers, name, options)
     medians = {peer: statistics.median(times) for peer, times in seconds.items()}
     fastest = min((peer for peer in NONPRIVATE), key=medians.__getitem__)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
+from benchmarks.noise import reserved
 from lightning_modules.diffusion import Diffusion
 from lightning_modules.dp_sgd.engine import clip_factors, precision_context, trained_parameters
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
+from lightning_modules.dp_sgd.grid import from_grid, to_grid
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
+from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 CLIP = 1.0
 
@@ -118,6 +124,59 @@ def torch_func(model: Diffusion, precision: str) -> Step:
     return step
 
 
+def adam_step(model: Diffusion) -> Callable[[Tensor], Tensor]:
+    """Adam along a flat gradient; returns it."""
+    parameters = trained_parameters(model)
+    optimizer = torch.optim.Adam(parameters, lr=1e-4)
+
+    def descend(gradient: Tensor) -> Tensor:
+        pieces = gradient.split([parameter.numel() for parameter in parameters])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter).to(parameter)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return gradient
+
+    return descend
+
+
+def private_step(model: Diffusion, precision: str) -> Step:
+    """A whole step of this project: clipped sum on its grid, keyed noise in whole numbers, Adam."""
+    with tempfile.TemporaryDirectory() as folder:
+        access = reserved(Path(folder), steps=10**6)
+    module = PrivateTraining(
+        model,
+        FusedEngine(model, CLIP, precision),
+        access,
+        expected_batch=1.0,
+        micro_batch=10**6,
+        learning_rate=1e-4,
+        ema_decay=0.9,
+    ).to(next(model.parameters()).device)
+    descend, steps = adam_step(model), itertools.count()
+
+    def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        number = next(steps)
+        module.noise.begin(number, module.values, images.device)
+        total, _ = module.gradient_sum(number, images, labels)
+        units = to_grid(total, module.unit)
+        units += module.noise.take(number, module.values, images.device)
+        return descend(from_grid(units, module.unit))
+
+    return step
+
+
+def float32_step(model: Diffusion, precision: str) -> Step:
+    """The same with noise as it is usually added: float32 on the device, from a generator that is not secure."""
+    engine, descend = FusedEngine(model, CLIP, precision), adam_step(model)
+
+    def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        total, _ = engine.clipped_sum(images, labels, generator)
+        return descend(total + CLIP * torch.randn(total.shape, generator=generator, device=total.device))
+
+    return step
+
+
 PEERS: dict[str, Callable[[Diffusion, str], Step]] = {
     "nonprivate": nonprivate,
     "nonprivate-nhwc": nonprivate_channels_last,
@@ -125,4 +184,6 @@ PEERS: dict[str, Callable[[Diffusion, str], Step]] = {
     "opacus": opacus_hooks,
     "opacus-ghost": opacus_ghost,
     "torch.func": torch_func,
+    "private-step": private_step,
+    "float32-step": float32_step,
 }

@@ -1,8 +1,9 @@
 """Time the noise of one DP-SGD step: keyed, against the plain formula and against a generator that is not secure.
 
 Run from the repository: `python -m benchmarks.noise [--rounds N] [--json FILE]`. The peers are run in turns, so that a
-slow spell of the machine hits all of them. Each makes float32 noise on the CPU, where training would take it from; in
-training it is drawn while gradients are computed, so what a step waits for is less, and mostly nothing.
+slow spell of the machine hits all of them. The keyed noise is whole numbers of the sum's grid, int64; the others are
+float32. All are made on the CPU, where training would take them from; in training the noise is drawn while gradients
+are computed, so what a step waits for is less, and mostly nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from accounting.keystream import Keystream
 from accounting.ledger import Ledger
 from accounting.mechanisms import SampledGaussian
 from accounting.run_key import RunKey
+from lightning_modules.dp_sgd.grid import grid_unit
 from lightning_modules.dp_sgd.noise_ahead import THREADS, NoiseAhead
 
 COUNTS = (1_750_000, 80_000_000)  # parameters of our smaller diffusion model and of the published one
@@ -31,10 +33,10 @@ SIGMA, CLIP = 10.0, 1.0
 STREAM = Keystream(bytes(32))
 
 
-def reserved(folder: Path) -> PrivateAccess:
-    """Access to one step of DP-SGD, under a key that everybody knows."""
-    mechanism = SampledGaussian(name="dp-sgd", noise_multiplier=SIGMA, sampling_rate=0.1, steps=1, sensitivity=CLIP)
-    ledger = Ledger.open(folder / "ledger.jsonl", epsilon=10, delta=1e-5, n=1000, accountant="rdp", insecure=True)
+def reserved(folder: Path, steps: int = 1) -> PrivateAccess:
+    """Access to steps of DP-SGD, under a key that everybody knows."""
+    mechanism = SampledGaussian(name="dp-sgd", noise_multiplier=SIGMA, sampling_rate=0.1, steps=steps, sensitivity=CLIP)
+    ledger = Ledger.open(folder / "ledger.jsonl", epsilon=1e9, delta=1e-5, n=1000, accountant="rdp", insecure=True)
     key = RunKey.create_or_load(folder / "key", insecure_hex="00" * 32)
     return ledger.reserve(mechanism, stage="benchmark", fingerprint="f", run_key=key)
 
@@ -55,7 +57,7 @@ def peers(access: PrivateAccess) -> dict[str, Callable[[int], Tensor]]:
     """What makes `count` values, by the name of its row."""
 
     def ahead(threads: int) -> Callable[[int], Tensor]:
-        return lambda count: NoiseAhead(access, threads).take(0, torch.empty(count))
+        return lambda count: NoiseAhead(access, grid_unit(CLIP, count), threads).take(0, count, torch.device("cpu"))
 
     return {
         "plain formula": plain,
@@ -103,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(arguments.rounds, reserved(Path(folder)))
     stream = stream_bytes_per_value()
-    print(f"one step's noise, float32 on the CPU ({arguments.rounds} rounds); {stream:g} bytes of stream a value")
+    print(f"one step's noise on the CPU ({arguments.rounds} rounds); {stream:g} bytes of stream a value")
     print(f"{'values':>12}  {'':26}{'median s':>10}{'min s':>9}{'max s':>9}{'ns a value':>12}")
     for row in rows:
         print(

@@ -127,6 +127,7 @@ def work(folder: Path, case: Case) -> None:
         micro_batch=case.micro_batch,
         learning_rate=1e-3,
         ema_decay=0.9,
+        ranks=ranks.world,
     )
     clock = Clock()
     fit(

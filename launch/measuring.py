@@ -44,10 +44,13 @@ class Job:
         """The largest part of a batch that one process gets, at least 1."""
         return max(1, math.ceil(size / self.processes))
 
-    def sending(self, model: Any) -> float:
-        """Seconds of one all-reduce of a model's gradients in float32, as a ring: 2 (N - 1) / N of them each way."""
+    def sending(self, model: Any, width: int = 4) -> float:
+        """Seconds of one all-reduce of a model's gradients, as a ring: 2 (N - 1) / N of them each way.
+
+        width: bytes a value: 4 for float32, 8 for the whole numbers of a private step.
+        """
         count = sum(parameter.numel() for parameter in model.parameters())
-        return 4 * count * 2 * (self.processes - 1) / self.processes / self.bandwidth
+        return width * count * 2 * (self.processes - 1) / self.processes / self.bandwidth
 
 
 @dataclass(frozen=True)

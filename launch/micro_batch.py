@@ -14,7 +14,7 @@ from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.micro_batch import GIB, largest_micro_batch
 
 SHARE = {"cuda": 0.9, "cpu": 0.5}  # of what is free; others work on the machine as well, and its memory is fragmented
-BESIDE = 4  # times all networks' weights: their average, Adam's two moments and the sum over earlier micro-batches
+BESIDE = 7  # times all weights: their average, Adam's two moments, the sum so far and the noise in 64 bits
 LOST = "Remove the file, and only it: the micro-batch is then chosen anew."
 
 

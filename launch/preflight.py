@@ -115,7 +115,7 @@ def measure_finetuning(asked: Measurement) -> Estimate:
         "finetune",
         lambda: engine.clipped_sum(images, labels % asked.classes, random),
         rounds=settings.steps * math.ceil(part / size),
-        serial=settings.steps * (update + asked.job.sending(model.trainable) + following(asked, model)),
+        serial=settings.steps * (update + asked.job.sending(model.trainable, width=8) + following(asked, model)),
         basis=basis,
     )
 

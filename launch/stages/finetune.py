@@ -13,7 +13,8 @@ from launch.fitting import fit_private
 from launch.micro_batch import choose
 from launch.stage import stage
 from launch.stages.pretrain import pretrained, trained
-from lightning_modules.dp_sgd.engine import ClippedSum
+from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.grid import check_noise
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 
@@ -33,6 +34,7 @@ def finetune(context: Context) -> str:
     classes, device = len(context.class_names), context.device
     engine = tried_engine(context.config, model, classes=classes, device=device)
     micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)
+    check_noise(mechanism, sum(weight.numel() for weight in trained_parameters(model)), context.ranks.world)
     access = context.charge(mechanism, "finetune")
     module = PrivateTraining(
         model,
@@ -42,6 +44,7 @@ def finetune(context: Context) -> str:
         micro_batch=micro_batch,
         learning_rate=settings.learning_rate,
         ema_decay=settings.ema_decay,
+        ranks=context.ranks.world,
     )
     module = fit_private(context, module, access, stage="finetune")
     if context.ranks.first:

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.dp_sgd.grid import MARGIN
 from lightning_modules.registries import Learner
 
 
@@ -105,7 +106,7 @@ def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatis
     return PrivateStatistics(
         records=len(norms),
         unusable=int((~usable).sum()),
-        clipped=int((norms[usable] > clip_norm).sum()),
+        clipped=int((norms[usable] * MARGIN > clip_norm).sum()),
         losses=float(losses[usable].sum()),
         norms=float(norms[usable].sum()),
     )
@@ -148,11 +149,10 @@ def squared_norms(rows: Tensor) -> Tensor:
 
 
 def clip_factors(norms: Tensor, clip_norm: float) -> Tensor:
-    """Factors in [0, 1] that bring gradients of the given norms [B] to at most `clip_norm`; 0 where not finite.
+    """Factors in [0, 1] that bring gradients of the given norms [B] to `clip_norm` / MARGIN; 0 where not finite.
 
-    The norms were rounded. They are taken for larger by 64 units in the last place, more than the error of a blocked
-    sum, so that the exact norm of what is added stays below the bound that the noise was calibrated for.
+    The rest of the clip norm is for the rounding of norms and sums, so that what a record changes in the noised sum
+    stays below the bound that the noise was calibrated for.
     """
-    margin = 1 + 64 * torch.finfo(norms.dtype).eps
-    factors = (clip_norm / (norms * margin)).clamp(max=1.0)
+    factors = (clip_norm / (norms * MARGIN)).clamp(max=1.0)
     return torch.where(torch.isfinite(norms), factors, torch.zeros_like(factors))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from accounting.access import PrivacyError, PrivateAccess
+from accounting.access import PrivacyError, PrivateAccess, whole_std
 from accounting.secret import Secret
 
 THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -27,7 +27,9 @@ class _Drawing:
 
 
 class NoiseAhead(Secret):
-    """`access.noise` of one step after the other, each begun before it is needed. Sees no data.
+    """`access.whole_noise` of one step after the other, each begun before it is needed. Sees no data.
+
+    unit: the spacing of the grid that the noise is in multiples of. PrivacyError where it is too fine for the noise.
 
     A step's noise is a function of the access's key and the step alone, so when it is drawn, and by which thread,
     changes nothing. It is handed out once: steps ascend, and what was drawn for a step that is never taken is dropped.
@@ -35,45 +37,45 @@ class NoiseAhead(Secret):
     however the fit ends, and none is there before the first step (tests fork). Two steps' noise is held at most.
     """
 
-    def __init__(self, access: PrivateAccess, threads: int = THREADS) -> None:
+    def __init__(self, access: PrivateAccess, unit: float, threads: int = THREADS) -> None:
+        whole_std(access.mechanism, unit)
         self._access = access
+        self._unit = unit
         self._threads = threads
         self._drawing: _Drawing | None = None
         self._taken = -1
 
-    def begin(self, step: int, count: int, like: Tensor, start: int = 0) -> None:
-        """Begin the noise of `step` for a sum with the type and device of `like`, unless it is begun.
+    def begin(self, step: int, count: int, device: torch.device, start: int = 0) -> None:
+        """Begin the noise of `step` for a sum on `device`, unless it is begun.
 
         count, start: of which part of the sum; start is even.
         """
-        dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-        pinned = like.device.type == "cuda"  # so that the copy to the device need not wait for the processor
         begun = self._drawing
-        if begun and (begun.step, begun.start, len(begun.noise), begun.noise.dtype) == (step, start, count, dtype):
+        if begun and (begun.step, begun.start, len(begun.noise)) == (step, start, count):
             return
         self.close()
-        noise = torch.empty(count, dtype=dtype, pin_memory=pinned)
+        # pinned, so that the copy to the device need not wait for the processor
+        noise = torch.empty(count, dtype=torch.int64, pin_memory=device.type == "cuda")
         values = noise.numpy()
 
         def draw(first: int) -> None:
             part = values[first : first + _PIECE]
-            part[:] = self._access.noise(step, len(part), start + first)  # rounded to `dtype` here, once
+            part[:] = self._access.whole_noise(step, len(part), self._unit, start + first)
 
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="noise-ahead")
         self._drawing = _Drawing(step, start, noise, [pool.submit(draw, first) for first in range(0, count, _PIECE)])
         pool.shutdown(wait=False)  # takes no more work; its threads end when this is done
 
-    def take(self, step: int, total: Tensor, start: int = 0) -> Tensor:
-        """The noise of `step` for the sum `total` [P], with its type and on its device; begins the next step's.
+    def take(self, step: int, count: int, device: torch.device, start: int = 0) -> Tensor:
+        """The noise of `step`, int64 [count] on `device`, for the part of the sum from `start` on; begins the next.
 
-        start: even, where `total` begins in the sum that it is part of. Equal bit for bit to those values of
-        `access.noise(step, …)` rounded to float32 (to float64 not at all). Waits for what is not
-        drawn yet. Raises what drawing raised, and PrivacyError for a step that is not above all that were taken.
+        start: even. Equal to those values of `access.whole_noise(step, …)`. Waits for what is not drawn yet. Raises
+        what drawing raised, and PrivacyError for a step that is not above all that were taken.
         """
         if step <= self._taken:
             raise PrivacyError(f"noise of step {step} is asked for again: on two sums it would betray their difference")
         self._taken = step
-        self.begin(step, len(total), total, start)
+        self.begin(step, count, device, start)
         drawing = self._drawing
         assert drawing is not None
         try:
@@ -82,8 +84,8 @@ class NoiseAhead(Secret):
         finally:
             self.close()
         if step + 1 < self._access.mechanism.steps:
-            self.begin(step + 1, len(total), total, start)
-        return drawing.noise.to(device=total.device, dtype=total.dtype, non_blocking=True)
+            self.begin(step + 1, count, device, start)
+        return drawing.noise.to(device, non_blocking=True)
 
     def close(self) -> None:
         """Drop what was begun; no thread draws any more when this returns."""

@@ -12,6 +12,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
+from lightning_modules.dp_sgd.generators import keyed_generator
+from lightning_modules.dp_sgd.grid import from_grid, grid_unit, to_grid
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
 from lightning_modules.following import adams, follow, optimizers_of
 from lightning_modules.registries import Learner
@@ -24,7 +26,7 @@ class PrivateTraining(LightningModule):
 
     access: the charged mechanism whose sensitivity is the engine's clip norm; all randomness comes from it.
     expected_batch: q·n, the constant the sum is divided by, never the actual batch. micro_batch: records whose
-    gradients are held at once. private_step: accounted steps that are done.
+    gradients are held at once. ranks: processes that train together. private_step: accounted steps that are done.
     Raises ValueError where the mechanism was not reserved for this clip norm.
     """
 
@@ -38,6 +40,7 @@ class PrivateTraining(LightningModule):
         micro_batch: int,
         learning_rate: float,
         ema_decay: float,
+        ranks: int = 1,
     ) -> None:
         super().__init__()
         if engine.clip_norm != access.mechanism.sensitivity:
@@ -51,11 +54,23 @@ class PrivateTraining(LightningModule):
         self.ema.n_averaged.fill_(1)  # the weights we start from are the first of the average
         self.engine = engine
         self.access = access
-        self.noise = NoiseAhead(access)
         self.expected_batch = expected_batch
         self.micro_batch = micro_batch
         self.learning_rate = learning_rate
         self.private_step = 0
+        self.ranks = ranks
+        self.unit = grid_unit(engine.clip_norm, self.values, ranks)
+        self.noise = NoiseAhead(access, self.unit)
+
+    def on_fit_start(self) -> None:
+        """RuntimeError where more or fewer processes train than the grid of the sum was made for."""
+        if self.trainer.world_size != self.ranks:
+            raise RuntimeError(f"{self.trainer.world_size} processes train, but the grid is for {self.ranks}")
+
+    @property
+    def values(self) -> int:
+        """P: how many numbers the sum has."""
+        return sum(parameter.numel() for parameter in trained_parameters(self.model))
 
     @property
     def averaged(self) -> nn.Module:
@@ -72,22 +87,26 @@ class PrivateTraining(LightningModule):
         if step != self.private_step:
             raise RuntimeError(f"the batch of step {step} came when step {self.private_step} was due")
         part = self.noise_part()
-        self.noise.begin(step, part.stop - part.start, trained_parameters(self.model)[0], part.start)
+        self.noise.begin(step, part.stop - part.start, self.device, part.start)
         total, statistics = self.gradient_sum(step, images, labels)
-        total[part] += self.noise.take(step, total[part], part.start)
+        units = to_grid(total, self.unit)
+        units[part] += self.noise.take(step, part.stop - part.start, self.device, part.start)
         if self.trainer.world_size > 1:
-            total, statistics = self.over_ranks(total, statistics)
-        self.descend(total / self.expected_batch)
+            units, statistics = self.over_ranks(units, statistics)
+        self.descend(from_grid(units, self.unit) / self.expected_batch)
         self.follow(step)
         self.private_step = step + 1
         for logger in self.loggers:  # the only ways out, each behind a publish barrier
             logger.log_metrics(statistics.metrics(), step=step)
 
     def gradient_sum(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, PrivateStatistics]:
-        """The clipped sum [P] over this rank's records, one micro-batch after the other. Not yet noised."""
-        generator = torch.Generator(device=self.device).manual_seed(self.access.seed(step, self.global_rank))
+        """The clipped sum, float64 [P], over this rank's records, one micro-batch after the other. Not yet noised."""
+        generator = keyed_generator(
+            lambda count: self.access.loss_bytes(step, count, self.global_rank), device=self.device
+        )
         parts = zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True)
         total, statistics = self.engine.clipped_sum(images[:0], labels[:0], generator)
+        total = total.double()  # in which sums of many micro-batches lose nothing to speak of
         for some_images, some_labels in parts:
             if len(some_images):
                 part, part_statistics = self.engine.clipped_sum(some_images, some_labels, generator)
@@ -96,21 +115,20 @@ class PrivateTraining(LightningModule):
         return total, statistics
 
     def noise_part(self) -> slice:
-        """The part of the flat sum [P] to which this rank adds the noise, before all parts are added up.
+        """The part of the flat sum [P] to which this rank adds the noise, before the ranks' sums are added up.
 
         Together the ranks add every value of the one noise vector once, and no two draw the same.
         """
-        count = sum(parameter.numel() for parameter in trained_parameters(self.model))
+        count = self.values
         each = 2 * -(-count // (2 * self.trainer.world_size))  # even, as the generator of normals asks
         return slice(min(count, self.global_rank * each), min(count, (self.global_rank + 1) * each))
 
-    def over_ranks(self, total: Tensor, statistics: PrivateStatistics) -> tuple[Tensor, PrivateStatistics]:
-        """Sums over all ranks of their noised clipped sums [P] and statistics, in one all-reduce."""
+    def over_ranks(self, units: Tensor, statistics: PrivateStatistics) -> tuple[Tensor, PrivateStatistics]:
+        """Sums over all ranks of their noised clipped sums, int64 [P], and of their statistics."""
         names = [field.name for field in dataclasses.fields(statistics)]
-        counts = total.new_tensor([getattr(statistics, name) for name in names])
-        summed = cast(Tensor, self.trainer.strategy.reduce(torch.cat([total, counts]), reduce_op="sum"))
-        total, counts = summed.split([len(total), len(names)])
-        return total, PrivateStatistics(**dict(zip(names, counts.tolist(), strict=True)))
+        counts = torch.tensor([getattr(statistics, name) for name in names], dtype=torch.float64, device=units.device)
+        units, counts = (cast(Tensor, self.trainer.strategy.reduce(part, reduce_op="sum")) for part in (units, counts))
+        return units, PrivateStatistics(**dict(zip(names, counts.tolist(), strict=True)))
 
     def descend(self, gradient: Tensor) -> None:
         """Move the trained weights by one optimiser step along a noised flat gradient [P]."""
@@ -127,7 +145,7 @@ class PrivateTraining(LightningModule):
 
         Post-processing: of the batch, and of all sensitive data, only the noised weights come here.
         """
-        random = torch.Generator(device=self.device).manual_seed(self.access.shared_seed(step))
+        random = keyed_generator(lambda count: self.access.following_bytes(step, count), device=self.device)
         if follow(self, self.model, step, random):
             self.ema.update_parameters(self.model.released)
 

@@ -14,6 +14,7 @@ from configs.errors import UserError
 
 TRAINING = SampledGaussian(name="dp-sgd", noise_multiplier=2.5, sampling_rate=0.3, steps=200, sensitivity=0.4)
 N = 2000
+UNIT = 2.0**-20
 
 
 @pytest.fixture
@@ -57,17 +58,22 @@ def test_a_query_reads_every_record(ledger: Ledger) -> None:
 
 def test_noise_has_the_mechanisms_scale_and_fits_every_draw_of_a_step(ledger: Ledger) -> None:
     access = _access(ledger)
-    noise = access.noise(0, 100_000)
-    assert stats.kstest(noise / (2.5 * 0.4), "norm").pvalue > 1e-4
-    assert np.array_equal(noise, access.noise(0, 100_000))
-    assert abs(np.corrcoef(noise, access.noise(1, 100_000))[0, 1]) < 5 / np.sqrt(100_000)
+    noise = access.whole_noise(0, 100_000, UNIT)
+    assert stats.kstest(noise * UNIT / (2.5 * 0.4), "norm").pvalue > 1e-4
+    assert np.array_equal(noise, access.whole_noise(0, 100_000, UNIT))
+    assert abs(np.corrcoef(noise, access.whole_noise(1, 100_000, UNIT))[0, 1]) < 5 / np.sqrt(100_000)
 
 
-def test_whole_noise_is_the_same_noise_on_a_grid_and_never_wraps_around(ledger: Ledger) -> None:
+@pytest.mark.parametrize("unit", [2.0**-40, 0.1, 1.0])
+def test_noise_is_the_streams_normals_on_a_grid(ledger: Ledger, unit: float) -> None:
     access = _access(ledger)
-    for unit in (0.1, 1.0):
-        found = access.whole_noise(3, 500, unit)
-        assert found.dtype == np.int64 and np.array_equal(found, np.rint(access.noise(3, 500) / unit))
+    found = access.whole_noise(3, 500, unit)
+    fine = access.whole_noise(3, 500, 2.0**-40) * 2.0**-40  # the same normals, hardly rounded
+    assert found.dtype == np.int64 and np.abs(found * unit - fine).max() <= unit / 2 + 2.0**-40
+    assert np.array_equal(found[100:], access.whole_noise(3, 400, unit, start=100))
+
+
+def test_noise_too_great_for_64_bits_is_refused(ledger: Ledger) -> None:
     wide = GaussianQuery(name="query", noise_multiplier=1e6, sensitivity=1e12)
     with pytest.raises(PrivacyError, match="too great for whole numbers"):
         _access(ledger, wide).whole_noise(0, 2)
@@ -75,24 +81,25 @@ def test_whole_noise_is_the_same_noise_on_a_grid_and_never_wraps_around(ledger: 
         GaussianQuery(name="query", noise_multiplier=1e20, sensitivity=1)
 
 
-def test_ranks_and_steps_have_their_own_seeds(ledger: Ledger) -> None:
+def test_ranks_and_steps_have_loss_draws_of_their_own(ledger: Ledger) -> None:
     access = _access(ledger)
-    seeds = {access.seed(step, rank) for step in range(50) for rank in range(4)}
-    assert len(seeds) == 200 and access.seed(3) == access.seed(3, 0)
+    drawn = {access.loss_bytes(step, 16, rank) for step in range(50) for rank in range(4)}
+    assert len(drawn) == 200 and access.loss_bytes(3, 16) == access.loss_bytes(3, 16, 0)
+    assert access.loss_bytes(3, 5000, 1)[:16] == access.loss_bytes(3, 16, 1)
 
 
-def test_ranks_share_the_seed_of_what_follows_a_step_and_it_tells_nothing_of_their_own(ledger: Ledger) -> None:
+def test_ranks_share_the_draws_of_what_follows_a_step_and_they_tell_nothing_of_their_own(ledger: Ledger) -> None:
     access = _access(ledger)
-    shared = {access.shared_seed(step) for step in range(50)}
-    assert len(shared) == 50 and access.shared_seed(3) == access.shared_seed(3)
-    assert not shared & {access.seed(step, rank) for step in range(50) for rank in range(4)}
+    shared = {access.following_bytes(step, 16) for step in range(50)}
+    assert len(shared) == 50 and access.following_bytes(3, 16) == access.following_bytes(3, 16)
+    assert not shared & {access.loss_bytes(step, 16, rank) for step in range(50) for rank in range(4)}
 
 
 @pytest.mark.parametrize("step", [-1, TRAINING.steps, 10**9])
 def test_steps_that_were_not_charged_are_refused(ledger: Ledger, step: int) -> None:
     access = _access(ledger)
-    seeds = (lambda: access.seed(step), lambda: access.shared_seed(step))
-    for draw in (lambda: access.sample(step, N), lambda: access.noise(step, 3), *seeds):
+    others = (lambda: access.loss_bytes(step, 8), lambda: access.following_bytes(step, 8))
+    for draw in (lambda: access.sample(step, N), lambda: access.whole_noise(step, 3), *others):
         with pytest.raises(PrivacyError, match="outside"):
             draw()
 

@@ -166,9 +166,9 @@ def test_normals_of_different_steps_are_independent() -> None:
     assert stats.kstest(drawn.sum(axis=0) / np.sqrt(6), "norm").pvalue > 1e-4
 
 
-def test_seeds_differ_and_fit_63_bits() -> None:
-    seeds = [STREAM.seed(step, rank) for step, rank in itertools.product(range(100), range(8))]
-    assert len(set(seeds)) == 800 and min(seeds) >= 0 and 2**62 < max(seeds) < 2**63
+@given(step=st.integers(0, 2**64 - 1), block=st.integers(0, 2**64 - 20), count=st.integers(0, 300))
+def test_bytes_of_a_later_block_are_those_of_one_long_draw(step: int, block: int, count: int) -> None:
+    assert STREAM.bytes(step, 32 + count, block)[32:] == STREAM.bytes(step, count, block + 2)
 
 
 def test_a_stream_is_never_shown_or_pickled() -> None:

@@ -79,7 +79,7 @@ def test_starting_again_charges_once_and_never_repeats_noise(path: Path, key: Ru
     third = _train(Ledger.open(path, **TERMS), key)
     assert (first.generation, second.generation, third.generation) == (1, 2, 3)
     assert Ledger.read(path).mechanisms() == [TRAINING]
-    drawn = [access.noise(0, 1000) for access in (first, second, third)]
+    drawn = [access.whole_noise(0, 1000, 1e-9) for access in (first, second, third)]
     assert np.abs(np.corrcoef(drawn)[np.triu_indices(3, 1)]).max() < 0.2
     assert not np.array_equal(first.sample(0, 1000), second.sample(0, 1000))
 
@@ -146,7 +146,7 @@ def test_an_insecure_key_keeps_one_generation_and_repeats_itself(tmp_path: Path)
         ledger = Ledger.open(tmp_path / name, **TERMS, insecure=True)
         access = _train(ledger, FIXED)
         assert access.generation == 0 and access.insecure
-        drawn.append((access.noise(5, 50).tolist(), access.sample(5, 50).tolist(), access.seed(5)))
+        drawn.append((access.whole_noise(5, 50, 1e-9).tolist(), access.sample(5, 50).tolist(), access.loss_bytes(5, 8)))
     assert drawn[0] == drawn[1] == drawn[2]
 
 
@@ -162,7 +162,7 @@ def test_secure_and_insecure_do_not_mix(path: Path, key: RunKey) -> None:
 def test_a_new_ledger_beside_an_old_key_draws_new_noise(tmp_path: Path, key: RunKey) -> None:
     first = _train(Ledger.open(tmp_path / "a", **TERMS), key)
     second = _train(Ledger.open(tmp_path / "b", **TERMS), key)
-    assert not np.array_equal(first.noise(0, 10), second.noise(0, 10))
+    assert not np.array_equal(first.whole_noise(0, 10, 1e-9), second.whole_noise(0, 10, 1e-9))
 
 
 def test_a_ledger_restored_from_a_copy_draws_new_noise(path: Path, key: RunKey) -> None:
@@ -173,7 +173,7 @@ def test_a_ledger_restored_from_a_copy_draws_new_noise(path: Path, key: RunKey) 
     path.write_bytes(copy)
     second = _train(Ledger.open(path, **TERMS), key)
     assert first.generation == second.generation
-    assert not np.array_equal(first.noise(0, 10), second.noise(0, 10))
+    assert not np.array_equal(first.whole_noise(0, 10, 1e-9), second.whole_noise(0, 10, 1e-9))
     assert not np.array_equal(first.sample(0, 10_000), second.sample(0, 10_000))
 
 
@@ -287,9 +287,9 @@ def test_other_ranks_join_a_charge_with_the_same_randomness_and_write_nothing(pa
     before = path.read_bytes()
     joined = _join(path, access.ledger_head, key)
     for step in (0, 7, 99):
-        assert np.array_equal(access.noise(step, 100), joined.noise(step, 100))
+        assert np.array_equal(access.whole_noise(step, 100, 1e-9), joined.whole_noise(step, 100, 1e-9))
         assert np.array_equal(access.sample(step, 1000), joined.sample(step, 1000))
-        assert access.seed(step) == joined.seed(step) != joined.seed(step, rank=1)
+        assert access.loss_bytes(step, 8) == joined.loss_bytes(step, 8) != joined.loss_bytes(step, 8, rank=1)
     assert joined.mechanism == TRAINING and joined.published() == 0
     with pytest.raises(LedgerError, match="for reading only"):
         joined.progress(1)

@@ -49,7 +49,7 @@ def main(folder: Path, steps: int) -> None:
         for parameter in model.parameters():
             parameter.data.add_(1.0)
     module = fit(
-        private_training(model, access),
+        private_training(model, access, ranks=ranks.world),
         lambda start: Data(PoissonBatches(whole_set(), access, start=start, **part)),
         folder=folder / "checkpoints",
         total_steps=steps,

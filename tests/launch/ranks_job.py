@@ -106,7 +106,7 @@ def private(ranks: Ranks, folder: Path, steps: int, stop: int) -> None:
         batches = PoissonBatches(whole, access, start=start, rank=ranks.rank, world=ranks.world)
         return Data(Crashing(batches, stop))
 
-    module = private_training(model, access)
+    module = private_training(model, access, ranks=ranks.world)
     fit(
         module,
         data,

@@ -110,7 +110,7 @@ def test_a_faulty_query_function_cannot_raise_the_sensitivity(k, seed):
 @pytest.mark.parametrize("per_category, rows", [(True, 3), (False, 1)])
 def test_counts_are_those_of_a_direct_count(per_category, rows, tmp_path):
     images, query, k = random_set(600, seed=3), LinearQuery(), 4
-    noise = np.rint(reserved(gaussian_query(k), tmp_path).noise(step=0, count=rows * SEMANTICS)).reshape(rows, -1)
+    noise = reserved(gaussian_query(k), tmp_path).whole_noise(step=0, count=rows * SEMANTICS).reshape(rows, -1)
 
     counts = ask(query, images, k, per_category=per_category) - noise.astype(np.int64)
 

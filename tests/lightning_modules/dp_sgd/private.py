@@ -47,7 +47,9 @@ class PoissonRecords:
             yield step, self.images[chosen], self.labels[chosen]
 
 
-def private_training(model: Generator, access: PrivateAccess, *, micro_batch: int = 2) -> PrivateTraining:
+def private_training(
+    model: Generator, access: PrivateAccess, *, micro_batch: int = 2, ranks: int = 1
+) -> PrivateTraining:
     """Private training with settings that suit small generators."""
     return PrivateTraining(
         model,
@@ -57,4 +59,5 @@ def private_training(model: Generator, access: PrivateAccess, *, micro_batch: in
         micro_batch=micro_batch,
         learning_rate=0.01,
         ema_decay=0.8,
+        ranks=ranks,
     )

@@ -24,9 +24,10 @@ def test_factors_bound_the_norm_and_never_stretch(norms: list[float], clip: floa
     norms_ = torch.tensor(norms, dtype=torch.float32)
     factors = clip_factors(norms_, clip)
     assert ((factors >= 0) & (factors <= 1)).all()
-    assert (factors.double() * norms_.double() <= clip).all()
-    kept = norms_.double() < clip * (1 - 1e-4)
+    assert (factors.double() * norms_.double() <= clip * (1 - 2**-11)).all()  # the rest is for the sum's rounding
+    kept = norms_.double() < clip * (1 - 2**-10)
     assert (factors[kept] == 1).all()
+    assert (factors.double() * norms_.double() >= clip * (1 - 2**-9))[~kept].all()
 
 
 @given(st.integers(1, 2_000_000), st.floats(1e-6, 1e6), st.booleans())

@@ -25,6 +25,8 @@ from tests.lightning_modules.dp_sgd.test_private_training import flat, train
 from tests.lightning_modules.dp_sgd.toy import toy
 
 STEPS = 40
+UNIT = 2.0**-20
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,10 @@ class Watched:
         self.mechanism = access.mechanism
         self.asked: list[tuple[int, int, int]] = []
 
-    def noise(self, step: int, count: int, start: int = 0) -> np.ndarray:
+    def whole_noise(self, step: int, count: int, unit: float, start: int = 0) -> np.ndarray:
         self.asked.append((step, start, count))
         self.before(step, start)
-        return self.access.noise(step, count, start)
+        return self.access.whole_noise(step, count, unit, start)
 
 
 def drawers() -> list[threading.Thread]:
@@ -58,7 +60,7 @@ def drawers() -> list[threading.Thread]:
 
 
 def expected(access: PrivateAccess, step: int, count: int) -> Tensor:
-    return torch.from_numpy(access.noise(step, count)).float()
+    return torch.from_numpy(access.whole_noise(step, count, UNIT))
 
 
 @given(
@@ -71,50 +73,45 @@ def expected(access: PrivateAccess, step: int, count: int) -> Tensor:
 def test_noise_is_that_of_the_access(
     access: PrivateAccess, steps: list[int], count: int, begun: bool, threads: int
 ) -> None:
-    noise = NoiseAhead(access, threads)
+    noise = NoiseAhead(access, UNIT, threads)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(noise_ahead, "_PIECE", 6)
         for step in steps:
             if begun:
-                noise.begin(step, count, torch.empty(0))
-            taken = noise.take(step, torch.empty(count))
-            assert taken.dtype == torch.float32 and torch.equal(taken, expected(access, step, count))
+                noise.begin(step, count, CPU)
+            taken = noise.take(step, count, CPU)
+            assert taken.dtype == torch.int64 and torch.equal(taken, expected(access, step, count))
         noise.close()
 
 
 @pytest.mark.parametrize("around", [_CHUNK, noise_ahead._PIECE, 2 * noise_ahead._PIECE])
 @pytest.mark.parametrize("more", [-1, 0, 1, 3])
 def test_pieces_join_where_they_meet(access: PrivateAccess, around: int, more: int) -> None:
-    noise = NoiseAhead(access, threads=3)
+    noise = NoiseAhead(access, UNIT, threads=3)
     for step in (5, 6):
-        total = torch.empty(around + more)
-        assert torch.equal(noise.take(step, total), expected(access, step, around + more))
+        assert torch.equal(noise.take(step, around + more, CPU), expected(access, step, around + more))
     noise.close()
 
 
-def test_noise_for_a_sum_in_double_precision_is_not_rounded(access: PrivateAccess) -> None:
-    noise = NoiseAhead(access)
-    noise.begin(3, 11, torch.empty(0))  # another type than the sum's, so it is drawn again
-    taken = noise.take(3, torch.empty(11, dtype=torch.float64))
-    assert taken.dtype == torch.float64 and np.array_equal(taken.numpy(), access.noise(3, 11))
-    assert noise.take(4, torch.empty(11, dtype=torch.bfloat16)).dtype == torch.bfloat16
-    noise.close()
+def test_noise_too_great_for_its_grid_is_refused_before_a_step(access: PrivateAccess) -> None:
+    with pytest.raises(PrivacyError, match="too great"):
+        NoiseAhead(access, 2.0**-50)
 
 
 def test_what_was_begun_for_another_step_or_length_is_not_used(access: PrivateAccess) -> None:
-    noise = NoiseAhead(access)
+    noise = NoiseAhead(access, UNIT)
     for begun, step, count in ((0, 1, 9), (2, 2, 8), (3, 9, 9)):
-        noise.begin(begun, 9, torch.empty(0))
-        assert torch.equal(noise.take(step, torch.empty(count)), expected(access, step, count))
+        noise.begin(begun, 9, CPU)
+        assert torch.equal(noise.take(step, count, CPU), expected(access, step, count))
     noise.close()
 
 
 def test_every_value_is_drawn_once_and_none_beyond_the_charged_steps(access: PrivateAccess, small_pieces: int) -> None:
     watched = Watched(access)
-    noise = NoiseAhead(watched)
+    noise = NoiseAhead(watched, UNIT)
     for step in range(STEPS):
-        noise.begin(step, 20, torch.empty(0))
-        noise.take(step, torch.empty(20))
+        noise.begin(step, 20, CPU)
+        noise.take(step, 20, CPU)
     noise.close()
     pieces = [(0, 6), (6, 6), (12, 6), (18, 2)]
     assert sorted(watched.asked) == [(step, *piece) for step in range(STEPS) for piece in pieces]
@@ -122,21 +119,21 @@ def test_every_value_is_drawn_once_and_none_beyond_the_charged_steps(access: Pri
 
 @pytest.mark.parametrize("step", [-1, STEPS, 10**9])
 def test_a_step_that_was_not_charged_is_refused(access: PrivateAccess, step: int) -> None:
-    noise = NoiseAhead(access)
+    noise = NoiseAhead(access, UNIT)
     with pytest.raises(PrivacyError):
-        noise.take(step, torch.empty(4))
+        noise.take(step, 4, CPU)
 
 
 @pytest.mark.parametrize("again", [0, 4, 5])
 def test_a_step_is_taken_once_and_in_order(access: PrivateAccess, again: int) -> None:
-    noise = NoiseAhead(access)
-    noise.take(5, torch.empty(4))
+    noise = NoiseAhead(access, UNIT)
+    noise.take(5, 4, CPU)
     with pytest.raises(PrivacyError, match="again"):
-        noise.take(again, torch.empty(4))
+        noise.take(again, 4, CPU)
     noise.close()
     with pytest.raises(PrivacyError, match="again"):
-        noise.take(again, torch.empty(4))
-    noise.take(6, torch.empty(4))
+        noise.take(again, 4, CPU)
+    noise.take(6, 4, CPU)
     noise.close()
 
 
@@ -148,11 +145,11 @@ def test_an_error_in_a_thread_surfaces_where_the_noise_is_taken(
         if step == 1 and start == failing:
             raise MemoryError("no room")
 
-    noise = NoiseAhead(Watched(access, fail), threads=2)
-    noise.take(0, torch.empty(20))  # step 1 is begun here, but nobody has asked for it
+    noise = NoiseAhead(Watched(access, fail), UNIT, threads=2)
+    noise.take(0, 20, CPU)  # step 1 is begun here, but nobody has asked for it
     with pytest.raises(MemoryError, match="no room"):
-        noise.take(1, torch.empty(20))
-    assert torch.equal(noise.take(2, torch.empty(20)), expected(access, 2, 20))
+        noise.take(1, 20, CPU)
+    assert torch.equal(noise.take(2, 20, CPU), expected(access, 2, 20))
     noise.close()
 
 
@@ -164,8 +161,8 @@ def test_closing_waits_for_what_is_drawn_and_drops_the_rest(access: PrivateAcces
         assert go.wait(60)
 
     watched = Watched(access, hold)
-    noise = NoiseAhead(watched, threads=2)
-    noise.begin(0, 600, torch.empty(0))
+    noise = NoiseAhead(watched, UNIT, threads=2)
+    noise.begin(0, 600, CPU)
     assert started.wait(60)
     threading.Timer(0.05, go.set).start()
     noise.close()
@@ -175,12 +172,12 @@ def test_closing_waits_for_what_is_drawn_and_drops_the_rest(access: PrivateAcces
         thread.join(60)
     assert len(watched.asked) == asked and not drawers()
     noise.close()
-    assert torch.equal(noise.take(0, torch.empty(20)), expected(access, 0, 20))
+    assert torch.equal(noise.take(0, 20, CPU), expected(access, 0, 20))
     noise.close()
 
 
 def test_it_is_never_shown_or_copied(access: PrivateAccess) -> None:
-    noise = NoiseAhead(access)
+    noise = NoiseAhead(access, UNIT)
     assert "hidden" in repr(noise)
     for act in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="key material"):
@@ -223,7 +220,7 @@ def test_an_error_of_the_noise_fails_the_fit(tmp_path: Path) -> None:
         if step == 2:
             raise MemoryError("no room")
 
-    module.noise = NoiseAhead(Watched(access, fail))
+    module.noise = NoiseAhead(Watched(access, fail), module.unit)
     with pytest.raises(MemoryError, match="no room"):
         train(module)
     assert module.private_step == 2
@@ -250,11 +247,12 @@ def test_a_fit_in_a_forked_process_after_one_here_is_the_same(tmp_path: Path) ->
 
 
 def test_parts_of_a_sum_get_the_parts_of_its_noise(access: PrivateAccess, small_pieces: int) -> None:
-    whole = access.noise(0, 101)
+    whole = access.whole_noise(0, 101, UNIT)
     for first, last in ((0, 34), (34, 68), (68, 101), (101, 101)):
-        noise = NoiseAhead(access)
-        part = noise.take(0, torch.empty(last - first, dtype=torch.float64), first)
+        noise = NoiseAhead(access, UNIT)
+        part = noise.take(0, last - first, CPU, first)
         assert np.array_equal(part.numpy(), whole[first:last])
+        noise.close()
 
 
 def test_training_adds_the_noise_of_the_access_bit_for_bit(
@@ -264,8 +262,8 @@ def test_training_adds_the_noise_of_the_access_bit_for_bit(
     ahead, inline = private_training(toy(), access), private_training(toy(), access)
     train(ahead)
     plain = SimpleNamespace(
-        begin=lambda step, count, like, start: None,
-        take=lambda step, total, start: torch.from_numpy(access.noise(step, len(total), start)).to(total),
+        begin=lambda step, count, device, start: None,
+        take=lambda step, count, device, start: torch.from_numpy(access.whole_noise(step, count, inline.unit, start)),
         close=lambda: None,
     )
     monkeypatch.setattr(inline, "noise", plain)
@@ -277,7 +275,7 @@ def test_noise_is_begun_before_the_gradients_it_is_added_to(tmp_path: Path, monk
     _, access = reserved(tmp_path, steps=3)
     module = private_training(toy(), access)
     watched = Watched(access)
-    module.noise = NoiseAhead(watched)
+    module.noise = NoiseAhead(watched, module.unit)
     gradient_sum = module.gradient_sum
     begun: list[tuple[int, int]] = []
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import PrivateStatistics
+from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 from lightning_modules.following import adams, follower_gradient
@@ -99,7 +100,7 @@ def test_the_network_is_a_function_of_the_discriminators_weights_and_the_shared_
     for step in range(STEPS):
         model.discriminator.load_state_dict(module.discriminators[step])
         if (step + 1) % model.follower.every == 0:
-            random = torch.Generator().manual_seed(access.shared_seed(step))
+            random = keyed_generator(lambda count, step=step: access.following_bytes(step, count), torch.device("cpu"))
             flat = follower_gradient(model.follower, random)
             parameters = list(model.network.parameters())
             for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import PrivateStatistics, trained_parameters
+from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 from tests.lightning_modules.dp_sgd.private import CLIP, RATE, SIGMA, N, PoissonRecords, private_training, reserved
@@ -92,12 +93,14 @@ def reference(model: ToyGenerator, access: PrivateAccess, steps: int, micro_batc
     first, second = torch.zeros_like(weights), torch.zeros_like(weights)
     for step in range(steps):
         chosen = access.sample(step, N)
-        generator = torch.Generator().manual_seed(access.seed(step, 0))
+        generator = keyed_generator(lambda count, step=step: access.loss_bytes(step, count), torch.device("cpu"))
         total = torch.zeros_like(weights)
         for i in range(0, len(chosen), micro_batch):
             part = chosen[i : i + micro_batch]
             total += autograd_sum(model, images[part], labels[part], generator, CLIP)
-        gradient = (total + torch.from_numpy(access.noise(step, len(weights))).float()) / (RATE * N)
+        unit = 2.0**-40  # finer than the grid: the reference rounds to nothing coarser than float32
+        noise = torch.from_numpy(access.whole_noise(step, len(weights), unit) * unit).float()
+        gradient = (total + noise) / (RATE * N)
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
         corrected = first / (1 - 0.9 ** (step + 1)) / ((second / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)

@@ -124,7 +124,7 @@ def test_bf16_stays_within_the_bound_and_near_float32(
     model, images, labels = real_model(multiplicity)
     for i in range(len(images)):
         one = summed(engine(model, 1e-2, "bf16"), images[i : i + 1], labels[i : i + 1]).double()
-        assert 0.999e-2 < one.norm() <= 1e-2
+        assert 0.998e-2 < one.norm() <= 1e-2
     exact = summed(engine(model, 0.05, "fp32"), images, labels)
     rounded = summed(engine(model, 0.05, "bf16"), images, labels)
     assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
