@@ -6,8 +6,11 @@ from typing import Any
 
 import torch
 
+from accounting.plan import DP_SGD
 from configs.schema import Experiment
-from lightning_modules.dp_sgd.engine import ENGINES, ClippedSum
+from launch.context import Context
+from lightning_modules.dp_sgd.engine import ENGINES, ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.grid import check_noise
 from lightning_modules.dp_sgd.validation import check_records_apart
 
 
@@ -20,3 +23,24 @@ def tried_engine(config: Experiment, model: Any, *, classes: int, device: torch.
     engine = ENGINES[settings.engine](model.to(device), settings.clip_norm, settings.precision)
     check_records_apart(model, engine, shape=config.image.shape, classes=classes, device=device)
     return engine
+
+
+def checked_engine(context: Context, model: Any) -> ClippedSum:
+    """The tried engine of the run's DP-SGD over `model`, whose noise fits the grid of its sum.
+
+    Raises UserError where either does not. Touches no sensitive data.
+    """
+    engine = tried_engine(context.config, model, classes=len(context.class_names), device=context.device)
+    values = sum(weight.numel() for weight in trained_parameters(model))
+    check_noise(context.plan.mechanism(DP_SGD), values, context.ranks.world)
+    return engine
+
+
+def rehearse_training(context: Context, charged: str) -> None:
+    """Try DP-SGD's engine on an untrained network before another stage is charged, a query say.
+
+    UserError where it could not follow. Touches no sensitive data.
+    """
+    later = "finetune" in context.config.stages and charged != "finetune" and not context.has("finetune")
+    if later and context.directory.marker(charged) is None:
+        checked_engine(context, context.generator())

@@ -15,6 +15,7 @@ from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
 from launch.checks import check_experiment
+from launch.clipping import rehearse_training
 from launch.console import Console
 from launch.context import Context, pick_device
 from launch.evolving import rehearse
@@ -41,6 +42,7 @@ def run(config: Experiment, console: Console) -> RunDirectory:
                 ranks.stop_if_asked()
                 if step.charged and ranks.first:
                     rehearse(context, step.role)
+                    rehearse_training(context, step.role)
                 perform(step, context)
                 if ranks.first and charged_stages_done(context, stages):
                     context.forget_key()

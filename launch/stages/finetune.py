@@ -7,14 +7,13 @@ from typing import Any
 
 from accounting.plan import DP_SGD
 from configs.schema import Experiment, Pretrain
-from launch.clipping import tried_engine
+from launch.clipping import checked_engine
 from launch.context import Context, save_weights
 from launch.fitting import fit_private
 from launch.micro_batch import choose
 from launch.stage import stage
 from launch.stages.pretrain import pretrained, trained
-from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
-from lightning_modules.dp_sgd.grid import check_noise
+from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 
@@ -31,10 +30,8 @@ def finetune(context: Context) -> str:
     settings = context.config.finetune
     mechanism = context.plan.mechanism(DP_SGD)
     model = pretrained(context)
-    classes, device = len(context.class_names), context.device
-    engine = tried_engine(context.config, model, classes=classes, device=device)
+    engine = checked_engine(context, model)
     micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)
-    check_noise(mechanism, sum(weight.numel() for weight in trained_parameters(model)), context.ranks.world)
     access = context.charge(mechanism, "finetune")
     module = PrivateTraining(
         model,

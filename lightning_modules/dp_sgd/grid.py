@@ -49,7 +49,7 @@ def check_noise(mechanism: Mechanism, values: int, ranks: int = 1) -> None:
 
 def to_grid(total: Tensor, unit: float) -> Tensor:
     """The nearest multiples of `unit`, int64 [P], of a float64 sum [P]. As SENSITIVE as the sum."""
-    return torch.round(total / unit).to(torch.int64)
+    return (total / unit).round_().to(torch.int64)
 
 
 def from_grid(units: Tensor, unit: float) -> Tensor:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.launch.runs import errors, finish, run_words
+from lightning_modules.networks.unet import UNet
+from tests.launch.runs import TINY, errors, finish, run_words
 
 pytestmark = pytest.mark.usefixtures("calibrated")
 
@@ -74,3 +76,19 @@ def test_a_release_that_was_removed_is_made_again_free_of_charge(
     assert code == 0, text
     assert (path / "release" / "privacy.json").is_file()
     assert (path / "ledger.jsonl").read_text() == before
+
+
+def test_a_network_that_mixes_records_is_found_before_the_query_is_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = UNet.forward
+
+    def mixing(network: UNet, *inputs: torch.Tensor) -> torch.Tensor:
+        found = forward(network, *inputs)
+        return found + 0.1 * found.mean(dim=0, keepdim=True)
+
+    monkeypatch.setattr(UNet, "forward", mixing)
+    code, text = finish(["run", "demo", *TINY, f"run.root={tmp_path}", "run.name=mixed"], tmp_path / "output")
+    assert code == 2 and "mixes records" in errors(text)[0]
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "mixed" / "ledger.jsonl").read_text().splitlines()]
+    assert kinds == ["open"]
