@@ -78,8 +78,10 @@ def fit(
     ranks.connect(torch.device(accelerator))
     found = agreed_checkpoint(folder, ranks)
     start = starting_step(found, access, require, total_steps)
+    if found is not None and access is not None and ranks.first:
+        catch_up(found, access)
     if found is not None and start >= total_steps:
-        return finished(module, found, access if ranks.first else None, total_steps)
+        return finished(module, found)
     then: list[Callable[[int], None]] = []
     if not ranks.first:
         loggers = ()  # what is logged is of all ranks together, and one of them writes it
@@ -177,12 +179,20 @@ def starting_step(
     return published
 
 
-def finished(module: Module, found: Found, access: PrivateAccess | None, total_steps: int) -> Module:
+def catch_up(found: Found, access: PrivateAccess) -> None:
+    """Enter a checkpoint's steps in the ledger where the process that saved it ended before it could.
+
+    It comes before anything that follows from the checkpoint. Were it damaged later, beside a snapshot of it, its steps
+    would otherwise run again: released twice, charged once.
+    """
+    if access.published() < found.step:
+        access.progress(found.step)
+
+
+def finished(module: Module, found: Found) -> Module:
     """The module as the last checkpoint of a complete stage has it."""
     module.on_load_checkpoint(found.content)
     module.load_state_dict(found.content["state_dict"])
-    if access is not None and access.published() < total_steps:
-        access.progress(total_steps)  # the process ended between the checkpoint and its line in the ledger
     return module
 
 

@@ -28,6 +28,7 @@ from accounting.ledger import Ledger
 from configs.errors import UserError
 from launch import interrupts
 from launch.cli import main
+from launch.metrics_log import read_metrics
 
 HANGS = 300  # seconds after which a child that has not ended is taken to hang
 KEY = "5a" * 32
@@ -217,6 +218,7 @@ def killed_everywhere(path: Path, points: list[tuple[str, int, bool]], *override
     """
     for pattern, count, after in points:
         killed_at(path, pattern, *overrides, count=count, after=after)
+        assert ahead_of_the_ledger(path) == [], (pattern, count, after)
     code, text = finish(run_words(path, *overrides), path.with_name("output"))
     assert code == 0, text
 
@@ -245,12 +247,37 @@ def charges(path: Path) -> list[str]:
     return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
 
 
-def published(path: Path) -> int:
-    """DP-SGD steps that a run's ledger has as done."""
+def published(path: Path, mechanism: str = "dp-sgd") -> int:
+    """Steps of a mechanism that a run's ledger has as done."""
     try:
-        return Ledger.read(path / "ledger.jsonl").published("dp-sgd")
+        return Ledger.read(path / "ledger.jsonl").published(mechanism)
     except (PrivacyError, UserError):  # not there yet, or not begun
         return 0
+
+
+def ahead_of_the_ledger(path: Path) -> list[str]:
+    """What a run has made from private steps that its ledger does not know to be done."""
+    steps = {"dp-sgd": 4, "private evolution": 2, "semantic query": 1}  # of the tiny run
+    made = [
+        *(("dp-sgd", name_number(file), file) for file in path.glob("stages/finetune/snapshots-*/step-*.safetensors")),
+        *(("dp-sgd", step + 1, "curves") for step in curve_steps(path / "internal" / "metrics" / "finetune")),
+        *(("dp-sgd", steps["dp-sgd"], file) for file in path.glob("stages/finetune/*.safetensors")),
+        *(("private evolution", name_number(file), file) for file in path.glob("stages/evolve/population-*.npz")),
+        *(("private evolution", name_number(file) + 1, file) for file in path.glob("stages/evolve/round-*.png")),
+        *(("private evolution", steps["private evolution"], file) for file in path.glob("stages/evolve/outcome.npz")),
+        *(("semantic query", steps["semantic query"], file) for file in path.glob("stages/select/*")),
+    ]
+    return [f"{file}: step {step} of {name}" for name, step, file in made if published(path, name) < step]
+
+
+def name_number(file: Path) -> int:
+    """The number at the end of a file's name."""
+    return int(file.stem.rpartition("-")[2])
+
+
+def curve_steps(folder: Path) -> set[int]:
+    """The steps that the curves of a stage show."""
+    return {step for points in read_metrics(folder).values() for step, _ in points}
 
 
 def generations(path: Path, mechanism: str) -> list[int]:

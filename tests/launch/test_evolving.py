@@ -24,6 +24,7 @@ from launch.release import read_images
 from tests.launch.runs import (
     FIXED,
     TINY,
+    ahead_of_the_ledger,
     charges,
     draw_shapes,
     finish,
@@ -74,6 +75,7 @@ POINTS: list[tuple[str, int, bool]] = [
     ("*/evolve/votes-000.npz", 1, False),
     ("*/evolve/votes-000.npz", 1, True),  # durable, and not yet in the ledger
     ("*/evolve/population-001.npz", 1, False),
+    ("*/evolve/population-001.npz", 1, True),
     ("*/evolve/votes-001.npz", 1, True),
     ("*/evolve/outcome.npz", 1, False),
     ("*/evolve/done.json", 1, True),
@@ -84,7 +86,7 @@ POINTS: list[tuple[str, int, bool]] = [
 def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert privimage(*run_words(whole, SIM_PE, FIXED)) == 0
-    killed_everywhere(broken, POINTS[3::2], SIM_PE, FIXED)
+    killed_everywhere(broken, [POINTS[place] for place in (3, 6, 8)], SIM_PE, FIXED)
     assert np.array_equal(images(whole), images(broken))
     other = tmp_path / "other"
     assert privimage(*run_words(other, SIM_PE, f"privacy.insecure_key={'a5' * 32}")) == 0
@@ -100,6 +102,7 @@ def test_killed_anywhere_no_round_is_answered_twice(tmp_path: Path) -> None:
     path, given = tmp_path / "run", dict[str, bytes]()
     for pattern, count, after in POINTS:
         killed_at(path, pattern, SIM_PE, count=count, after=after)
+        assert ahead_of_the_ledger(path) == [], pattern
         answers = {file.name: file.read_bytes() for file in path.glob("stages/evolve/votes-*.npz")}
         assert given.items() <= answers.items(), pattern
         given = answers

@@ -17,12 +17,15 @@ from tests.launch.runs import (
     FIXED,
     RELEASE,
     Child,
+    ahead_of_the_ledger,
     at,
     charges,
     errors,
     finish,
     generations,
+    killed_at,
     killed_everywhere,
+    published,
     run_words,
     same_release,
     statement,
@@ -45,6 +48,7 @@ POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, an
     ("*/ledger.jsonl", 2, True),  # the fine-tuning is reserved and started
     ("*/finetune/checkpoints-*/step-00000002.ckpt", 1, False),
     ("*/finetune/checkpoints-*/step-00000002.ckpt", 1, True),  # durable, and not yet in the ledger
+    ("*/finetune/snapshots-*/step-00000002.safetensors", 1, True),
     ("*/ledger.jsonl", 3, True),
     ("*/finetune/model.safetensors", 1, False),
     ("*/finetune/done.json", 1, True),
@@ -73,7 +77,23 @@ def test_killed_in_every_private_stage_a_run_ends_with_the_same_epsilon(tmp_path
     for mechanism in ("semantic query", "dp-sgd"):
         started = generations(path, mechanism)
         assert len(started) > 1 and sorted(set(started)) == started
+    assert published(path, "semantic query") == 1 and published(path) == 4
     assert not (path / "internal" / "key").exists()
+
+
+def test_a_snapshot_taken_on_the_way_back_is_of_steps_that_never_run_again(tmp_path: Path, finished: Path) -> None:
+    """Killed before the checkpoint's line in the ledger, killed once its snapshot is out, and then the disk fails."""
+    path = tmp_path / "whole"
+    killed_at(path, "*/finetune/checkpoints-*/step-00000002.ckpt")
+    assert published(path) == 1 and ahead_of_the_ledger(path) == []
+    killed_at(path, "*/finetune/snapshots-*/step-00000002.safetensors")
+    assert published(path) == 2 and ahead_of_the_ledger(path) == []
+    (newest,) = path.glob("stages/finetune/checkpoints-*/step-00000002.ckpt")
+    newest.write_bytes(b"")
+    code, text = finish(run_words(path), tmp_path / "output")
+    assert code == 0, text
+    assert "the ledger has 2 published steps of 'dp-sgd', the newest readable checkpoint 1" in text
+    assert statement(path)["epsilon"] == statement(finished)["epsilon"] and published(path) == 4
 
 
 @pytest.mark.parametrize("seed", range(3))

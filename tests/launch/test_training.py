@@ -1,6 +1,7 @@
 """A stage that is stopped anywhere goes on exactly, charges each step once and publishes in order."""
 
 import errno
+import inspect
 import logging
 import multiprocessing
 import os
@@ -8,21 +9,26 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers.logger import DummyLogger
 
+from accounting.access import PrivateAccess
 from accounting.ledger import Ledger
 from configs.errors import UserError
+from launch import snapshot_writer
 from launch.checkpointing import latest_checkpoint
 from launch.metrics_log import MetricsLog, read_metrics
+from launch.snapshot_writer import SnapshotWriter
 from launch.training import starting_step
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 from tests.launch.fits import STEPS, Stop, identical, private_fit, public_fit
 from tests.lightning_modules.dp_sgd.private import reserved
 from tests.lightning_modules.dp_sgd.toy import toy
+from tests.lightning_modules.test_gan import gan
 
 
 @pytest.mark.parametrize("crashes", [(1,), (5,), (7, 11), (6, 8, 10)])
@@ -180,6 +186,61 @@ def test_checkpoint_ahead_of_the_ledger_goes_on_from_the_checkpoint(tmp_path: Pa
     _, access = reserved(tmp_path / "other", steps=STEPS, fixed=False)
     assert access.published() == 0
     assert starting_step(found, access, None, STEPS) == 5
+
+
+@pytest.mark.parametrize("model", [toy, gan])
+def test_a_line_that_a_crash_cut_off_is_entered_before_anything_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Callable[[], Any]
+) -> None:
+    """Of a checkpoint that is durable already: no snapshot, no batch and no noise comes before its line."""
+
+    def cut_off(*_: Any) -> None:
+        raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(PrivateAccess, "progress", cut_off)
+        private_fit(tmp_path, fixed=False, model=model)
+    known: list[tuple[str, int]] = []
+
+    def published(what: str) -> None:
+        known.append((what, Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd")))
+
+    def spy(owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, **k: (published(name), plain(*a, **k))[1])
+
+    assert Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd") == 0
+    spy(snapshot_writer, "save_weights")
+    for name, value in list(vars(PrivateAccess).items()):
+        if inspect.isfunction(value) and not name.startswith("_") and name not in ("published", "progress"):
+            spy(PrivateAccess, name)
+    with pytest.raises(Stop):
+        private_fit(tmp_path, fixed=False, model=model, crash=6, snapshots=SnapshotWriter(tmp_path / "snapshots", [5]))
+    assert {what for what, _ in known} >= {"save_weights", "sample"}
+    assert {step for _, step in known} == {5}
+    (tmp_path / "private" / "step-00000005.ckpt").write_bytes(b"")
+    known.clear()
+    with pytest.warns(UserWarning, match="damaged"), pytest.warns(UserWarning, match="5 steps between are lost"):
+        assert private_fit(tmp_path, fixed=False, model=model).private_step == STEPS
+    assert min(step for _, step in known) == 5
+
+
+def test_a_finished_stage_whose_last_line_was_cut_off_enters_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = PrivateAccess.progress
+
+    def cut_off(access: PrivateAccess, step: int, digest: str | None = None) -> None:
+        if step == STEPS:
+            raise Stop
+        plain(access, step, digest)
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(PrivateAccess, "progress", cut_off)
+        private_fit(tmp_path, fixed=False)
+    assert Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd") == 10
+    private_fit(tmp_path, fixed=False, crash=0)
+    assert Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd") == STEPS
 
 
 def test_spent_steps_without_any_weights_are_refused(tmp_path: Path) -> None:
