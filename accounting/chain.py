@@ -23,10 +23,11 @@ class LedgerError(UserError):
 
 
 class Chain:
-    """The verified lines of a file: dicts with index, time, kind, a payload, previous and hash.
+    """The verified lines of a file: dicts with index, time, nonce, kind, a payload, previous and hash.
 
-    `hash` is SHA-256 over the line's canonical JSON without it. The chain shows damage and careless edits; against a
-    rewritten or shortened file stand the heads that checkpoints keep.
+    `hash` is SHA-256 over the line's canonical JSON without it. Hashes are published, times are not: the nonce, drawn
+    for each line, keeps anybody from trying out at which time a line has its hash. The chain shows damage and careless
+    edits; against a rewritten or shortened file stand the heads that checkpoints keep.
     """
 
     def __init__(self, path: Path, entries: list[dict[str, Any]], size: int) -> None:
@@ -79,6 +80,7 @@ class Chain:
         entry = {
             "index": len(self.entries),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "nonce": os.urandom(16).hex(),
             "kind": kind,
             **payload,
             "previous": self.head,

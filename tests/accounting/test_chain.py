@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounting.chain import GENESIS, Chain, LedgerError
+from accounting.chain import GENESIS, Chain, LedgerError, _digest
 from configs.errors import UserError
 
 
@@ -51,6 +51,18 @@ def test_lines_cannot_be_dropped_moved_or_slipped_in(chain: Chain, data: st.Data
     chain.path.write_bytes(b"".join(chosen))
     with pytest.raises(LedgerError):
         Chain.read(chain.path, repair=False)
+
+
+def test_a_published_hash_does_not_say_when_its_line_was_written(tmp_path: Path) -> None:
+    """Whoever knows the line before and all of a line but its time has only seconds to try out."""
+    chains = [Chain.create(tmp_path / str(number)) for number in range(3)]
+    for chain in chains:
+        chain.append("note", text="run key destroyed")
+    lines = [chain.entries[0] for chain in chains]
+    nonces = {line["nonce"] for line in lines}
+    assert len(nonces) == 3 and all(len(bytes.fromhex(nonce)) == 16 for nonce in nonces)
+    same = [{**line, "time": lines[0]["time"]} for line in lines]
+    assert len({_digest(line) for line in same}) == 3 and _digest(lines[0]) == chains[0].head
 
 
 def test_every_torn_end_is_set_aside_and_kept(chain: Chain, tmp_path: Path) -> None:

@@ -271,8 +271,8 @@ def test_lines_that_mean_nothing_are_refused_by_number(path: Path, line: dict) -
 
 def test_a_published_ledger_holds_public_constants_alone(path: Path, key: RunKey) -> None:
     _train(Ledger.open(path, **TERMS), key).progress(4)
-    allowed = {"index", "time", "kind", "previous", "hash", "format", "salt", "epsilon", "delta", "n", "accountant"}
-    allowed |= {"insecure", "stage", "fingerprint", "mechanism", "charge", "generation", "name", "step"}
+    allowed = {"index", "time", "nonce", "kind", "previous", "hash", "format", "salt", "epsilon", "delta", "n"}
+    allowed |= {"accountant", "insecure", "stage", "fingerprint", "mechanism", "charge", "generation", "name", "step"}
     for line in path.read_text().splitlines():
         assert set(json.loads(line)) <= allowed
 
