@@ -19,6 +19,7 @@ from launch.clipping import rehearse_training
 from launch.console import Console
 from launch.context import Context, pick_device
 from launch.evolving import rehearse
+from launch.file_times import settle
 from launch.guarantee import no_guarantee, planned
 from launch.planning import plan
 from launch.ranks import Ranks
@@ -47,6 +48,8 @@ def run(config: Experiment, console: Console) -> RunDirectory:
                 if ranks.first and charged_stages_done(context, stages):
                     context.forget_key()
             send_results(context)
+        if ranks.first and directory.outputs_of(config).is_dir():
+            settle(directory.outputs_of(config))  # also what an earlier version released
     return directory
 
 

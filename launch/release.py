@@ -20,6 +20,7 @@ from datamodules.image_set import ImageSet
 from evaluation.figures import sample_grid
 from launch.config import typed
 from launch.context import load_weights, save_weights
+from launch.file_times import settle
 from launch.guarantee import no_guarantee, without_noise
 from launch.run_directory import RunDirectory
 from lightning_modules.registries import GENERATORS
@@ -43,7 +44,10 @@ ASSUMPTIONS = (
 def write_release(
     directory: RunDirectory, config: Experiment, ledger: Ledger, images: ImageSet, model: Any | None = None
 ) -> dict[str, Any]:
-    """Fill `release/`, or the folder in its place; the privacy statement comes last, so that nothing is without one."""
+    """Fill `release/`, or the folder in its place; the privacy statement comes last, so that nothing is without one.
+
+    All of it bears one fixed time. Equal content gives equal bytes.
+    """
     statement = privacy_statement(config, ledger)
     folder, notice = directory.outputs_of(config), statement.get("notice")
     if model is not None:
@@ -52,6 +56,7 @@ def write_release(
     write_samples(folder / "samples.png", images, notice)
     atomic_text(folder / "PRIVACY.md", readable_statement(statement))
     atomic_json(folder / "privacy.json", statement)
+    settle(folder)
     return statement
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from configs.errors import UserError
 from configs.files import unwritable
 from datamodules.image_set import ImageSet
+from launch.file_times import settle
 from launch.release import read_images, released_notice
 from launch.run_directory import find_run
 
@@ -66,4 +67,5 @@ def command(options: argparse.Namespace) -> None:
     if notice:
         (options.folder / "NOT_PRIVATE.txt").write_text(notice + "\n")
         warnings.warn(notice, stacklevel=2)
+    settle(options.folder)
     print(json.dumps(report, indent=2) if options.json else f"{len(images)} images in {options.folder}")

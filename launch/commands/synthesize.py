@@ -15,6 +15,7 @@ import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from datamodules.progress import track
 from launch.config import load
+from launch.file_times import settle
 from launch.release import load_model, released_notice, write_images
 from launch.run_directory import find_run
 from launch.sampling import draw
@@ -72,6 +73,8 @@ def command(options: argparse.Namespace) -> None:
     )
     notice = released_notice(directory)
     write_images(output, drawn.images, notice)
+    released = output.resolve().is_relative_to(directory.outputs.resolve())
+    settle(directory.outputs if released else output)
     report = {
         "path": str(output),
         "count": options.count,

@@ -28,6 +28,7 @@ from accounting.ledger import Ledger
 from configs.errors import UserError
 from launch import interrupts
 from launch.cli import main
+from launch.file_times import RELEASED_AT
 from launch.metrics_log import read_metrics
 
 HANGS = 300  # seconds after which a child that has not ended is taken to hang
@@ -221,6 +222,7 @@ def killed_everywhere(path: Path, points: list[tuple[str, int, bool]], *override
         assert ahead_of_the_ledger(path) == [], (pattern, count, after)
     code, text = finish(run_words(path, *overrides), path.with_name("output"))
     assert code == 0, text
+    assert times(path / "release") == {RELEASED_AT * 10**9}
 
 
 def statement(path: Path) -> dict[str, Any]:
@@ -234,6 +236,11 @@ def released(path: Path) -> dict[str, np.ndarray]:
     with np.load(path / "release" / "synthetic.npz") as data:
         arrays |= {name: data[name] for name in data.files}
     return arrays | {"samples.png": np.frombuffer((path / "release" / "samples.png").read_bytes(), np.uint8)}
+
+
+def times(folder: Path) -> set[int]:
+    """The modification times, in nanoseconds, of a folder and of everything in it."""
+    return {entry.stat().st_mtime_ns for entry in (folder, *folder.rglob("*"))}
 
 
 def same_release(path: Path, other: Path) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from accounting.composition import rdp_epsilon
 from accounting.ledger import Ledger
 from accounting.mechanisms import mechanism_from_dict
+from launch.file_times import RELEASED_AT
 from launch.metrics_log import read_metrics
 from launch.run_directory import RunDirectory
 from tests.launch.runs import (
@@ -28,6 +29,7 @@ from tests.launch.runs import (
     run_words,
     same_release,
     statement,
+    times,
 )
 
 STAGES = ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"]
@@ -94,6 +96,19 @@ def test_the_key_is_gone_when_the_last_private_stage_is_done(finished: Path) -> 
     assert not (finished / "internal" / "key").exists()
     kinds = [(entry["kind"], entry.get("text")) for entry in Ledger.read(finished / "ledger.jsonl").entries]
     assert kinds[-1] == ("note", "run key destroyed")
+
+
+def test_a_release_does_not_say_when_anything_was_done(folder_run: Path, copied: Copy, tmp_path: Path) -> None:
+    """The time of a private step depends on its batch; that of the ledger's lines, on the steps between."""
+    assert times(folder_run / "release") == {RELEASED_AT * 10**9}
+    told = {line["time"][:10] for line in Ledger.read(folder_run / "ledger.jsonl").entries}
+    for file in (folder_run / "release").iterdir():
+        assert not any(day.encode() in file.read_bytes() for day in told), file
+    path = copied(folder_run)
+    (path / "release" / ".model.json.tmp").touch()  # a write that a crash cut short is removed, and the folder changes
+    code, text = finish(folder_words(folder_run, FIXED, f"run.root={path.parent}"), tmp_path / "output")
+    assert code == 0, text
+    assert times(path / "release") == {RELEASED_AT * 10**9}
 
 
 def test_the_same_command_again_does_nothing(finished: Path, copied: Copy, tmp_path: Path) -> None:

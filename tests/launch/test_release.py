@@ -6,12 +6,14 @@ import json
 import math
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
 from safetensors import safe_open
 
@@ -22,6 +24,7 @@ from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from launch.config import load
 from launch.context import new_generator
+from launch.file_times import RELEASED_AT
 from launch.planning import plan
 from launch.release import (
     load_model,
@@ -33,7 +36,7 @@ from launch.release import (
     write_release,
 )
 from launch.run_directory import RunDirectory
-from tests.launch.runs import FIXED, RELEASE, TINY
+from tests.launch.runs import FIXED, RELEASE, TINY, times
 
 NAMES = tuple("0123456789")
 
@@ -156,6 +159,37 @@ def test_a_release_holds_the_documented_files_and_a_model_that_loads(tmp_path: P
     write_release(directory, config, ledger, images, model)
     assert {entry.name for entry in directory.release.iterdir()} == RELEASE
     assert Pillow.open(directory.release / "samples.png").size[0] > 50
+
+
+@settings(max_examples=10, deadline=None)
+@given(pixels=arrays(np.uint8, (12, 3, 6, 6)), fixed=st.booleans())
+def test_equal_releases_have_equal_bytes_and_times(
+    tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray, fixed: bool
+) -> None:
+    """However long what came before took: nothing in a file or beside it says when it was written."""
+    images = ImageSet(pixels, np.arange(12, dtype=np.int64) % 10, NAMES)
+    folder = tmp_path_factory.mktemp("releases")
+    config, ledger = charged(folder, *([FIXED] if fixed else []))
+    model, found = new_generator(config, 10), []
+    for number, now in enumerate((0, 2**30, 2**32)):
+        directory = RunDirectory(folder / str(number))
+        directory.release.mkdir(parents=True)
+        with mock.patch("time.time", lambda now=now: float(now)):
+            write_release(directory, config, ledger, images, model)
+        assert times(directory.release) == {RELEASED_AT * 10**9}
+        found.append({file.name: file.read_bytes() for file in directory.release.iterdir()})
+    assert found[0] == found[1] == found[2] and found[0].keys() == RELEASE
+    with zipfile.ZipFile(directory.release / "synthetic.npz") as file:
+        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_release_that_is_written_again_bears_the_same_times(tmp_path: Path, images: ImageSet) -> None:
+    config, ledger = charged(tmp_path)
+    directory = RunDirectory(tmp_path)
+    for _ in range(2):
+        write_release(directory, config, ledger, images, new_generator(config, 10))
+        assert times(directory.release) == {RELEASED_AT * 10**9}
+        (directory.release / "model.json").unlink()
 
 
 def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> None:

@@ -12,14 +12,16 @@ from PIL import Image as Pillow
 
 from datamodules.image_set import ImageSet
 from launch.commands.export import write_image_folder
+from launch.file_times import RELEASED_AT
 from launch.release import read_images, write_images
-from tests.launch.runs import privimage
+from tests.launch.runs import privimage, times
 
 
 def test_an_image_folder_holds_the_release(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "export"
     words = ["whole", str(folder), "--format", "imagefolder", "--root", str(finished.parent), "--json"]
     assert privimage("export", *words) == 0
+    assert times(folder) == {RELEASED_AT * 10**9}
     report = {"folder": str(folder), "count": 60, "format": "imagefolder", "private": True}
     assert json.loads(capsys.readouterr().out) == report
     images = read_images(finished / "release" / "synthetic.npz")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from launch.file_times import RELEASED_AT
 from launch.release import read_images
-from tests.launch.runs import privimage
+from tests.launch.runs import privimage, times
 
 Copy = Callable[[Path], Path]
 
@@ -21,6 +22,7 @@ def test_images_are_drawn_at_no_cost(finished: Path, copied: Copy, capsys: pytes
     assert privimage("synthesize", str(path), "--count", "25", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["count"] == 25 and Path(told["path"]).parent == path / "release"
+    assert times(path / "release") == {RELEASED_AT * 10**9}
     images = read_images(Path(told["path"]))
     assert len(images) == 25 and np.bincount(images.labels).max() == 3
     assert (path / "ledger.jsonl").read_bytes() == (finished / "ledger.jsonl").read_bytes()
@@ -32,6 +34,7 @@ def test_the_run_s_own_seed_draws_the_run_s_own_images(finished: Path, tmp_path:
     assert privimage("synthesize", str(finished), *words) == 0
     own = read_images(finished / "release" / "synthetic.npz")
     assert np.array_equal(read_images(output).images, own.images)
+    assert output.stat().st_mtime == RELEASED_AT < output.parent.stat().st_mtime
 
 
 def test_the_speed_is_told(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
