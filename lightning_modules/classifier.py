@@ -22,9 +22,9 @@ class SemanticClassifier(PublicModule):
     """A classifier of public categories with cross-entropy, AdamW and a one-cycle schedule.
 
     network: configuration of a registered classifier; training: its learning rate, weight decay, steps and batches.
-    Logs `train/loss`, `validation/loss` and `validation/accuracy` (public). `topk` and `features` may be asked about
-    sensitive images: each answer depends on its own image alone, nothing is kept, and the answers are as sensitive as
-    the images.
+    Logs `train/loss`, `validation/loss` and `validation/accuracy` (public). `topk`, `scores` and `features` may be
+    asked about sensitive images: each answer depends on its own image alone, nothing is kept, and the answers are as
+    sensitive as the images.
     """
 
     def __init__(self, network: Any, training: Classifier, image: Image, classes: int) -> None:
@@ -61,6 +61,10 @@ class SemanticClassifier(PublicModule):
         images: uint8 [N, C, H, W] on any device, N may be 0; k: at most the number of categories.
         """
         return self._batched(lambda x: self.network(x).topk(k).indices, images, batch_size)
+
+    def scores(self, images: Tensor, batch_size: int = 1024) -> Tensor:
+        """What `topk` goes by, the logits: float32 [N, categories] on the CPU, for images as in `topk`."""
+        return self._batched(self.network, images, batch_size)
 
     def features(self, images: Tensor, batch_size: int = 1024) -> Tensor:
         """The penultimate activations: float32 [N, F] on the CPU, for images uint8 [N, C, H, W] on any device."""

@@ -15,7 +15,7 @@ from launch.context import Context
 from launch.guarantee import no_guarantee
 from launch.reuse import answer_of
 from launch.stage import stage
-from semantics.query import noisy_semantic_histogram, semantic_histogram
+from semantics.query import CheckedQuery, noisy_semantic_histogram, semantic_histogram
 
 
 @stage(
@@ -45,6 +45,7 @@ def query(context: Context) -> str:
             take_answer(context, path)
         ranks.told(None)
         return f"{line}, taken over"
+    asked = tried_query(context)  # before anything is charged
     access = context.charge(mechanism, "query")
     if access.published():
         raise UserError(
@@ -52,10 +53,9 @@ def query(context: Context) -> str:
             "the file from a copy, or start again under another run.name."
         )
     histogram = noisy_semantic_histogram(
-        context.trained_classifier(),
+        asked,
         context.sensitive,
         access,
-        semantics_per_image=context.config.query.semantics,
         per_category=context.config.query.per_category,
         share=ranks.share,
         over_ranks=ranks.summed,
@@ -69,6 +69,30 @@ def query(context: Context) -> str:
         atomic_json(path, answer)
         access.progress(1, digest_of(answer))
     return line
+
+
+def tried_query(context: Context) -> CheckedQuery:
+    """The trained classifier as the sensitive images are asked, after a trial on made-up ones in every process.
+
+    UserError in all of them where it fails in one, or where they answer differently for the same image: a record that
+    is left out moves others to other processes too. Touches no sensitive data.
+    """
+    config, ranks = context.config, context.ranks
+    query, problem = None, ""
+    try:
+        query = CheckedQuery(context.trained_classifier(), config.query.semantics, config.image.shape)
+    except UserError as error:
+        problem = str(error)
+    told = ranks.all_told((problem, query.fingerprint if query else ""))
+    problems = [problem for problem, _ in told if problem]
+    if query is None or problems:
+        raise UserError(problems[0])
+    if len(set(told)) > 1:
+        raise UserError(
+            "query: the processes of this job do not answer alike for the same image, so that one record could change "
+            "what others say. Start them on machines and devices of one kind, or the run on one process."
+        )
+    return query
 
 
 def digest_of(answer: dict[str, Any]) -> str:
@@ -109,9 +133,8 @@ def query_without_noise(context: Context) -> str:
     """Exact semantic histogram of the sensitive set, for non-private ceilings. SENSITIVE and NOT private."""
     settings = context.config.query
     histogram = semantic_histogram(
-        context.trained_classifier(),
+        tried_query(context),
         context.sensitive,
-        semantics_per_image=settings.semantics,
         per_category=settings.per_category,
         share=context.ranks.share,
         over_ranks=context.ranks.summed,

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from configs.errors import UserError
-from evolution.embedding import BATCH, Embedding, pixels
+from evolution.embedding import Embedding, pixels
+from lightning_modules.by_image import BATCH
 
 
 def images(count: int, side: int = 8, seed: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
-from semantics.query import noisy_semantic_histogram
+from semantics.query import CheckedQuery, noisy_semantic_histogram
 from tests.accounting.reserved import reserved
 
 CATEGORIES = ("a", "b", "c")
@@ -27,17 +27,19 @@ class LinearQuery:
 
 
 class FixedQuery:
-    """A faulty query function: answers whatever it was made with, image by image."""
+    """A faulty query function: answers for each image what it was made with, and zeros for others."""
 
     semantics = SEMANTICS
 
-    def __init__(self, answers):
-        self.answers = torch.from_numpy(answers)
+    def __init__(self, images, answers):
+        self.answers = answers
+        self.known = {image.tobytes(): answer for image, answer in zip(images.images, answers, strict=True)}
 
     def topk(self, images, k):
-        padded = torch.zeros((len(images), *self.answers.shape[1:]), dtype=self.answers.dtype)
-        padded[: len(self.answers)] = self.answers
-        return padded
+        found = np.zeros((len(images), *self.answers.shape[1:]), self.answers.dtype)
+        for row, image in enumerate(images.numpy()):
+            found[row] = self.known.get(image.tobytes(), 0)
+        return torch.from_numpy(found)
 
 
 def random_set(count, seed=0):
@@ -45,14 +47,17 @@ def random_set(count, seed=0):
     return ImageSet(rng.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8), rng.integers(0, 3, count), CATEGORIES)
 
 
+def checked(query, k):
+    return CheckedQuery(query, k, (1, 4, 4))
+
+
 def counted(images, tmp_path, rank=0, world=1):
     """The raw counts that a process has before they are added up."""
     seen = []
     noisy_semantic_histogram(
-        LinearQuery(),
+        checked(LinearQuery(), 3),
         images,
         reserved(gaussian_query(3), tmp_path),
-        semantics_per_image=3,
         per_category=True,
         over_ranks=lambda counts: seen.append(counts) or counts,
         share=lambda work: list(enumerate(work))[rank::world],
@@ -74,7 +79,7 @@ def gaussian_query(k, sigma=2.0):
 def ask(query, images, k, *, sigma=2.0, per_category=True, insecure=True):
     with tempfile.TemporaryDirectory() as folder:
         access = reserved(gaussian_query(k, sigma), folder, insecure)
-        return noisy_semantic_histogram(query, images, access, semantics_per_image=k, per_category=per_category)
+        return noisy_semantic_histogram(checked(query, k), images, access, per_category=per_category)
 
 
 @settings(max_examples=20)
@@ -100,7 +105,8 @@ def test_a_faulty_query_function_cannot_raise_the_sensitivity(k, seed):
     rng = np.random.default_rng(seed)
     images = random_set(9)
     answers = rng.integers(-3, SEMANTICS + 3, (9, k))  # bins named twice, bins that do not exist
-    moved = ask(FixedQuery(answers), images, k) - ask(FixedQuery(answers[1:]), images.subset(range(1, 9)), k)
+    query = FixedQuery(images, answers)
+    moved = ask(query, images, k) - ask(query, images.subset(range(1, 9)), k)
     assert np.linalg.norm(moved) <= k**0.5
     assert set(np.unique(moved)) <= {0, 1}
     kept = {bin for bin in answers[0] if 0 <= bin < SEMANTICS}
@@ -151,14 +157,66 @@ def test_noise_is_fresh_with_a_secret_key():
     "answers", [np.full((9, 3), 4321), np.full((9, 2), 4.321), np.full((9, 2), 43, dtype=np.int32), np.full(9, 4321)]
 )
 def test_answers_of_another_form_are_refused_without_showing_them(answers):
+    images = random_set(9)
     with pytest.raises(UserError, match="topk") as refused:
-        ask(FixedQuery(answers), random_set(9), 2)
+        ask(FixedQuery(images, answers), images, 2)
     assert "43" not in str(refused.value)
 
 
-def test_more_semantics_than_the_query_function_knows_are_refused():
+@pytest.mark.parametrize("k", [0, SEMANTICS + 1])
+def test_a_number_of_semantics_that_cannot_be_is_refused_before_anything_is_asked(k):
     with pytest.raises(UserError, match=r"query\.semantics"):
-        ask(LinearQuery(), random_set(9), SEMANTICS + 1)
+        checked(LinearQuery(), k)
+
+
+class Placed(LinearQuery):
+    """Names other categories for the images at some places, or beside some others."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def topk(self, images, k):
+        rows = self.change(images).long()
+        return (super().topk(images, k) + rows[:, None]) % SEMANTICS
+
+
+class Rounded(LinearQuery):
+    """Scores whose last bit depends on the place in a batch, though no category changes for it here."""
+
+    def scores(self, images):
+        return images.flatten(1).double() + 1e-9 * (torch.arange(len(images))[:, None] > 200)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images: torch.arange(len(images)) == 255,  # the last place
+        lambda images: images.flatten(1).sum(1).roll(1) == 0,  # behind a black image
+        lambda images: (images.float().mean() > 100).expand(len(images)),  # the mean of the batch
+    ],
+    ids=["place", "neighbour", "mean"],
+)
+def test_answers_that_depend_on_other_images_are_refused(change):
+    with pytest.raises(UserError, match=r"^query: the categories .* change with its place in a batch"):
+        checked(Placed(change), 2)
+
+
+def test_scores_that_depend_on_the_place_are_refused_though_the_categories_do_not():
+    with pytest.raises(UserError, match=r"^query: the query function's scores of an image change with its place"):
+        checked(Rounded(), 2)
+
+
+def test_processes_are_known_to_answer_alike_by_a_fingerprint():
+    class Other(LinearQuery):
+        def topk(self, images, k):
+            return super().topk(images, k).roll(1, dims=1)  # the same categories, another best one
+
+    class Another(LinearQuery):
+        def topk(self, images, k):
+            return (super().topk(images, k) + 1) % SEMANTICS
+
+    same = [checked(query(), 2).fingerprint for query in (LinearQuery, LinearQuery, Other)]
+    assert len(set(same)) == 1 and checked(Another(), 2).fingerprint != same[0]
 
 
 @pytest.mark.parametrize(
@@ -171,4 +229,4 @@ def test_more_semantics_than_the_query_function_knows_are_refused():
 def test_only_the_mechanism_that_was_paid_for_will_do(mechanism, tmp_path):
     access = reserved(mechanism, tmp_path)
     with pytest.raises(ValueError, match=r"sensitivity|GaussianQuery"):
-        noisy_semantic_histogram(LinearQuery(), random_set(9), access, semantics_per_image=2, per_category=True)
+        noisy_semantic_histogram(checked(LinearQuery(), 2), random_set(9), access, per_category=True)
