@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +56,25 @@ class ClassFolders:
             digest.update(b"\n%s %d" % (file, os.stat(os.path.join(os.fsencode(self.root), file)).st_size))
         return digest.hexdigest()
 
+    @cached_property
+    def linked(self) -> tuple[str, ...]:
+        """The folders outside the root that hold files to which links in it lead, sorted; empty without such links."""
+        root = os.path.realpath(os.fsencode(self.root))
+        real = cache(os.path.realpath)
+        found = set()
+        for file in self.files:
+            path = os.path.join(root, file)
+            folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
+            found.add(real(folder))
+        return tuple(sorted(os.fsdecode(folder) for folder in found if os.path.commonpath([root, folder]) != root))
+
     def names(self, numbers: Iterable[int]) -> list[str]:
         """The paths of some files below the root."""
         return [os.fsdecode(bytes(self.files[number])) for number in numbers]
+
+    def paths(self, rows: np.ndarray) -> Iterator[Path]:
+        """The files at these rows, one at a time."""
+        return (self.root / os.fsdecode(bytes(self.files[row])) for row in rows)
 
     def decoded(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """The images at these rows, uint8 [B, C, H, W], and whether each could be read, bool [B]."""

@@ -52,6 +52,10 @@ class IdxImages:
         """The test images. UserError naming the file if one is damaged or the two disagree."""
         return self._read(*self._test)
 
+    def paths(self, *, test: bool) -> list[Path]:
+        """The file of images."""
+        return [(self._test if test else self._train)[0]]
+
     def _read(self, images_path: Path, labels_path: Path) -> ImageSet:
         images, labels = read_idx(images_path), read_idx(labels_path)
         if images.ndim != 3 or labels.shape != images.shape[:1]:

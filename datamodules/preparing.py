@@ -70,6 +70,7 @@ def prepare(
         source=str(root.resolve()),
         skipped=tuple(skipped),
         fingerprint=files.fingerprint,
+        linked=files.linked,
     )
     atomic_json(side_file(path), info.to_dict())
     writer.forget()

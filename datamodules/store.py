@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from configs.errors import UserError
 from configs.files import read_json
 from configs.schema import Image
 from datamodules.beton import Beton, NotABeton
+from datamodules.class_folders import ClassFolders
 from datamodules.data_loading import read_ahead
 from datamodules.ffcv_reading import FfcvReading, ffcv_installed
 from datamodules.labelled_images import Reading
@@ -29,7 +31,8 @@ class StoreInfo:
     """What the side file `NAME.beton.json` says: it is written last, so a store without it is none.
 
     bytes: size of the store; counts: images of each category; categories: the folders' names, class_names: what they
-    are called; skipped: files that could not be read; fingerprint: of the list of files and the images' shape.
+    are called; skipped: files that could not be read; fingerprint: of the list of files and the images' shape;
+    source: the folder of class folders; linked: the folders outside it to which links in it led.
     """
 
     count: int
@@ -42,6 +45,7 @@ class StoreInfo:
     source: str
     skipped: tuple[str, ...]
     fingerprint: str
+    linked: tuple[str, ...] = ()
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Store:
 
     def __init__(self, path: Path, image: Image) -> None:
         self.path = path
+        self.image = image
         if not path.is_file():
             raise UserError(
                 f"store: no file at '{path}'. Make it with `privimage prepare imagenet --source DIR --resolution "
@@ -134,6 +139,16 @@ class Store:
             yield from self._ffcv.read_ahead(rows)
         else:
             yield from read_ahead(lambda here: torch.from_numpy(self.read(here)), rows, reading.workers)
+
+    def files(self) -> ClassFolders | None:
+        """The folder that it was made from as it is now, or None where it has no images any more, or is elsewhere."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of files that are no images: they were passed over
+                folder = ClassFolders(Path(self.info.source), self.image, "store")
+                return folder if len(folder.files) else None
+        except (OSError, UserError):
+            return None
 
     @cached_property
     def _ffcv(self) -> FfcvReading:

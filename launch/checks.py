@@ -11,10 +11,10 @@ import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.sources import Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
+from launch.apart import check_apart
 from launch.context import new_classifier, new_generator
 from launch.data import public_source, sensitive_source
 from launch.evolution_checks import check_evolution
@@ -115,24 +115,6 @@ def check_files(config: Experiment) -> None:
         )
     if settings.inception_weights is not None:
         checked_weights(settings.inception_weights)
-
-
-def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
-    """The public images must not be the sensitive ones: nothing protects a record that public training saw."""
-    where = getattr(config.public, "root", "") or config.public.name
-    if public.folders and sensitive.folders:
-        pairs = [(one.resolve(), other.resolve()) for one in public.folders for other in sensitive.folders]
-        apart = not any(one.is_relative_to(other) or other.is_relative_to(one) for one, other in pairs)
-    elif config.public.name == config.sensitive.name:
-        roots = [Path(getattr(source, "root", "")).resolve() for source in (config.public, config.sensitive)]
-        apart = not (roots[0].is_relative_to(roots[1]) or roots[1].is_relative_to(roots[0]))
-    else:
-        apart = True
-    if not apart:
-        raise UserError(
-            f"public: the same images as sensitive ('{where}'). Public training protects nobody: give another public "
-            "set, without any sensitive record in it."
-        )
 
 
 def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -72,6 +73,10 @@ class CelebA:
     def test(self, *, progress: bool = True) -> ImageSet:
         """The test faces. UserError naming faces that cannot be read or a list that is damaged."""
         return self._read("test", progress)
+
+    def paths(self, *, test: bool) -> list[Path]:
+        """The faces. UserError for a list of splits that is damaged."""
+        return [self.faces / name for name in self._splits["test" if test else "train"]]
 
     def semantics(self) -> Semantics:
         """The 40 attributes and how many training faces have each. NOT private: counted without noise."""

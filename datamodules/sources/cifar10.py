@@ -53,6 +53,10 @@ class Cifar10:
         """The test images. UserError naming the batch if it is damaged."""
         return self._read(TEST)
 
+    def paths(self, *, test: bool) -> list[Path]:
+        """The batches."""
+        return [self.folder / name for name in (TEST if test else TRAIN)]
+
     def _read(self, names: Sequence[str]) -> ImageSet:
         batches = [read_batch(self.folder / name, len(self.class_names)) for name in names]
         images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))

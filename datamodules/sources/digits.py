@@ -45,6 +45,10 @@ class Digits:
         """The test images."""
         return self._images(fixed_order()[TRAIN_RECORDS:])
 
+    def paths(self, *, test: bool) -> tuple[Path, ...]:
+        """No files."""
+        return ()
+
     def _images(self, records: np.ndarray) -> ImageSet:
         # scikit-learn takes a second to import: only those who read the digits wait for it
         from sklearn.datasets import load_digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,9 +61,13 @@ class Folder:
 
     def test(self, *, progress: bool = True) -> ImageSet:
         """The test images; UserError naming files that cannot be read, unless they are to be skipped."""
-        if self.test_root is None:
-            return self._load(self.root, self._split(testing=True), "test_fraction", progress)
-        return self._load(self.test_root, image_files(self.test_root, "test_root"), "test_root", progress)
+        root, key_name = (self.root, "test_fraction") if self.test_root is None else (self.test_root, "test_root")
+        return self._load(root, self._test_files, key_name, progress)
+
+    def paths(self, *, test: bool) -> Iterator[Path]:
+        """The image files. UserError where a folder cannot be listed."""
+        root = self.test_root if test and self.test_root is not None else self.root
+        return (root / file for file in (self._test_files if test else self._train_files))
 
     @cached_property
     def _files(self) -> list[str]:
@@ -71,6 +76,10 @@ class Folder:
     @cached_property
     def _train_files(self) -> list[str]:
         return self._files if self.test_root is not None else self._split(testing=False)
+
+    @cached_property
+    def _test_files(self) -> list[str]:
+        return self._split(testing=True) if self.test_root is None else image_files(self.test_root, "test_root")
 
     def _split(self, testing: bool) -> list[str]:
         return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]

@@ -51,6 +51,10 @@ class Glyphs:
         """The test images, drawn apart from the training images."""
         return self._images(TEST, self.config.test_images_per_category, progress)
 
+    def paths(self, *, test: bool) -> tuple[Path, ...]:
+        """No files."""
+        return ()
+
     def _images(self, split: int, count: int, progress: bool) -> ImageSet:
         side = self.image.resolution
         images = np.empty((len(ALPHABET), count, 1, side, side), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,7 @@ class ImageNet:
         if config.store:
             self.reader = Store(Path(config.store), image)
             self.class_names = self.reader.info.class_names
-            self.folders = (Path(self.reader.info.source),)
+            self.folders = tuple(map(Path, (self.reader.info.source, *self.reader.info.linked)))
         else:
             if not Path(config.root).is_dir():
                 raise UserError(f"root: no folder at '{config.root}'. Give the folder of ImageNet, or use store.")
@@ -64,10 +65,25 @@ class ImageNet:
         """The test images, on disk."""
         return self._images(self._testing)
 
+    def paths(self, *, test: bool) -> Iterator[Path]:
+        """The image files, those of a store after itself and as far as their folder is still there."""
+        files: ClassFolders | None
+        if isinstance(self.reader, Store):
+            yield self.reader.path
+            files = self.reader.files()
+        else:
+            files = self.reader
+        if files is None:
+            return
+        yield from files.paths(np.flatnonzero(self._kept_for_testing(files) == test))
+
     @cached_property
     def _testing(self) -> np.ndarray:
         """Whether each image is kept for testing, bool [N]: a function of its file's name alone."""
-        return self.reader.name_hashes < np.uint64(self.config.test_fraction * 2**64)
+        return self._kept_for_testing(self.reader)
+
+    def _kept_for_testing(self, reader: Store | ClassFolders) -> np.ndarray:
+        return reader.name_hashes < np.uint64(self.config.test_fraction * 2**64)
 
     def _images(self, chosen: np.ndarray) -> IndexedSet:
         rows = np.flatnonzero(chosen)

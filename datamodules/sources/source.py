@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -34,6 +35,14 @@ class Source(Protocol):
 
     def test(self, *, progress: bool = True) -> LabelledImages:
         """All test images, disjoint from the training images."""
+        ...
+
+    def paths(self, *, test: bool) -> Iterable[Path]:
+        """The files that the training or the test images are read from, links as they are; opens none of them.
+
+        None for images that are inside a package, or made. A store's are it and, where they are still there, the files
+        it was made from.
+        """
         ...
 
 

@@ -15,7 +15,9 @@ from launch.measuring import Estimate
 
 DESCRIPTION = """\
 Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
-and the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image.
+and the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image, unless
+--overlap asks for it: then all images are read, to count which sensitive ones are among the public ones. What it prints
+of them is not private, and no guarantee covers it.
 
 For a job of several devices, run it on one of them (on a node of the cluster) and say how many there will be: each
 stage is measured with one device's part of a batch, and sending gradients is reckoned from the bandwidth.
@@ -34,6 +36,11 @@ def add(commands: Any) -> None:
         "--bandwidth", type=float, default=10.0, metavar="GB/S", help="between the machines (default: 10, 100 Gbit/s)"
     )
     parser.add_argument("--no-measure", action="store_true", help="leave out the measurement of time and memory")
+    parser.add_argument(
+        "--overlap",
+        action="store_true",
+        help="READ the sensitive images, and count those that have the pixels of a public one (not private)",
+    )
 
 
 def command(options: argparse.Namespace) -> None:
@@ -43,6 +50,7 @@ def command(options: argparse.Namespace) -> None:
     from launch.context import pick_device
     from launch.guarantee import no_guarantee
     from launch.measuring import Job
+    from launch.overlap import overlap
     from launch.planning import plan
     from launch.preflight import estimates
     from launch.stage import order
@@ -57,8 +65,12 @@ def command(options: argparse.Namespace) -> None:
     job = Job(devices, options.bandwidth * 1e9)
     costs = [] if options.no_measure else estimates(config, budget, pick_device(config), job)
     notice = no_guarantee(config)
+    found = overlap(config, progress=not options.json) if options.overlap else None
     report = as_json(budget, costs) | {"devices": devices, "private": notice is None}
-    print(json.dumps(report, indent=2) if options.json else readable(budget, costs, devices, notice))
+    if options.json:
+        print(json.dumps(report | ({"overlap": found.to_dict()} if found else {}), indent=2))
+    else:
+        print("\n".join([readable(budget, costs, devices, notice), *(["", *found.lines()] if found else [])]))
 
 
 def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:

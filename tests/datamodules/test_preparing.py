@@ -42,6 +42,16 @@ def test_a_store_holds_what_the_folder_decodes_to(root: Path, tmp_path: Path, ch
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.beton", "a.beton.json", "images"]
 
 
+def test_a_store_says_where_links_led(root: Path, tmp_path: Path) -> None:
+    other = write_classes(tmp_path / "other", {"fox": 2, "hen": 2})
+    (root / "hens").symlink_to(other / "hen")  # a category
+    (root / "cat" / "fox.png").symlink_to(other / "fox" / "001.png")  # a file
+    (root / "cat" / "owl.png").symlink_to("../owl/001.png")  # within the folder
+    (tmp_path / "link").symlink_to(root)  # the folder itself
+    info = prepare("folder", tmp_path / "link", SHAPE, tmp_path / "a.beton", progress=False)
+    assert info.linked == (str(other / "fox"), str(other / "hen")) and info.source == str(root)
+
+
 def in_child(work: Callable[[], None]) -> int:
     """The exit code of some work in a process of its own; minus the signal that killed it."""
     child = os.fork()

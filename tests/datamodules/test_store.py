@@ -50,6 +50,13 @@ def test_a_damaged_side_file_is_named(path: Path, text: str) -> None:
         Store(path, SHAPE)
 
 
+def test_a_side_file_that_says_nothing_of_links_is_one_of_an_earlier_version(path: Path) -> None:
+    said = json.loads(side_file(path).read_text())
+    assert said.pop("linked") == []
+    side_file(path).write_text(json.dumps(said))
+    assert Store(path, SHAPE).info.linked == ()
+
+
 @pytest.mark.parametrize("size", [0, 100, 5000, -1])
 def test_a_truncated_store_is_named(path: Path, size: int) -> None:
     os.truncate(path, size if size >= 0 else path.stat().st_size - 1)

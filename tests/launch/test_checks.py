@@ -78,17 +78,6 @@ def test_a_network_that_mixes_records_is_refused() -> None:
         check_experiment(load("demo", ["generator.network.name=mixed"]))
 
 
-def test_public_images_that_are_the_sensitive_ones_are_refused(tmp_path: Path) -> None:
-    for root in ("mine/deep", "other"):
-        for category in "ab":
-            (tmp_path / root / category).mkdir(parents=True)
-    words = ["sensitive.name=folder", "public.name=folder", f"sensitive.root={tmp_path / 'mine'}", "image.channels=1"]
-    for root in ("mine", "mine/deep", "mine/../mine"):
-        with pytest.raises(UserError, match=r"^public: the same images as sensitive"):
-            check_experiment(load("demo", [*words, f"public.root={tmp_path / root}"]))
-    check_experiment(load("demo", [*words, f"public.root={tmp_path / 'other'}", "query.semantics=1"]))
-
-
 def test_images_are_not_opened(tmp_path: Path) -> None:
     for category in "ab":
         (tmp_path / category).mkdir()
