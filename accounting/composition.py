@@ -12,6 +12,7 @@ from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from accounting.gaussian import gaussian_epsilon
 from accounting.mechanisms import Mechanism
+from accounting.mixture import Mixture
 from accounting.prv import Part, prv_bound, tail
 from configs.errors import UserError
 
@@ -26,8 +27,14 @@ _GRID_ERROR = 0.002  # of epsilon
 
 
 @lru_cache(maxsize=512)
-def _renyi(sampling_rate: float, noise_multiplier: float, orders: tuple[float, ...]) -> np.ndarray:
-    """RDP of one step of the sampled Gaussian mechanism at each order (Mironov et al. 2019, §3.3)."""
+def _renyi(sampling_rate: float, noise_multiplier: float, orders: tuple[float, ...], records: int = 1) -> np.ndarray:
+    """RDP of one step of the sampled Gaussian mechanism at each order, of one record or of several together.
+
+    Source: Mironov et al. 2019, §3.3, for one record; `Mixture` for more.
+    """
+    if records > 1 and sampling_rate < 1:
+        return Mixture(sampling_rate, noise_multiplier, records).renyi(orders)
+    noise_multiplier = noise_multiplier / records
     values = np.full(len(orders), math.inf)
     for i, order in enumerate(orders):
         if sampling_rate < 1 and order > _LARGEST_SAMPLED_ORDER:
@@ -42,11 +49,14 @@ def _renyi(sampling_rate: float, noise_multiplier: float, orders: tuple[float, .
     return values
 
 
-def rdp_curve(mechanisms: Sequence[Mechanism], orders: tuple[float, ...] = ORDERS) -> np.ndarray:
-    """Summed RDP of the mechanisms at each order (composition: PrivImage Thm E.2). Touches no data."""
+def rdp_curve(mechanisms: Sequence[Mechanism], orders: tuple[float, ...] = ORDERS, records: int = 1) -> np.ndarray:
+    """Summed RDP of the mechanisms at each order (composition: PrivImage Thm E.2). Touches no data.
+
+    records: how many records are added or removed together.
+    """
     total = np.zeros(len(orders))
     for m in mechanisms:
-        total = total + _renyi(m.sampling_rate, m.noise_multiplier, orders) * m.steps
+        total = total + _renyi(m.sampling_rate, m.noise_multiplier, orders, records) * m.steps
     return total
 
 
@@ -60,16 +70,22 @@ def curve_to_epsilon(curve: np.ndarray, delta: float, orders: tuple[float, ...] 
     return max(float(epsilon), 0.0), orders.index(float(order))
 
 
-def rdp_epsilon(mechanisms: Sequence[Mechanism], delta: float, orders: tuple[float, ...] = ORDERS) -> float:
-    """Epsilon at `delta` by Rényi DP at the given orders alone; inf where they give no bound. Touches no data."""
+def rdp_epsilon(
+    mechanisms: Sequence[Mechanism], delta: float, orders: tuple[float, ...] = ORDERS, records: int = 1
+) -> float:
+    """Epsilon at `delta` by Rényi DP at the given orders alone; inf where they give no bound. Touches no data.
+
+    records: how many records are added or removed together.
+    """
     if not mechanisms:
         return 0.0
-    return curve_to_epsilon(rdp_curve(mechanisms, orders), delta, orders)[0]
+    return curve_to_epsilon(rdp_curve(mechanisms, orders, records), delta, orders)[0]
 
 
-def prv_epsilon(mechanisms: Sequence[Mechanism], delta: float) -> float:
+def prv_epsilon(mechanisms: Sequence[Mechanism], delta: float, records: int = 1) -> float:
     """Epsilon at `delta` by privacy loss random variables: an upper bound, grid error at most 0.002 of epsilon.
 
+    records: how many records are added or removed together; both directions are composed.
     The grid is coarser where that needs more than `prv.LARGEST_GRID` points (epsilon below about 0.1 with thousands of
     steps). Falls back on Rényi DP, which holds too, above epsilon 100 or where delta is too small for the grid.
     """
@@ -83,18 +99,19 @@ def prv_epsilon(mechanisms: Sequence[Mechanism], delta: float) -> float:
     mu = _mu([m for m in mechanisms if m.sampling_rate == 1])
     parts = [(rate, multiplier, count) for (rate, multiplier), count in sorted(steps.items())]
     # Gaussians over every record compose exactly to one of them, so they cost the grid one variable.
-    return _prv_epsilon(tuple(parts + ([(1.0, 1 / mu, 1)] if mu else [])), delta, rdp_epsilon(mechanisms, delta))
+    by_rdp = rdp_epsilon(mechanisms, delta, records=records)
+    return _prv_epsilon(tuple(parts + ([(1.0, 1 / mu, 1)] if mu else [])), delta, by_rdp, records)
 
 
 @lru_cache(maxsize=256)
-def _prv_epsilon(parts: tuple[Part, ...], delta: float, by_rdp: float) -> float:
+def _prv_epsilon(parts: tuple[Part, ...], delta: float, by_rdp: float, records: int) -> float:
     if by_rdp > _LARGEST_PRV_EPSILON:
         return by_rdp
     try:
-        half_width = _loss_range(parts, tail(delta))
+        half_width = _loss_range(parts, tail(delta), records)
         wanted = 0.05 * max(by_rdp, _SMALLEST_PRV_EPSILON)
         for _ in range(3):  # from a coarse grid to one that fits the epsilon it found
-            bound, error = prv_bound(parts, delta, half_width=half_width, grid_error=wanted)
+            bound, error = prv_bound(parts, delta, half_width=half_width, grid_error=wanted, records=records)
             if error > 1.01 * wanted or error <= _GRID_ERROR * bound:
                 break
             wanted = 0.95 * _GRID_ERROR * max(bound - error, _SMALLEST_PRV_EPSILON)
@@ -103,16 +120,19 @@ def _prv_epsilon(parts: tuple[Part, ...], delta: float, by_rdp: float) -> float:
         return by_rdp
 
 
-def _loss_range(parts: Sequence[Part], missed: float) -> float:
-    """How far the privacy loss reaches but for a chance of `missed` (Gopi et al. 2021, Remark 5.6), and 3 to spare."""
-    curves = [_renyi(rate, multiplier, ORDERS) for rate, multiplier, _ in parts]
+def _loss_range(parts: Sequence[Part], missed: float, records: int) -> float:
+    """How far the privacy loss reaches but for a chance of `missed` (Gopi et al. 2021, Remark 5.6), and 3 to spare.
+
+    In either direction: RDP is of the worse one.
+    """
+    curves = [_renyi(rate, multiplier, ORDERS, records) for rate, multiplier, _ in parts]
     counts = [steps for _, _, steps in parts]
     whole = np.sum([curve * count for curve, count in zip(curves, counts, strict=True)], axis=0)
     each = [curve_to_epsilon(curve, missed / (8 * sum(counts)))[0] for curve in curves]
     return max(curve_to_epsilon(whole, missed / 4)[0], *each) + 3
 
 
-_ACCOUNTANTS: dict[str, Callable[[Sequence[Mechanism], float], float]] = {"rdp": rdp_epsilon, "prv": prv_epsilon}
+_ACCOUNTANTS: dict[str, Callable[..., float]] = {"rdp": rdp_epsilon, "prv": prv_epsilon}
 
 
 def is_exact(mechanisms: Sequence[Mechanism]) -> bool:
@@ -120,16 +140,17 @@ def is_exact(mechanisms: Sequence[Mechanism]) -> bool:
     return all(mechanism.sampling_rate == 1 for mechanism in mechanisms)
 
 
-def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rdp") -> float:
+def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rdp", records: int = 1) -> float:
     """Composed epsilon at `delta`; exact, under either accountant, where every mechanism reads all the records.
 
-    accountant: "rdp" or "prv"; UserError for another. Touches no data.
+    accountant: "rdp" or "prv"; UserError for another. records: how many records are added or removed together; inf
+    where the accountant has no bound for so many. Touches no data.
     """
     if accountant not in _ACCOUNTANTS:
         raise UserError(f"privacy.accountant: there is no {accountant!r} (there are: {', '.join(_ACCOUNTANTS)})")
     if is_exact(mechanisms):
-        return gaussian_epsilon(_mu(mechanisms), delta)
-    return _ACCOUNTANTS[accountant](mechanisms, delta)
+        return gaussian_epsilon(records * _mu(mechanisms), delta)
+    return _ACCOUNTANTS[accountant](mechanisms, delta, records=records)
 
 
 def alone(mechanism: Mechanism, delta: float) -> float:

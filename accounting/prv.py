@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from opacus.accountants.analysis.prv import (
-    Domain,
-    PoissonSubsampledGaussianPRV,
-    TruncatedPrivacyRandomVariable,
-    compose_heterogeneous,
-    discretize,
-)
+from opacus.accountants.analysis.prv import Domain, compose_heterogeneous
+from opacus.accountants.analysis.prv.prvs import DiscretePRV
 from scipy.fft import next_fast_len
+
+from accounting.mixture import Mixture, PrivacyLoss
 
 LARGEST_GRID = 2**22  # points; keeps a composition within a few seconds and a few hundred megabytes
 
@@ -26,32 +22,62 @@ def tail(delta: float) -> float:
     return delta / 1000
 
 
-def prv_bound(parts: Sequence[Part], delta: float, *, half_width: float, grid_error: float) -> tuple[float, float]:
+def prv_bound(
+    parts: Sequence[Part], delta: float, *, half_width: float, grid_error: float, records: int = 1
+) -> tuple[float, float]:
     """An upper bound on epsilon at `delta` of composed sampled Gaussian mechanisms, and the grid error inside it.
 
     half_width: the grid's; beyond it lies less than `tail(delta)` of the loss, by another accountant.
     grid_error: how far the bound may lie above the estimate; more where LARGEST_GRID points cannot give it.
-    The privacy loss is that of removing a record, which dominates for Poisson sampling. Touches no data.
+    records: how many are added or removed together. The bound is the greater of those of adding and of removing them:
+    of one step removal is the worse, of a composition nobody has proved it. Touches no data.
     Raises ArithmeticError where the grid cannot resolve delta. Source: Gopi et al. 2021, Alg. 1 and Thm 5.5.
     """
-    losses = [PoissonSubsampledGaussianPRV(rate, multiplier) for rate, multiplier, _ in parts]
+    mixtures = [Mixture(rate, multiplier, records) for rate, multiplier, _ in parts]
     counts = [steps for _, _, steps in parts]
-    delta_error = tail(delta)
-    # Rate 1 takes log(0) for the lower end of the loss, which is not there.
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        rounding = np.sqrt(sum(counts) * np.log(12 / delta_error) / 2)  # error of the sum over error of one point
-        domain = _domain(half_width, max(grid_error / rounding, 2 * half_width / LARGEST_GRID))
-        grid_error = float(domain.dt * rounding)
-        truncated = [TruncatedPrivacyRandomVariable(loss, domain.t_min, domain.t_max) for loss in losses]
-        try:
-            composed = compose_heterogeneous([discretize(loss, domain) for loss in truncated], counts)
-            _, _, upper = composed.compute_epsilon(delta, delta_error, grid_error)
-        except (RuntimeError, ValueError) as error:
-            raise ArithmeticError(f"no PRV bound at delta {delta:g}: {error}") from error
+    rounding = np.sqrt(sum(counts) * np.log(12 / tail(delta)) / 2)  # error of the sum over error of one point
+    domain = _domain(half_width, max(grid_error / rounding, 2 * half_width / LARGEST_GRID))
+    grid_error = float(domain.dt * rounding)
+    bounds = [
+        directed_bound([PrivacyLoss(mixture, removed=removed) for mixture in mixtures], counts, delta, domain)
+        for removed in (True, False)
+    ]
+    return max(bounds) + grid_error, grid_error
+
+
+def directed_bound(losses: Sequence[PrivacyLoss], counts: Sequence[int], delta: float, domain: Domain) -> float:
+    """An upper bound, but for the error of the grid, on epsilon at `delta` of losses of one direction, composed.
+
+    counts: how often each loss comes. Raises ArithmeticError where the grid cannot resolve delta.
+    """
+    try:
+        composed = compose_heterogeneous([discretised(loss, domain) for loss in losses], list(counts))
+        with np.errstate(all="ignore"):
+            _, _, upper = composed.compute_epsilon(delta, tail(delta), 0.0)
+    except (RuntimeError, ValueError) as error:
+        raise ArithmeticError(f"no PRV bound at delta {delta:g}: {error}") from error
     if not np.isfinite(upper):
         raise ArithmeticError(f"no finite PRV bound at delta {delta:g}")
-    return float(upper), grid_error
+    return float(upper)
+
+
+def discretised(loss: PrivacyLoss, domain: Domain) -> DiscretePRV:
+    """A loss, truncated to the domain and rounded to its points, which are then moved so that its mean stays exact.
+
+    Every error of the mean is multiplied by the number of steps. Raises ArithmeticError where the mean moves by half a
+    point: the domain cannot hold the loss. Source: Gopi et al. 2021, Alg. 2.
+    """
+    edges = domain.t_min + domain.dt * (np.arange(domain.size + 1) - 0.5)
+    edges[0], edges[-1] = domain.t_min, domain.t_max
+    masses = np.diff(loss.cdf(edges))
+    kept = masses.sum()
+    if not kept > 0:
+        raise ArithmeticError("the grid does not hold the privacy loss")
+    masses /= kept
+    shift = loss.mean_between(domain.t_min, domain.t_max) / kept - float(np.dot(domain.ts, masses))
+    if not abs(shift) < domain.dt / 2:
+        raise ArithmeticError("the grid does not hold the privacy loss")
+    return DiscretePRV(pmf=masses, domain=domain.shift_right(shift))
 
 
 def _domain(half_width: float, mesh: float) -> Domain:
