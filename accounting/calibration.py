@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from accounting.composition import ORDERS, curve_to_epsilon, epsilon, rdp_curve
 from accounting.gaussian import gaussian_mu
 from accounting.mechanisms import Mechanism, SampledGaussian
+from accounting.statements import delta_text, epsilon_text, noise_text, target_text
 from configs.errors import UserError
 from configs.noise import LARGEST_NOISE
 
@@ -152,8 +153,8 @@ MORE_NOISE = (
 
 
 def _exhausted(others: Sequence[Mechanism], spent: float, target: float, delta: float, accountant: str) -> str:
-    names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in others)
+    names = ", ".join(f"{m.name} (noise multiplier {noise_text(m.noise_multiplier)})" for m in others)
     return (
-        f"privacy.epsilon: {names} alone costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), which leaves "
-        f"nothing of {target:g} for DP-SGD. {MORE_NOISE}"
+        f"privacy.epsilon: {names} alone costs epsilon {epsilon_text(spent)} at delta {delta_text(delta)} "
+        f"({accountant}), which leaves nothing of {target_text(target)} for DP-SGD. {MORE_NOISE}"
     )

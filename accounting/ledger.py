@@ -10,9 +10,11 @@ from typing import Any
 from accounting import composition, ledger_lines
 from accounting.access import LEDGER_ONLY, PrivacyError, PrivateAccess
 from accounting.chain import Chain, LedgerError
+from accounting.groups import group_table
 from accounting.ledger_lines import TERMS, check_meaning
 from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.run_key import RunKey
+from accounting.statements import delta_text, epsilon_text, target_text
 
 __all__ = ["Ledger", "LedgerError"]
 
@@ -203,6 +205,10 @@ class Ledger:
         """The composed epsilon of all charges, under the ledger's accountant unless another is named."""
         return composition.epsilon(self.mechanisms(), self.terms["delta"], accountant or self.terms["accountant"])
 
+    def groups(self) -> list[dict[str, Any]]:
+        """The `group_table` of all charges: epsilon of several records together at the ledger's delta."""
+        return group_table(self.mechanisms(), self.terms["delta"], self.terms["accountant"])
+
     def _check_key(self, run_key: RunKey) -> None:
         if run_key.insecure != self.terms["insecure"]:
             raise LedgerError(
@@ -216,9 +222,10 @@ class Ledger:
         if total > terms["epsilon"] * _SLACK:
             so_far = ", ".join(m.name for m in charged) or "nothing"
             raise LedgerError(
-                f"{self._chain.path}: {mechanism.name} would bring epsilon to {total:.6g}, above the target "
-                f"{terms['epsilon']:g} at delta {terms['delta']:.3g} ({terms['accountant']}). Charged already: "
-                f"{so_far} (epsilon {self.epsilon():.6g}); charges are never taken back. Start a new run (run.name)."
+                f"{self._chain.path}: {mechanism.name} would bring epsilon to {epsilon_text(total, 6)}, above the "
+                f"target {target_text(terms['epsilon'])} at delta {delta_text(terms['delta'])} ({terms['accountant']})."
+                f" Charged already: {so_far} (epsilon {epsilon_text(self.epsilon(), 6)}); charges are never taken back."
+                " Start a new run (run.name)."
             )
 
     def _append(self, kind: str, **payload: Any) -> dict[str, Any]:

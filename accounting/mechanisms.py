@@ -34,7 +34,7 @@ class _Gaussian:
             self._set_positive(field)
         if self.noise_multiplier > LARGEST_NOISE:
             raise UserError(
-                f"{self.name}: noise_multiplier must be at most {LARGEST_NOISE:g}, got {self.noise_multiplier:g}: such "
+                f"{self.name}: noise_multiplier must be at most {LARGEST_NOISE:g}, got {self.noise_multiplier}: such "
                 "noise leaves nothing of the answer"
             )
 
@@ -89,7 +89,7 @@ class SampledGaussian(_Gaussian):
         super().__post_init__()
         self._set_positive("sampling_rate")
         if self.sampling_rate > 1:
-            raise UserError(f"{self.name}: sampling_rate must be in (0, 1], got {self.sampling_rate:g}")
+            raise UserError(f"{self.name}: sampling_rate must be in (0, 1], got {self.sampling_rate}")
         self._set_count("steps")
 
 

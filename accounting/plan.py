@@ -10,6 +10,7 @@ from typing import Any
 from accounting.calibration import MORE_NOISE, BudgetError, calibrate_noise_multiplier
 from accounting.composition import alone, epsilon, shares
 from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
+from accounting.statements import delta_text, epsilon_text, noise_text, rounded_down, target_text
 from configs.errors import UserError
 
 SEMANTIC_QUERY = "semantic query"
@@ -29,18 +30,19 @@ def default_delta(n: int) -> float:
 def check_budget(epsilon: float, delta: float, n: int) -> list[str]:
     """Warnings about a budget; UserError for an impossible one (epsilon <= 0, delta outside (0, 1/n))."""
     if not (math.isfinite(epsilon) and epsilon > 0):
-        raise UserError(f"privacy.epsilon must be a number > 0, got {epsilon:g}")
+        raise UserError(f"privacy.epsilon must be a number > 0, got {epsilon}")
     if n < 1:
         raise UserError(f"sensitive: a guarantee needs records, got n = {n}")
     if not (math.isfinite(delta) and delta > 0):
-        raise UserError(f"privacy.delta must be a number > 0, got {delta:g}")
+        raise UserError(f"privacy.delta must be a number > 0, got {delta}")
+    largest, advised = (rounded_down(share / n, 3, significant=True) for share in (1.0, 0.1))
     if delta >= 1 / n:
         raise UserError(
-            f"privacy.delta={delta:.3g} is not below 1/n = {1 / n:.3g} (n = {n}): releasing a random record outright "
-            f"would satisfy it. Leave it out for 1/(n ln n), or set it below {1 / (10 * n):.1g}."
+            f"privacy.delta={delta_text(delta)} is not below 1/n = {largest} (n = {n}): releasing a random record "
+            f"outright would satisfy it. Leave it out for 1/(n ln n), or set it below {advised}."
         )
     if delta > 1 / (10 * n):
-        return [f"privacy.delta={delta:.3g} is above 1/(10 n) = {1 / (10 * n):.3g} (n = {n}): a weak guarantee"]
+        return [f"privacy.delta={delta_text(delta)} is above 1/(10 n) = {advised} (n = {n}): a weak guarantee"]
     return []
 
 
@@ -154,8 +156,8 @@ def check_affordable(mechanisms: Sequence[Mechanism], target: float, delta: floa
     """BudgetError where mechanisms whose noise is given cost more than the target."""
     spent = epsilon(mechanisms, delta, accountant)
     if spent > target:
-        names = ", ".join(f"{m.name} (noise multiplier {m.noise_multiplier:g})" for m in mechanisms)
+        names = ", ".join(f"{m.name} (noise multiplier {noise_text(m.noise_multiplier)})" for m in mechanisms)
         raise BudgetError(
-            f"privacy.epsilon: {names} costs epsilon {spent:.4g} at delta {delta:.3g} ({accountant}), above "
-            f"{target:g}. {MORE_NOISE}"
+            f"privacy.epsilon: {names} costs epsilon {epsilon_text(spent)} at delta {delta_text(delta)} "
+            f"({accountant}), above {target_text(target)}. {MORE_NOISE}"
         )

@@ -55,9 +55,9 @@ def directed_bound(losses: Sequence[PrivacyLoss], counts: Sequence[int], delta: 
         with np.errstate(all="ignore"):
             _, _, upper = composed.compute_epsilon(delta, tail(delta), 0.0)
     except (RuntimeError, ValueError) as error:
-        raise ArithmeticError(f"no PRV bound at delta {delta:g}: {error}") from error
+        raise ArithmeticError(f"no PRV bound at delta {delta}: {error}") from error
     if not np.isfinite(upper):
-        raise ArithmeticError(f"no finite PRV bound at delta {delta:g}")
+        raise ArithmeticError(f"no finite PRV bound at delta {delta}")
     return float(upper)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from accounting.statements import epsilon_text
 from evaluation.comparison import (
     BEFORE,
     MARK,
@@ -38,8 +39,11 @@ def shown(value: float | None, deviation: float | None, measure: str) -> str:
 
 
 def place(x: float | str | None) -> str:
-    """Where on the axis of the comparison a line stands."""
-    return MISSING if x is None else x if isinstance(x, str) else f"{x:g}"
+    """Where on the axis of the comparison a line stands: exact, for it may be a budget."""
+    if x is None or isinstance(x, str):
+        return MISSING if x is None else x
+    short = f"{x:g}"
+    return short if float(short) == x else repr(x)
 
 
 def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> list[list[str]]:
@@ -66,7 +70,7 @@ def long(lines: Sequence[Line], group_name: str, x_name: str) -> list[list[str]]
     measures = measures_of(lines)
     rows = [[group_name, x_name, "ε spent", "seeds", *measures]]
     for line in lines:
-        spent = MARK if not line.private else f"{line.epsilon:.4g}"
+        spent = MARK if not line.private else epsilon_text(line.epsilon)
         cells = [shown(line.mean.get(name), line.deviation.get(name), name) for name in measures]
         rows.append([line.group, place(line.x), spent, str(line.seeds), *cells])
     return rows

@@ -11,6 +11,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from accounting.statements import (
+    delta_text,
+    epsilon_text,
+    noise_text,
+    rate_text,
+    sensitivity_text,
+    target_text,
+)
 from configs.files import atomic_text
 from datamodules.image_set import ImageSet
 from datamodules.labelled_images import LabelledImages
@@ -23,6 +31,15 @@ SHOWN_SELECTED = 6  # selected public categories that are shown with examples; t
 SHOWN_EXAMPLES = 3
 MISSING = "\N{EN DASH}"
 
+
+STATEMENTS = {  # the filters of all that a guarantee is made of
+    "epsilon": epsilon_text,
+    "target": target_text,
+    "delta": delta_text,
+    "noise": noise_text,
+    "rate": rate_text,
+    "sensitivity": sensitivity_text,
+}
 
 SCORE_NAMES = {  # what a row may have beside accuracies, as headings
     "frechet": "Fréchet distance",
@@ -96,7 +113,8 @@ class ReportData:
     """Everything the page shows, as plain values.
 
     epsilon: composed, under `accountant`; composed: epsilon by accountant's name; not_private: the reason why there is
-    no guarantee, '' where there is one; budget: `BudgetPlan.rows()`; scores: this run first, then the controls;
+    no guarantee, '' where there is one; groups: `group_table` of what was charged; budget: `BudgetPlan.rows()`;
+    scores: this run first, then the controls;
     frechet_features, precision_features: the words for what the distance, and precision and recall, are taken in;
     similarities: SDS of selections, None where there is no query; feature_map: synthetic and real images by t-SNE;
     selection: `selection_summary`; public: images with the labels that `selection` speaks of; evolution: a caption and
@@ -114,6 +132,7 @@ class ReportData:
     accountant: str
     target_epsilon: float
     composed: Mapping[str, float]
+    groups: Sequence[Mapping[str, Any]]
     not_private: str
     budget: Sequence[Mapping[str, Any]]
     synthetic: ImageSet
@@ -154,7 +173,7 @@ def page_environment() -> Environment:
 def render_report(data: ReportData) -> str:
     """The page as HTML. All names are escaped."""
     environment = page_environment()
-    environment.filters |= {"number": number, "percent": percent, "size": size, "duration": duration}
+    environment.filters |= {"number": number, "percent": percent, "size": size, "duration": duration, **STATEMENTS}
     return environment.get_template("report.html.j2").render(
         data=data,
         classifiers=list(dict.fromkeys(name for row in data.scores for name in row.accuracies)),

@@ -11,6 +11,7 @@ import launch.stages  # noqa: F401  (registers the stages)
 from accounting.composition import is_exact
 from accounting.ledger import Ledger
 from accounting.plan import BudgetPlan
+from accounting.statements import delta_text, epsilon_text, target_text
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
@@ -106,8 +107,8 @@ def announce(context: Context) -> None:
     if budget.mechanisms:
         how = "exact" if is_exact(budget.mechanisms) else f"by {budget.accountant.upper()}"
         context.console.line(
-            f"  budget      ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n} "
-            f"(planned ε = {budget.composed(budget.accountant):.4f}, {how})"
+            f"  budget      ε = {target_text(budget.epsilon)}, δ = {delta_text(budget.delta)}, n = {budget.n} "
+            f"(planned ε = {epsilon_text(budget.composed(budget.accountant))}, {how})"
         )
     for tracker in context.tracking.trackers:
         if tracker.notice:

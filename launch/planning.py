@@ -12,6 +12,7 @@ from accounting.gaussian import gaussian_mu
 from accounting.ledger import Ledger
 from accounting.mechanisms import GaussianHistogram, GaussianQuery, mechanism_from_dict
 from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
+from accounting.statements import noise_text, target_text
 from configs.errors import UserError
 from configs.schema import Experiment
 from launch.data import naming, sensitive_source
@@ -110,8 +111,8 @@ def private_evolution(
         left = settings.budget_share * whole if "finetune" in config.stages else whole - asked
         if left <= 0:
             raise BudgetError(
-                f"query.noise_multiplier: {query.noise_multiplier if query else 0:g} leaves nothing of "
-                f"privacy.epsilon={config.privacy.epsilon:g} for Private Evolution. Raise either."
+                f"query.noise_multiplier: {noise_text(query.noise_multiplier) if query else 0} leaves nothing of "
+                f"privacy.epsilon={target_text(config.privacy.epsilon)} for Private Evolution. Raise either."
             )
         multiplier = math.sqrt(settings.rounds / left) * (1 + 1e-9)  # never a rounding error above the budget
     return GaussianHistogram(name=EVOLUTION, noise_multiplier=float(multiplier), rounds=settings.rounds)

@@ -12,6 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
+from accounting.statements import epsilon_text
+
 REFRESH = 0.2  # seconds between two drawings of the bar
 SHORT = 20  # steps
 SOONEST, LATEST = 30.0, 600.0  # seconds between two lines in a log file
@@ -39,7 +41,7 @@ class Nominal:
         if self.timed:
             shown.append(f"{rate * self.batch:.0f} images/s")
         if self.epsilon is not None:
-            shown.append(f"ε ≤ {self.epsilon(done):.2f}")
+            shown.append(f"ε ≤ {epsilon_text(self.epsilon(done), 2)}")
         if self.loss and isinstance(outputs, dict) and "loss" in outputs:
             shown.append(f"loss {float(outputs['loss']):.4f}")
         return shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from accounting.composition import is_exact
 from accounting.ledger import Ledger
+from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, sensitivity_text
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
 from configs.schema import Experiment, Image
@@ -34,7 +34,7 @@ NEIGHBOURS = "add or remove one record; a record is one image together with its 
 ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
     "The public images and the networks trained on them hold no sensitive record.",
-    "Every sensitive record appears once; a person with m records is protected at m ε (group privacy), not at ε.",
+    "Every sensitive record appears once. Whoever has several is protected as a group of so many records, not at ε.",
     "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to the grid of the counts "
     "in a query or vote.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
@@ -145,6 +145,7 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
         **({"notice": notice} if notice else {}),
         "exact": is_exact(mechanisms),
         "epsilon_by_accountant": {name: ledger.epsilon(name) for name in ("rdp", "prv")},
+        "groups": ledger.groups(),
         "neighbouring_relation": NEIGHBOURS,
         "records": ledger.terms["n"],
         "mechanisms": [mechanism.to_dict() for mechanism in mechanisms],
@@ -159,18 +160,13 @@ def composition(statement: dict[str, Any]) -> str:
     if statement["exact"]:
         return "exact: every mechanism is a Gaussian on all records, and together they are one, under any accountant"
     each = statement["epsilon_by_accountant"].items()
-    found = ", ".join(f"{name.upper()}: ε = {rounded_up(value)}" for name, value in each)
+    found = ", ".join(f"{name.upper()}: ε = {epsilon_text(value)}" for name, value in each)
     return f"{statement['accountant'].upper()} accountant. {found}"
 
 
 def made_with(ledger: Ledger) -> dict[str, Any]:
     """The state of the ledger and the software."""
     return {"ledger_head": ledger.head, "software": software()}
-
-
-def rounded_up(epsilon: float) -> str:
-    """A budget to four decimals, never below what was spent."""
-    return f"{math.ceil(epsilon * 1e4) / 1e4:.4f}"
 
 
 def software() -> dict[str, str]:
@@ -188,8 +184,8 @@ def readable_statement(statement: dict[str, Any]) -> str:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [
         f"What is in this folder (synthetic images, and a model's weights where there are any) is **(ε = "
-        f"{rounded_up(statement['epsilon'])}, δ = {statement['delta']:.3g})** differentially private with respect to "
-        f"the {statement['records']} sensitive records.",
+        f"{epsilon_text(statement['epsilon'])}, δ = {delta_text(statement['delta'])})** differentially private with "
+        f"respect to the {statement['records']} sensitive records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
         f"- Composition: {composition(statement)}.",
@@ -200,14 +196,30 @@ def readable_statement(statement: dict[str, Any]) -> str:
     ]
     for row, name in zip(statement["mechanisms"], statement["release_ids"], strict=True):
         lines.append(
-            f"| {row['name']} | {row['kind']} | {row['noise_multiplier']:.6g} | {row['sensitivity']:.6g} "
-            f"| {row.get('sampling_rate', 1.0):.6g} | {row.get('steps', row.get('rounds', 1))} "
+            f"| {row['name']} | {row['kind']} | {noise_text(row['noise_multiplier'])} "
+            f"| {sensitivity_text(row['sensitivity'])} "
+            f"| {rate_text(row.get('sampling_rate', 1.0))} | {row.get('steps', row.get('rounds', 1))} "
             f"| `{name[:16]}…` |"
         )
     lines += [
         "",
         "Releases that name the same release id were given one answer: it counts once for all of them.",
     ]
+    lines += ["", *group_lines(statement)]
     lines += ["", "## What this rests on", ""] + [f"- {text}" for text in statement["assumptions"]]
     lines += ["", "## Software", ""] + [f"- {name} {number}" for name, number in statement["software"].items()]
     return "\n".join(lines) + "\n"
+
+
+def group_lines(statement: dict[str, Any]) -> list[str]:
+    """Markdown: what several records together are guaranteed."""
+    return [
+        "## Groups",
+        "",
+        f"The guarantee above is for one record. At the same δ = {delta_text(statement['delta'])}, several records of "
+        "one person, all there or none of them, are protected together at:",
+        "",
+        "| records of one person | ε |",
+        "| --- | --- |",
+        *(f"| {row['records']} | {epsilon_text(row['epsilon'])} |" for row in statement["groups"]),
+    ]

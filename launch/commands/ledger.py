@@ -9,8 +9,8 @@ from typing import Any
 
 from accounting.composition import alone
 from accounting.ledger import Ledger
+from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, target_text
 from launch.console import table
-from launch.release import rounded_up
 from launch.run_directory import RunDirectory, find_run
 
 DESCRIPTION = """\
@@ -43,6 +43,7 @@ def command(options: argparse.Namespace) -> None:
         "target_epsilon": ledger.terms["epsilon"],
         "insecure": ledger.terms["insecure"],
         "epsilon_by_accountant": {name: ledger.epsilon(name) if kept else None for name in ("rdp", "prv")},
+        "groups": ledger.groups() if kept else [],
         "mechanisms": [
             {**mechanism.to_dict(), "epsilon_alone": alone(mechanism, ledger.terms["delta"]), "release_id": name}
             for mechanism, name in zip(ledger.mechanisms(), ledger.release_ids(), strict=True)
@@ -60,19 +61,21 @@ def readable(report: dict[str, Any]) -> str:
         rows.append(
             [
                 row["name"],
-                f"{row['noise_multiplier']:.4f}",
-                f"{row.get('sampling_rate', 1.0):.4f}",
+                noise_text(row["noise_multiplier"]),
+                rate_text(row.get("sampling_rate", 1.0)),
                 str(row.get("steps", row.get("rounds", 1))),
-                rounded_up(row["epsilon_alone"]),
+                epsilon_text(row["epsilon_alone"]),
                 row["release_id"][:16],
             ]
         )
     lines = [f"{report['lines']} lines, chain intact, head {report['head'][:16]}…", "", table(rows), ""]
     if report["epsilon"] is not None:
         every = report["epsilon_by_accountant"].items()
-        composed = ", ".join(f"{name.upper()} {rounded_up(value)}" for name, value in every)
-        spent, target = rounded_up(report["epsilon"]), f"{report['target_epsilon']:g}"
-        lines.append(f"ε = {spent} of {target} at δ = {report['delta']:.3g} ({composed})")
+        composed = ", ".join(f"{name.upper()} {epsilon_text(value)}" for name, value in every)
+        spent, target = epsilon_text(report["epsilon"]), target_text(report["target_epsilon"])
+        lines.append(f"ε = {spent} of {target} at δ = {delta_text(report['delta'])} ({composed})")
+        together = ", ".join(f"{row['records']} records ε = {epsilon_text(row['epsilon'])}" for row in report["groups"])
+        lines.append(f"several records of one person, at the same δ: {together}")
     if report["insecure"]:
         lines.append("NOT PRIVATE: this run used a fixed key, or no noise at all.")
     return "\n".join(lines)

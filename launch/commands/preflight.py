@@ -8,6 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 from accounting.plan import BudgetPlan
+from accounting.statements import (
+    delta_text,
+    epsilon_text,
+    noise_text,
+    rate_text,
+    rounded_down,
+    sensitivity_text,
+    target_text,
+)
 from configs.errors import UserError
 from launch.commands.experiment import add_experiment, read
 from launch.console import table
@@ -114,23 +123,25 @@ def budget_lines(budget: BudgetPlan) -> list[str]:
         rows.append(
             [
                 row["name"],
-                f"{row['noise_multiplier']:.4f}",
-                f"{row['sampling_rate']:.4f}",
+                noise_text(row["noise_multiplier"]),
+                rate_text(row["sampling_rate"]),
                 str(row["steps"]),
-                f"{row['sensitivity']:.4g}",
-                f"{row['epsilon_alone']:.4f}",
+                sensitivity_text(row["sensitivity"]),
+                epsilon_text(row["epsilon_alone"]),
             ]
         )
     composed = ", ".join(
-        f"{name.upper()} ε = {budget.composed(name):.4f}" + (" (calibrated)" if name == budget.accountant else "")
+        f"{name.upper()} ε = {epsilon_text(budget.composed(name))}"
+        + (" (calibrated)" if name == budget.accountant else "")
         for name in ("rdp", "prv")
     )
     return [
-        f"budget: ε = {budget.epsilon:g}, δ = {budget.delta:.3g}, n = {budget.n}; one record added or removed",
+        f"budget: ε = {target_text(budget.epsilon)}, δ = {delta_text(budget.delta)}, n = {budget.n}; "
+        "one record added or removed",
         "",
         table(rows),
         "",
-        f"composed: {composed}; left: {budget.remaining:.4f}",
+        f"composed: {composed}; left: {rounded_down(budget.remaining, 4)}",
     ]
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from accounting.statements import delta_text, epsilon_text
 from launch.commands.experiment import add_experiment, read
 from launch.console import Console
 from launch.environment import one_of_several, rank
@@ -37,7 +38,6 @@ def command(options: argparse.Namespace) -> int:
         return start_processes(config.launch.devices, options.words)
     install()
     from launch.pipeline import run, summary  # imports Lightning
-    from launch.release import rounded_up
 
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
@@ -49,7 +49,7 @@ def command(options: argparse.Namespace) -> int:
         return 0
     if "epsilon" in result:
         secret = "" if result["private"] else " if the key were secret: NOT PRIVATE"
-        console.line(f"  guarantee   ε = {rounded_up(result['epsilon'])}, δ = {result['delta']:.3g}{secret}")
+        console.line(f"  guarantee   ε = {epsilon_text(result['epsilon'])}, δ = {delta_text(result['delta'])}{secret}")
     if result["release"]:
         private = result["private"]
         console.line(f"  publish     {result['release']}" if private else "  publish     nothing of this run")

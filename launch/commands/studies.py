@@ -77,6 +77,7 @@ def together(entries: Sequence[Any]) -> str:
     An answer that several of them have, one having taken it over from another, is one answer.
     """
     from accounting.composition import epsilon
+    from accounting.statements import delta_text, epsilon_text
 
     private = [entry for entry in entries if entry.epsilon is not None]
     answers = {name: mechanism for entry in private for name, mechanism in entry.mechanisms.items()}
@@ -84,9 +85,10 @@ def together(entries: Sequence[Any]) -> str:
     if not mechanisms:
         return "No run of this comparison spends any privacy."
     delta = min(entry.delta for entry in private)
+    spent = epsilon(mechanisms, delta, "rdp")
     return (
         f"Each private run is covered by the ε of its own line, if it was chosen before this page was seen. Whoever is "
-        f"given all {len(private)} of them is given ε = {epsilon(mechanisms, delta, 'rdp'):.4g} at δ = {delta:.3g}. "
+        f"given all {len(private)} of them is given ε = {epsilon_text(spent)} at δ = {delta_text(delta)}. "
         "Choosing one by these scores spends privacy that neither number covers, the scores being computed from "
         "sensitive images without noise."
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from accounting.access import PrivateAccess
 from accounting.plan import EVOLUTION
+from accounting.statements import noise_text
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evolution.histogram import noisy_histogram
@@ -74,7 +75,8 @@ def evolve(context: Context) -> str:
     Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
     size = context.config.evolution.population
     return (
-        f"{mechanism.steps} rounds of {size} candidates a category, noise multiplier {mechanism.noise_multiplier:.4g}"
+        f"{mechanism.steps} rounds of {size} candidates a category, "
+        f"noise multiplier {noise_text(mechanism.noise_multiplier)}"
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from accounting.plan import DP_SGD
+from accounting.statements import epsilon_text, noise_text
 from configs.schema import Experiment, Pretrain
 from launch.clipping import checked_engine
 from launch.context import Context, save_weights
@@ -49,8 +50,8 @@ def finetune(context: Context) -> str:
     spent = context.ledger.epsilon()
     together = f" ({micro_batch} records at once)" if settings.micro_batch == "auto" else ""
     return (
-        f"{settings.steps} DP-SGD steps{together}, noise multiplier {mechanism.noise_multiplier:.4f}, "
-        f"ε = {spent:.4f} spent"
+        f"{settings.steps} DP-SGD steps{together}, noise multiplier {noise_text(mechanism.noise_multiplier)}, "
+        f"ε = {epsilon_text(spent)} spent"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from accounting.digest import digest
 from accounting.plan import SEMANTIC_QUERY
+from accounting.statements import noise_text
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, read_json
 from launch.context import Context
@@ -30,7 +31,8 @@ def query(context: Context) -> str:
     """Noisy semantic histogram of the sensitive set (PrivImage §3.3). SENSITIVE: charged as `semantic query`."""
     path = context.folder("query") / "histogram.json"
     mechanism = context.plan.mechanism(SEMANTIC_QUERY)
-    line = f"noise multiplier {mechanism.noise_multiplier:g}, {context.config.query.semantics} semantics an image"
+    noise = noise_text(mechanism.noise_multiplier)
+    line = f"noise multiplier {noise}, {context.config.query.semantics} semantics an image"
     ranks = context.ranks
     if ranks.told(path.is_file()):  # answered before the process ended: it is used, and never asked again
         answer = read_answer(context)

@@ -48,6 +48,7 @@ def report(context: Context) -> str:
         accountant=plan.accountant,
         target_epsilon=plan.epsilon,
         composed={name: plan.composed(name) for name in ("rdp", "prv")},
+        groups=ledger.groups(),
         not_private=no_guarantee(config) or "",
         budget=plan.rows(),
         synthetic=synthetic,

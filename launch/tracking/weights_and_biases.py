@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from accounting.statements import epsilon_text
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Experiment
@@ -161,7 +162,7 @@ class WeightsAndBiases(Tracker):
 
             row: dict[str, Any] = {"epsilon": epsilon, **values}
             if picture is not None:
-                caption = f"after {step} DP-SGD steps, \N{GREEK SMALL LETTER EPSILON} = {epsilon:.4g}"
+                caption = f"after {step} DP-SGD steps, \N{GREEK SMALL LETTER EPSILON} = {epsilon_text(epsilon)}"
                 row["samples"] = wandb.Image(str(picture), caption=caption)
             run.log(row)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from accounting.access import PrivacyError, whole_std
 from accounting.mechanisms import Mechanism
+from accounting.statements import noise_text
 from configs.errors import UserError
 
 MARGIN = 1 + 2.0**-10
@@ -42,8 +43,8 @@ def check_noise(mechanism: Mechanism, values: int, ranks: int = 1) -> None:
     except PrivacyError as error:
         raise UserError(
             f"privacy.epsilon: {error}, with {values:,} trained parameters on {ranks} processes. A noise multiplier of "
-            f"{mechanism.noise_multiplier:g} leaves nothing of the gradients: raise privacy.epsilon, or lower "
-            "finetune.steps or finetune.batch_size."
+            f"{noise_text(mechanism.noise_multiplier)} leaves nothing of the gradients: raise privacy.epsilon, or "
+            "lower finetune.steps or finetune.batch_size."
         ) from None
 
 

@@ -47,6 +47,7 @@ def report_data(**changes):
         accountant="rdp",
         target_epsilon=10.0,
         composed={"rdp": 9.876, "prv": 9.123},
+        groups=[{"records": 2, "epsilon": 23.45678}, {"records": 10, "epsilon": None}],
         not_private="",
         budget=[
             row | {"name": "semantic query", "kind": "gaussian query", "sampling_rate": 1.0, "steps": 1},

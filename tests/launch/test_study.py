@@ -10,6 +10,7 @@ import pytest
 
 from accounting.composition import epsilon
 from accounting.ledger import Ledger
+from accounting.statements import delta_text, epsilon_text
 from launch.study import Cell, Study
 from tests.launch.runs import charges, privimage, statement
 from tests.launch.studies import rows, study
@@ -80,7 +81,7 @@ def test_what_all_runs_cost_together_is_of_whole_ledgers(tmp_path: Path, capfd: 
     every = [mechanism for ledger in ledgers for mechanism in ledger.mechanisms()]
     page = (folder / "comparison.md").read_text()
     delta = ledgers[0].terms["delta"]
-    assert f"given ε = {epsilon(every, delta, 'rdp'):.4g} at δ = {delta:.3g}" in page
+    assert f"given ε = {epsilon_text(epsilon(every, delta, 'rdp'))} at δ = {delta_text(delta)}" in page
     assert "Choosing one by these scores spends privacy that neither number covers" in page
     (runs[0] / "internal" / "scores.json").write_text('{"scores": [{"name": "x"}]}')
     (runs[1] / "internal" / "scores.json").write_text('{"rows": []}')
@@ -92,7 +93,7 @@ def test_what_all_runs_cost_together_is_of_whole_ledgers(tmp_path: Path, capfd: 
         assert message in said
     assert "Traceback" not in said and [row["method"] for row in rows(folder)] == ["dpdm"]
     left = epsilon(ledgers[3].mechanisms(), delta, "rdp")
-    assert f"given ε = {left:.4g} at" in (folder / "comparison.md").read_text()
+    assert f"given ε = {epsilon_text(left)} at" in (folder / "comparison.md").read_text()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from accounting.composition import prv_epsilon, rdp_epsilon
+from accounting.groups import group_table
 from accounting.ledger import Ledger
+from accounting.statements import epsilon_text
 from tests.launch.runs import privimage
 
 Copy = Callable[[Path], Path]
@@ -23,6 +25,7 @@ def test_the_report_is_what_the_ledger_composes_to(finished: Path, capsys: pytes
     assert told["epsilon_by_accountant"]["prv"] == prv_epsilon(ledger.mechanisms(), 5e-5)
     assert told["target_epsilon"] == 10 and told["insecure"] is False
     assert [row["release_id"] for row in told["mechanisms"]] == ledger.release_ids()
+    assert told["groups"] == group_table(ledger.mechanisms(), 5e-5)
     assert told["lines"] == len(ledger.entries) and told["head"] == ledger.head
     assert [row["name"] for row in told["mechanisms"]] == ["semantic query", "dp-sgd"]
 
@@ -32,6 +35,8 @@ def test_a_person_reads_the_same(finished: Path, what: str, capsys: pytest.Captu
     assert privimage("ledger", str(finished / what)) == 0
     text = capsys.readouterr().out
     assert "chain intact" in text and "semantic query" in text and "dp-sgd" in text
+    for row in group_table(Ledger.read(finished / "ledger.jsonl").mechanisms(), 5e-5):
+        assert f"{row['records']} records ε = {epsilon_text(row['epsilon'])}" in text
     assert "of 10 at δ = 5e-05" in text and "NOT PRIVATE" not in text
 
 

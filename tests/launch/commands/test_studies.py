@@ -6,6 +6,7 @@ import re
 
 from accounting.composition import epsilon
 from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
+from accounting.statements import epsilon_text
 from evaluation.comparison import Entry
 from launch.commands.studies import together
 
@@ -23,10 +24,10 @@ def said(*entries: Entry) -> float:
 
 def test_an_answer_that_was_taken_over_counts_once() -> None:
     runs = entry(0, asked=QUERY, one=TRAINING), entry(1, asked=QUERY, two=TRAINING)
-    assert said(*runs) == float(f"{epsilon([QUERY, TRAINING, TRAINING], 1e-5, 'rdp'):.4g}")
+    assert said(*runs) == float(epsilon_text(epsilon([QUERY, TRAINING, TRAINING], 1e-5, "rdp")))
 
 
 def test_answers_of_their_own_all_count() -> None:
     runs = entry(0, a=QUERY, one=TRAINING), entry(1, b=QUERY, two=TRAINING)
-    assert said(*runs) == float(f"{epsilon([QUERY, QUERY, TRAINING, TRAINING], 1e-5, 'rdp'):.4g}")
+    assert said(*runs) == float(epsilon_text(epsilon([QUERY, QUERY, TRAINING, TRAINING], 1e-5, "rdp")))
     assert said(*runs) > said(runs[0])
