@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -15,6 +16,8 @@ from accounting.secret import Secret
 
 _STEPS = _BLOCKS = 2**64
 _TURN = 2.0**-53  # spacing of the 53-bit uniforms
+_FAR = 2**53 - 2**30  # uniforms from here on make normals beyond 5.6, and get 53 more bits
+_FINE = 2**63  # where in a step's blocks those bits come from
 _CHUNK = 2**16  # normals made at once: few enough for a core's cache, enough that threads seldom ask for the GIL
 _ZEROS = bytes(8 * _CHUNK)  # what is encrypted: the stream itself is wanted
 
@@ -40,13 +43,13 @@ class Keystream(Secret):
         return (words >> np.uint64(11)) * _TURN
 
     def normals(self, step: int, count: int, start: int = 0) -> np.ndarray:
-        """float64 [count] standard normals by Box and Muller (1958); none beyond 8.58, a chance of 1e-17 each.
+        """float64 [count] standard normals by Box and Muller (1958); none beyond 12.1, a chance of 1e-33 each.
 
         They are those from number `start` on of the step's normals, so that several threads can each make a part.
-        ValueError where start is odd, negative or beyond the step's 2^65.
+        ValueError where start is odd, negative or beyond the step's 2^64.
         """
-        if start % 2 or not 0 <= start <= 2 * _BLOCKS - count:
-            raise ValueError(f"normals begin at an even number in [0, 2^65 - count], got {start}")
+        if start % 2 or not 0 <= start <= 2 * _FINE - count:
+            raise ValueError(f"normals begin at an even number in [0, 2^64 - count], got {start}")
         values = np.empty(count + count % 2)
         for first in range(0, len(values), _CHUNK):
             self._fill(step, (start + first) // 2, values[first : first + _CHUNK])
@@ -63,6 +66,8 @@ class Keystream(Secret):
         signed = words.view("<i8")  # as 53 bits fit, and processors convert signed numbers faster
         radius = signed[0::2] * -_TURN
         np.log1p(radius, out=radius)  # 1 - u is in (0, 1], so there is no log of 0
+        if signed[0::2].max(initial=0) >= _FAR:
+            self._refine(step, block, signed[0::2], radius)
         np.multiply(radius, -2, out=radius)
         np.sqrt(radius, out=radius)
         tangent = signed[1::2] * (np.pi * _TURN)
@@ -73,6 +78,15 @@ class Keystream(Secret):
         np.multiply(radius, square, out=values[0::2])
         np.multiply(tangent, 2, out=tangent)
         np.multiply(radius, tangent, out=values[1::2])
+
+    def _refine(self, step: int, block: int, uniforms: np.ndarray, logs: np.ndarray) -> None:
+        """Recompute log(1 - u), in place, where u in units of 2^-53 is so near 1 that its spacing would show.
+
+        1 - u gets 53 more bits, from a block of its own for each pair. One pair in eight million comes here.
+        """
+        for pair in np.flatnonzero(uniforms >= _FAR):
+            more = int.from_bytes(self.bytes(step, 8, _FINE + block + int(pair)), "little") >> 11
+            logs[pair] = math.log((1 << 106) - (int(uniforms[pair]) << 53) - more) - 106 * math.log(2)
 
     def _encryptor(self, step: int, block: int) -> CipherContext:
         if not (0 <= step < _STEPS and 0 <= block < _BLOCKS):

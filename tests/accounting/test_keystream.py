@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from accounting import keystream
 from accounting.keystream import _CHUNK, Keystream, derive
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from accounting.run_key import RunKey
@@ -59,7 +60,7 @@ class Extreme(Keystream):
         return self
 
     def update(self, zeros: bytes) -> bytes:
-        return self.content
+        return self.content[: len(zeros)]
 
     def update_into(self, zeros: bytes, out: memoryview) -> None:
         out[:] = self.content
@@ -71,6 +72,30 @@ def test_extreme_uniforms_give_finite_normals() -> None:
     normals = stream.normals(0, 2 * len(ends) ** 2)
     assert np.isfinite(normals).all() and 8.57 < np.abs(normals).max() < 8.58
     np.testing.assert_allclose(normals, box_muller(stream.uniforms(0, len(normals))).astype(float), rtol=0, atol=5e-15)
+
+
+@pytest.mark.parametrize("below", [1, 2, 3, 1000, 2**30])
+def test_uniforms_next_to_1_get_more_bits_so_that_the_tail_goes_on(below: int) -> None:
+    uniforms = np.full(4000, 2**53 - below)
+    logs = np.full(len(uniforms), np.nan)
+    STREAM._refine(5, 2, uniforms, logs)
+    rest = np.exp(logs + 53 * np.log(2))  # 1 - u in units of 2^-53: one unit wide, even
+    assert (np.abs(rest - (below - 0.5)) <= 0.5 * (1 + 1e-6)).all()
+    if below <= 3:
+        assert stats.kstest(rest - (below - 1), "uniform").pvalue > 1e-4
+    again = np.full(1000, np.nan)
+    STREAM._refine(5, 2 + 3000, uniforms[3000:], again)
+    assert np.array_equal(again, logs[3000:])  # a pair's bits are its own, wherever a part begins
+
+
+def test_normals_far_out_are_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = STREAM.normals(9, 2000)
+    monkeypatch.setattr(keystream, "_FAR", 2**52)
+    refined = STREAM.normals(9, 2000)
+    assert (plain != refined).sum() > 300 and np.abs(plain - refined).max() < 1e-12
+    ends = Extreme([2**64 - 1, 0] * 2)  # every bit that is asked for is set
+    monkeypatch.setattr(ends, "bytes", lambda step, count, block: b"\xff" * count)
+    assert 12.1 < ends.normals(0, 4)[0] < 12.13
 
 
 @given(
@@ -93,14 +118,14 @@ def test_parts_make_up_the_whole(step: int, cuts: list[int], count: int) -> None
     assert np.array_equal(np.concatenate(parts), STREAM.normals(step, count))
 
 
-@pytest.mark.parametrize("start", [-2, -1, 1, 3, 2**65 - 2, 2**65, 2**70])
+@pytest.mark.parametrize("start", [-2, -1, 1, 3, 2**64 - 2, 2**64, 2**70])
 def test_normals_from_an_odd_number_or_another_steps_blocks_are_refused(start: int) -> None:
     with pytest.raises(ValueError, match="even"):
         STREAM.normals(0, 3, start)
 
 
 def test_a_steps_last_normals_are_not_the_next_steps_first() -> None:
-    last = STREAM.normals(4, 4, 2**65 - 4)
+    last = STREAM.normals(4, 4, 2**64 - 4)
     assert not np.isin(last, STREAM.normals(5, 100)).any() and not np.isin(last, STREAM.normals(4, 100)).any()
 
 
