@@ -17,7 +17,7 @@ from configs.errors import UserError
 from datamodules.image_set import ImageSet
 from lightning_modules.by_image import BATCH, by_image, check_places, made_up
 
-TRIED = 5  # made-up images that are put in every place of a batch
+TRIED = 3  # made-up images that are put in every place of a batch
 Share = Callable[[Sequence[Any]], Iterable[tuple[int, Any]]]
 """Pieces of work, some of them with their numbers."""
 
