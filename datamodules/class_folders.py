@@ -15,27 +15,30 @@ from torch import Tensor
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.data_loading import read_ahead
-from datamodules.decoding import decode
-from datamodules.image_folder import NAMED, categories, image_files, name_hash, named
+from datamodules.decoding import decode, silent_decoders
+from datamodules.files_error import FilesError
+from datamodules.image_folder import categories, image_files, name_hash, without_images
 from datamodules.labelled_images import Reading
 
 
 class ClassFolders:
     """Image files of a folder with a sub-folder per category, by number in the order of their paths.
 
-    key_name: what messages call the folder. Listing opens no file; a file is decoded anew each time it is read.
+    key_name: what messages call the folder. public: whether warnings may name files. Listing opens no file; a file is
+    decoded anew each time it is read.
     """
 
-    def __init__(self, root: Path, image: Image, key_name: str) -> None:
+    def __init__(self, root: Path, image: Image, key_name: str, *, public: bool = False) -> None:
         self.root = root
         self.image = image
         self.key_name = key_name
+        self.public = public
         self.categories = categories(root, key_name)
 
     @cached_property
     def files(self) -> np.ndarray:
         """Paths below the root as bytes [N]: an array of Python strings would be copied into every worker."""
-        return np.array([os.fsencode(name) for name in image_files(self.root, self.key_name)])
+        return np.array([os.fsencode(name) for name in image_files(self.root, self.key_name, public=self.public)])
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -68,6 +71,11 @@ class ClassFolders:
             found.add(real(folder))
         return tuple(sorted(os.fsdecode(folder) for folder in found if os.path.commonpath([root, folder]) != root))
 
+    @property
+    def empty_categories(self) -> list[str]:
+        """The categories without any image."""
+        return without_images(self.categories, map(os.fsdecode, map(bytes, self.files)))
+
     def names(self, numbers: Iterable[int]) -> list[str]:
         """The paths of some files below the root."""
         return [os.fsdecode(bytes(self.files[number])) for number in numbers]
@@ -80,15 +88,16 @@ class ClassFolders:
         """The images at these rows, uint8 [B, C, H, W], and whether each could be read, bool [B]."""
         images = np.zeros((len(rows), *self.image.shape), np.uint8)
         readable = np.ones(len(rows), dtype=bool)
-        for place, name in enumerate(self.names(rows)):
-            try:
-                images[place] = decode(self.root / name, self.image)
-            except OSError:
-                readable[place] = False
+        with silent_decoders():
+            for place, name in enumerate(self.names(rows)):
+                try:
+                    images[place] = decode(self.root / name, self.image)
+                except OSError:
+                    readable[place] = False
         return torch.from_numpy(images), torch.from_numpy(readable)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows: uint8 [B, C, H, W]. UserError naming files that cannot be read."""
+        """The images at these rows: uint8 [B, C, H, W]. FilesError naming files that cannot be read."""
         return self._tensor(rows).numpy()
 
     def read_ahead(self, rows: Iterable[np.ndarray], reading: Reading) -> Iterator[Tensor]:
@@ -103,9 +112,9 @@ class ClassFolders:
     def _tensor(self, rows: np.ndarray) -> Tensor:
         images, readable = self.decoded(rows)
         if not readable.all():
-            bad = self.names(rows[~readable.numpy()][: NAMED + 1])
-            raise UserError(
-                f"{self.key_name}: files that cannot be read as images: {named(bad)}. Mend or remove them, or make a "
-                "store without them: `privimage prepare imagenet --corrupt skip`."
+            raise FilesError(
+                f"{self.key_name}: files that cannot be read as images",
+                self.names(rows[~readable.numpy()]),
+                "Mend or remove them, or make a store without them: `privimage prepare imagenet --corrupt skip`.",
             )
         return images

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import Image
-from datamodules.decoding import decode
+from datamodules.decoding import decode, silent_decoders
 from datamodules.progress import track
 
 
@@ -32,7 +32,7 @@ def decode_files(
             readable[index] = False
         return bool(readable[index])
 
-    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+    with silent_decoders(), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
         results = pool.imap(load, range(len(paths)), chunksize=16)
         for done in track(results, title, total=len(paths), unit="image", show=progress):
             if not done and bearable is not None and np.count_nonzero(~readable) > bearable:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +32,27 @@ def decode(path: Path, image: Image) -> np.ndarray:
             file.draft(file.mode, (2 * side, 2 * side))
             picture = ImageOps.exif_transpose(file)
             picture = _eight_bit(picture).convert("L" if image.channels == 1 else "RGB")
+        pixels = np.asarray(ImageOps.fit(picture, (side, side), Pillow.Resampling.BILINEAR))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise OSError(f"{path}: {error}") from error
-    pixels = np.asarray(ImageOps.fit(picture, (side, side), Pillow.Resampling.BILINEAR))
     return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+@contextmanager
+def silent_decoders() -> Iterator[None]:
+    """Keep back what Pillow says of single files (their size, damaged tags): it may be about sensitive ones.
+
+    For the whole process: to be entered by its main thread, around all threads that decode.
+    """
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _eight_bit(picture: Pillow.Image) -> Pillow.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -34,16 +35,16 @@ def categories(root: Path, key_name: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def image_files(root: Path, key_name: str) -> list[str]:
+def image_files(root: Path, key_name: str, *, public: bool) -> list[str]:
     """Image files of every category as sorted paths relative to the root ('category/.../file'); opens none.
 
-    Hidden files and folders are passed over; other files are warned about. UserError for a category without images.
+    Hidden files and folders are passed over; other files are warned about, by name only if the folder is `public`. A
+    category may have no images: in a sensitive set that says something of a record.
     """
     found: list[str] = []
     readable = readable_extensions()
     others = [entry.name for entry in os.scandir(root) if entry.is_file() and not entry.name.startswith(".")]
     for category in categories(root, key_name):
-        before = len(found)
         for folder, folders, files in os.walk(root / category):
             folders[:] = [name for name in folders if not name.startswith(".")]
             here = Path(folder).relative_to(root).as_posix()
@@ -51,14 +52,16 @@ def image_files(root: Path, key_name: str) -> list[str]:
                 if not name.startswith("."):
                     image = os.path.splitext(name)[1].lower() in readable
                     (found if image else others).append(f"{here}/{name}")
-        if len(found) == before:
-            raise UserError(
-                f"{key_name}: category '{category}' has no images (looked in '{root / category}'). Put its images "
-                "there, or remove the sub-folder."
-            )
     if others:
-        warnings.warn(f"{key_name}: passed over files that are not images: {named(sorted(others))}", stacklevel=2)
+        names = f": {named(sorted(others))}" if public else ", by the ends of their names"
+        warnings.warn(f"{key_name}: passed over files that are not images{names}", stacklevel=2)
     return sorted(found)
+
+
+def without_images(categories: Iterable[str], files: Iterable[str]) -> list[str]:
+    """The categories of which no file, of those that `image_files` lists, is one."""
+    found = {file.split("/", 1)[0] for file in files}
+    return [category for category in categories if category not in found]
 
 
 def falls_to_testing(relative_path: str, fraction: float) -> bool:

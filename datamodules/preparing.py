@@ -46,7 +46,12 @@ def prepare(
             f"--source: no folder at '{source}'. Give the folder that holds a sub-folder of images per category."
         )
     root, names = LAYOUTS[layout](source)
-    files = ClassFolders(root, image, "--source")
+    files = ClassFolders(root, image, "--source", public=True)
+    if files.empty_categories:
+        raise UserError(
+            f"--source: category '{files.empty_categories[0]}' has no images. Put its images there, or remove the "
+            "sub-folder."
+        )
     writer = BetonWriter(path, Layout(image.shape, len(files.files)), files.fingerprint)
     if side_file(path).exists() or (path.exists() and not writer.note.exists()):
         return _finished(path, files)

@@ -11,12 +11,13 @@ import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
+from datamodules.sources.source import ClassFoldered, Source
 from evaluation.controls import CONTROLS, named_categories
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
 from launch.apart import check_apart
 from launch.context import new_classifier, new_generator
-from launch.data import public_source, sensitive_source
+from launch.data import naming, public_source, sensitive_source
 from launch.evolution_checks import check_evolution
 from launch.reuse import warn_of_unused
 from launch.tracking.tracking import check_tracking
@@ -47,6 +48,7 @@ def check_experiment(config: Experiment) -> None:
     sensitive = sensitive_source(config)
     public = public_source(config)
     check_apart(config, public, sensitive)
+    check_public_categories(public)
     check_evolution(config, tuple(sensitive.class_names))
     warn_of_unused(config)
     check_labels(config, rows=len(sensitive.class_names))
@@ -69,6 +71,16 @@ def check_experiment(config: Experiment) -> None:
                 f"generator.name: the stage '{stage}' needs a model that {does}, which '{config.generator.name}' does "
                 "not."
             )
+
+
+def check_public_categories(public: Source) -> None:
+    """Every public category must have an image. A sensitive one need not: a refusal would tell of its records."""
+    with naming("public"):
+        empty = public.empty_categories() if isinstance(public, ClassFoldered) else []
+    if empty:
+        raise UserError(
+            f"public.root: category '{empty[0]}' has no images. Put its images there, or remove the sub-folder."
+        )
 
 
 def check_labels(config: Experiment, *, rows: int) -> None:

@@ -22,7 +22,7 @@ from datamodules.image_set import ImageSet
 from datamodules.labelled_images import LabelledImages
 from datamodules.sources import Source
 from launch.console import Console
-from launch.data import naming, public_source, read, sensitive_source
+from launch.data import naming, public_source, read, read_sensitive, sensitive_source
 from launch.guarantee import no_guarantee
 from launch.ranks import Ranks
 from launch.reuse import Answer
@@ -68,7 +68,7 @@ class Context:
     @cached_property
     def sensitive(self) -> ImageSet:
         """The sensitive training images. SENSITIVE: reading them is what the ledger charges for."""
-        return read("sensitive", self.sensitive_source, progress=self.console.progress).in_memory()
+        return self._read_sensitive(test=False)
 
     @cached_property
     def public(self) -> LabelledImages:
@@ -78,7 +78,12 @@ class Context:
     @cached_property
     def sensitive_test(self) -> ImageSet:
         """The sensitive test images. SENSITIVE, not covered by the guarantee: for scores in `internal/` alone."""
-        return read("sensitive", self.sensitive_source, test=True, progress=self.console.progress).in_memory()
+        return self._read_sensitive(test=True)
+
+    def _read_sensitive(self, *, test: bool) -> ImageSet:
+        process = f"-{self.ranks.rank}" if self.ranks.rank else ""  # each machine of a job may have files of its own
+        names_to = self.directory.internal / f"unreadable-files{process}.txt"
+        return read_sensitive(self.sensitive_source, names_to, test=test, progress=self.console.progress)
 
     @property
     def class_names(self) -> tuple[str, ...]:

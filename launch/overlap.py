@@ -13,7 +13,7 @@ import numpy as np
 from configs.schema import Experiment
 from datamodules.labelled_images import LabelledImages, Reading
 from datamodules.public import OrderedBatches
-from launch.data import public_source, read, sensitive_source
+from launch.data import discreet, images_of, naming, public_source, read, sensitive_source
 
 BATCH = 1024  # images at once
 NOTICE = (
@@ -57,10 +57,11 @@ def overlap(config: Experiment, *, progress: bool = True) -> Overlap:
     """
     reading = Reading(config.launch.workers, config.launch.reader)
     source = sensitive_source(config)
-    sensitive = {
-        split: [digest for digest, _ in digests(read("sensitive", source, test=test, progress=progress), reading)]
-        for split, test in (("training", False), ("test", True))
-    }
+    with discreet(source), naming("sensitive"):
+        sensitive = {
+            name: [digest for digest, _ in digests(images_of(source, test=test, progress=progress), reading)]
+            for name, test in (("training", False), ("test", True))
+        }
     known = {digest for split in sensitive.values() for digest in split}
     shared, categories, source = set[bytes](), Counter[str](), public_source(config)
     for test in (False, True):

@@ -35,8 +35,8 @@ ASSUMPTIONS = (
     "The number of records n, the category names, the image size and the normalisation constants are public.",
     "The public images and the networks trained on them hold no sensitive record.",
     "Every sensitive record appears once. Whoever has several is protected as a group of so many records, not at ε.",
-    "Noise is computed in floating point: float64 normals, rounded to float32 in DP-SGD and to the grid of the counts "
-    "in a query or vote.",
+    "Noise is computed in floating point: float64 normals, rounded to the grid of the sums, counts or votes.",
+    "It may be known that every sensitive file could be read: the run stops at one that cannot, or is told to skip it.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
 

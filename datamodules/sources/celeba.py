@@ -17,6 +17,7 @@ from configs.schema import Image
 from datamodules.benchmark_files import BenchmarkFiles
 from datamodules.celeba_lists import attribute_names, read_attributes, read_partition
 from datamodules.decoded_files import decode_files
+from datamodules.files_error import FilesError
 from datamodules.image_folder import NAMED, named
 from datamodules.image_set import ImageSet
 from datamodules.sources.source import SOURCES, Semantics
@@ -109,5 +110,5 @@ class CelebA:
         images, readable = decode_files(paths, self.image, f"reading {split}", progress=progress, bearable=NAMED)
         if not readable.all():
             bad = [name for name, fine in zip(names, readable, strict=True) if not fine]
-            raise UserError(f"root: faces that cannot be read in '{self.faces}': {named(bad)}. Fetch them again.")
+            raise FilesError(f"root: faces that cannot be read in '{self.faces}'", bad, "Fetch them again.")
         return ImageSet(images, labels, self.class_names)

@@ -15,7 +15,16 @@ from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
 from datamodules.decoded_files import decode_files
-from datamodules.image_folder import NAMED, categories, existing, falls_to_testing, image_files, named
+from datamodules.files_error import FilesError
+from datamodules.image_folder import (
+    NAMED,
+    categories,
+    existing,
+    falls_to_testing,
+    image_files,
+    named,
+    without_images,
+)
 from datamodules.image_set import ImageSet
 from datamodules.sources.source import SOURCES
 
@@ -56,22 +65,31 @@ class Folder:
         return len(self._train_files) if self.config.count is None else self.config.count
 
     def train(self, *, progress: bool = True) -> ImageSet:
-        """The training images; UserError naming files that cannot be read, unless they are to be skipped."""
+        """The training images, none perhaps; FilesError for files that cannot be read, unless they are skipped."""
         return self._load(self.root, self._train_files, "root", progress)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test images; UserError naming files that cannot be read, unless they are to be skipped."""
+        """The test images; FilesError for files that cannot be read, unless they are skipped; UserError for none."""
         root, key_name = (self.root, "test_fraction") if self.test_root is None else (self.test_root, "test_root")
-        return self._load(root, self._test_files, key_name, progress)
+        images = self._load(root, self._test_files, key_name, progress)
+        if not len(images):
+            raise UserError(
+                f"{key_name}: no image is left for this split. Give more images, or another test_fraction or test_root."
+            )
+        return images
 
     def paths(self, *, test: bool) -> Iterator[Path]:
         """The image files. UserError where a folder cannot be listed."""
         root = self.test_root if test and self.test_root is not None else self.root
         return (root / file for file in (self._test_files if test else self._train_files))
 
+    def empty_categories(self) -> list[str]:
+        """The categories without any image, of either split."""
+        return without_images(self.class_names, [*self._train_files, *self._test_files])
+
     @cached_property
     def _files(self) -> list[str]:
-        return image_files(self.root, "root")
+        return image_files(self.root, "root", public=self.public_benchmark)
 
     @cached_property
     def _train_files(self) -> list[str]:
@@ -79,7 +97,9 @@ class Folder:
 
     @cached_property
     def _test_files(self) -> list[str]:
-        return self._split(testing=True) if self.test_root is None else image_files(self.test_root, "test_root")
+        if self.test_root is None:
+            return self._split(testing=True)
+        return image_files(self.test_root, "test_root", public=self.public_benchmark)
 
     def _split(self, testing: bool) -> list[str]:
         return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]
@@ -97,19 +117,17 @@ class Folder:
         return ImageSet(images if readable.all() else images[readable], labels[readable], self.class_names)
 
     def _check(self, files: list[str], readable: np.ndarray, key_name: str) -> None:
-        """Refuse or mention unreadable files, and refuse a split without images."""
+        """Refuse or mention unreadable files."""
         unreadable = [file for file, fine in zip(files, readable, strict=True) if not fine]
         if unreadable and self.config.corrupt == "refuse":
-            raise UserError(
-                f"{key_name}: files that cannot be read as images: {named(unreadable)}. Mend or remove them, or leave "
-                "them out with corrupt=skip, under another run.name if the run has begun."
-            )
-        if not readable.any():
-            raise UserError(
-                f"{key_name}: no image is left for this split. Give more images, or another test_fraction or test_root."
+            raise FilesError(
+                f"{key_name}: files that cannot be read as images",
+                unreadable,
+                "Mend or remove them, or leave them out with corrupt=skip, under another run.name if the run has "
+                "begun.",
             )
         if unreadable:
             # no number: how many records are missing is not for the console
             warnings.warn(
-                f"{key_name}: unreadable files were skipped (corrupt=refuse names some of them)", stacklevel=3
+                f"{key_name}: unreadable files were skipped (corrupt=refuse lists some of them)", stacklevel=3
             )

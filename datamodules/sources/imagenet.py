@@ -49,7 +49,7 @@ class ImageNet:
             if not Path(config.root).is_dir():
                 raise UserError(f"root: no folder at '{config.root}'. Give the folder of ImageNet, or use store.")
             root, names = imagenet(Path(config.root))
-            self.reader = ClassFolders(root, image, "root")
+            self.reader = ClassFolders(root, image, "root", public=config.public_benchmark)
             self.class_names = class_names(self.reader.categories, names)
             self.folders = (root,)
 
@@ -76,6 +76,10 @@ class ImageNet:
         if files is None:
             return
         yield from files.paths(np.flatnonzero(self._kept_for_testing(files) == test))
+
+    def empty_categories(self) -> list[str]:
+        """The categories without any image, of either split."""
+        return [] if isinstance(self.reader, Store) else self.reader.empty_categories
 
     @cached_property
     def _testing(self) -> np.ndarray:

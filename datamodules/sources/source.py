@@ -62,4 +62,13 @@ class Described(Protocol):
         ...
 
 
+@runtime_checkable
+class ClassFoldered(Protocol):
+    """A source whose categories are folders, which may be empty."""
+
+    def empty_categories(self) -> list[str]:
+        """The categories without any image, of either split. Of sensitive images: SENSITIVE."""
+        ...
+
+
 SOURCES: Registry[Source] = Registry("source")

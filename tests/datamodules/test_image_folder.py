@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import UserError
-from datamodules.image_folder import categories, existing, falls_to_testing, image_files, named
+from datamodules.image_folder import categories, existing, falls_to_testing, image_files, named, without_images
 
 
 def touch(root, *names):
@@ -17,19 +17,24 @@ def test_images_of_every_category_are_listed_in_order_without_opening_them(tmp_p
         tmp_path, "b/2.PNG", "b/10.jpeg", "a/deep/er/x.tif", "a/1.webp", "a/.hidden.png", "a/.cache/y.png", ".git/z.png"
     )
     assert categories(tmp_path, "root") == ("a", "b")
-    assert image_files(tmp_path, "root") == ["a/1.webp", "a/deep/er/x.tif", "b/10.jpeg", "b/2.PNG"]
+    assert image_files(tmp_path, "root", public=False) == ["a/1.webp", "a/deep/er/x.tif", "b/10.jpeg", "b/2.PNG"]
 
 
-def test_other_files_are_mentioned_by_name(tmp_path):
+def test_other_files_are_mentioned_by_name_in_public_folders_alone(tmp_path):
     touch(tmp_path, "a/1.png", "a/notes.txt", "stray.png")
     with pytest.warns(UserWarning, match=r"root: .*not images.*'a/notes.txt', 'stray.png'"):
-        assert image_files(tmp_path, "root") == ["a/1.png"]
+        assert image_files(tmp_path, "root", public=True) == ["a/1.png"]
+    with pytest.warns(UserWarning, match=r"root: .*not images") as caught:
+        assert image_files(tmp_path, "root", public=False) == ["a/1.png"]
+    (warning,) = caught
+    assert "notes" not in str(warning.message) and "stray" not in str(warning.message)
 
 
-def test_a_category_without_images_is_named(tmp_path):
-    touch(tmp_path, "a/1.png", "empty/.hidden.png")
-    with pytest.raises(UserError, match="root: category 'empty' has no images"):
-        image_files(tmp_path, "root")
+def test_a_category_may_have_no_images(tmp_path):
+    touch(tmp_path, "a/1.png", "empty/.hidden.png", "c/deep/er/2.png")
+    files = image_files(tmp_path, "root", public=False)
+    assert files == ["a/1.png", "c/deep/er/2.png"]
+    assert without_images(categories(tmp_path, "root"), files) == ["empty"]
 
 
 def test_folders_that_are_missing_or_bare_are_named(tmp_path):

@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_store_holds_what_the_folder_decodes_to(root: Path, tmp_path: Path, channels: int) -> None:
     image = Image(16, channels)
     store = Store(store_of(root, tmp_path / "a.beton", image, workers=2), image)
-    names = image_files(root, "root")
+    names = image_files(root, "root", public=True)
     assert np.array_equal(store.read(np.arange(200)), [decode(root / name, image) for name in names])
     assert [store.info.class_names[label] for label in store.labels] == [name.split("/")[0] for name in names]
     assert store.name_hashes.tolist() == [name_hash(name) for name in names]

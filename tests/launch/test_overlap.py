@@ -100,3 +100,16 @@ def test_without_the_option_nothing_is_read(
     assert privimage("preflight", "demo", *words, "--no-measure") == 0
     assert "overlap" not in capsys.readouterr().out
     assert privimage("preflight", "demo", *words, "--no-measure", "--overlap") == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "imagenet"])
+def test_a_sensitive_file_that_cannot_be_read_is_not_named_in_a_log(
+    words: list[str], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / "a" / "miss-smith.png").write_text("no image")
+    given = [word for word in words if kind == "folder" or not word.startswith("sensitive.")]
+    given += [f"sensitive.name={kind}", f"sensitive.root={tmp_path / 'mine'}"]
+    assert privimage("preflight", "demo", *given, "--no-measure", "--overlap") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("privimage: sensitive.root: files that cannot be read as images. On a terminal")
+    assert "smith" not in last

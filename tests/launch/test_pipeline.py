@@ -193,7 +193,7 @@ def test_the_release_does_not_hang_on_the_test_images(folder_run: Path, tmp_path
     assert (path / "internal" / "scores.json").read_text() != (folder_run / "internal" / "scores.json").read_text()
 
 
-def test_a_corrupt_image_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_corrupt_image_is_named_to_its_owner_and_nothing_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "mine"
     draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
     draw_shapes(tmp_path / "data" / "test", seed=2, count=5)
@@ -202,7 +202,9 @@ def test_a_corrupt_image_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     file.write_bytes(whole[: len(whole) // 2])
     code, text = finish(folder_words(path), tmp_path / "output")
     assert code == 2 and len(errors(text)) == 1
-    assert errors(text)[0].startswith("sensitive.root: ") and "'bars/3.png'" in errors(text)[0]
+    names = path / "internal" / "unreadable-files.txt"
+    assert errors(text)[0].startswith("sensitive.root: ") and f"'{names}'" in errors(text)[0]
+    assert names.read_text() == "bars/3.png\n" and "3.png" not in text
     file.write_bytes(whole)
     code, text = finish(folder_words(path), tmp_path / "output")
     assert code == 0 and "classifier" in [line.split()[0] for line in text.splitlines() if "(done before)" in line]

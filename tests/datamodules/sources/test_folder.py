@@ -1,3 +1,4 @@
+import pickle
 import warnings
 
 import numpy as np
@@ -6,6 +7,7 @@ from PIL import Image as Pillow
 
 from configs.errors import UserError
 from configs.schema import Image
+from datamodules.files_error import FilesError
 from datamodules.sources import SOURCES
 from datamodules.sources.folder import Config
 
@@ -95,7 +97,7 @@ def test_unreadable_files_are_skipped_on_request_without_saying_how_many(root):
 def test_a_split_without_readable_images_is_refused(root, tmp_path):
     (tmp_path / "test" / "cat").mkdir(parents=True)
     (tmp_path / "test" / "cat" / "1.png").touch()
-    with pytest.raises(UserError, match="test_root: no image is left"):
+    with pytest.warns(UserWarning), pytest.raises(UserError, match="test_root: no image is left"):
         build(root, test_root=str(tmp_path / "test"), corrupt="skip").test()
     with pytest.raises(UserError, match="test_fraction: no image is left"):
         build(root, test_fraction=1e-9).test()
@@ -104,9 +106,41 @@ def test_a_split_without_readable_images_is_refused(root, tmp_path):
 def test_what_is_missing_is_named(root):
     with pytest.raises(UserError, match=r"root: no folder at 'data/scans'\. Give a folder .*name=digits"):
         build("data/scans")
-    (root / "cow").mkdir()
-    with pytest.raises(UserError, match="category 'cow' has no images"):
-        build(root).size()
+
+
+def test_a_category_that_a_record_left_empty_stays_one(root):
+    """Whether a set is accepted must not tell whether the only record of a category is in it."""
+    save(root, "ape/1.png", 50)
+    with_record = build(root)
+    assert with_record.empty_categories() == []
+    (root / "ape" / "1.png").unlink()
+    without = build(root)
+    assert without.empty_categories() == ["ape"]
+    assert with_record.class_names == without.class_names == without.train().class_names == ("ape", "cat", "dog")
+    assert 0 not in without.train().labels and set(without.train().labels) == {1, 2}
+
+
+def test_a_training_set_may_be_empty_a_test_set_may_not(root):
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"not an image")
+    source = build(root, corrupt="skip", count=50)
+    with pytest.warns(UserWarning, match="unreadable files were skipped"):
+        train = source.train()
+    assert source.size() == 50 and train.images.shape == (0, 1, 16, 16) and train.class_names == ("cat", "dog")
+    with pytest.warns(UserWarning), pytest.raises(UserError, match="test_fraction: no image is left"):
+        source.test()
+
+
+def test_a_message_without_names_names_nobody_and_does_not_count(root):
+    for number in range(20):
+        (root / "cat" / f"miss-{number}.png").touch()
+    with pytest.raises(FilesError) as caught:
+        both_splits(build(root))
+    told = pickle.loads(pickle.dumps(caught.value.within("sensitive")))
+    assert "cat/miss-" in str(told) and set(told.names) <= {f"cat/miss-{number}.png" for number in range(20)}
+    unnamed = told.unnamed("A list says which.")
+    assert unnamed.startswith("sensitive.root: files that cannot be read as images. A list says which. Mend")
+    assert "miss" not in unnamed and not any(character.isdigit() for character in unnamed)
 
 
 def test_benchmarks_are_public_by_declaration_alone(root):

@@ -39,7 +39,7 @@ def test_the_split_goes_by_file_name_and_the_images_are_those_of_a_folder(source
     built = build(source, kind)
     assert built.class_names == ("tench", "n01443537", "crane (n02012849)", "crane (n03126707)")
     train, test = built.train(), built.test()
-    names = image_files(source / "train", "root")
+    names = image_files(source / "train", "root", public=False)
     assert len(train) == built.size() == sum(not falls_to_testing(name, 0.2) for name in names)
     assert len(train) + len(test) == 90 and len(test)
     folder = SOURCES.build(FolderConfig(root=str(source / "train"), test_fraction=0.2), SHAPE)

@@ -71,12 +71,15 @@ def test_bad_input_is_one_message_and_begins_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_category_without_images_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_public_category_without_images_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("full/1.png", "full/2.png", "full/3.png", "empty/notes.txt"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
-    assert privimage(*run_words(tmp_path / "run", "sensitive.name=folder", f"sensitive.root={tmp_path / 'data'}")) == 2
-    assert capsys.readouterr().err.startswith("privimage: sensitive.root: category 'empty' has no images")
+    for given in ("public.name=folder", "public.name=imagenet"):
+        words = [word for word in run_words(tmp_path / "run") if not word.startswith("public.")]
+        assert privimage(*words, given, f"public.root={tmp_path / 'data'}") == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("privimage: public.root: category 'empty' has no images")
 
 
 def test_a_root_that_is_no_folder_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
