@@ -1,11 +1,19 @@
 import copy
+import inspect
+import itertools
 import pickle
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
+from accounting import keystream
 from accounting.access import PrivacyError, PrivateAccess
 from accounting.ledger import Ledger
 from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
@@ -25,6 +33,21 @@ def ledger(tmp_path: Path) -> Ledger:
 def _access(ledger: Ledger, mechanism: Mechanism = TRAINING) -> PrivateAccess:
     key = RunKey.create_or_load("unused", "5a" * 32)
     return ledger.reserve(mechanism, stage="finetune", fingerprint="f", run_key=key)
+
+
+READERS: dict[str, tuple[Callable[[PrivateAccess, int], Any], ...]] = {
+    "records": (lambda access, step: access.sample(step, N),),
+    "noise": (
+        lambda access, step: access.whole_noise(step, 20, UNIT),
+        lambda access, step: access.whole_noise(step, 20, UNIT, start=40),
+    ),
+    "loss": (
+        lambda access, step: list(access.loss_bytes(step, 64)),
+        lambda access, step: list(access.loss_bytes(step, 64, rank=3)),
+    ),
+    "following": (lambda access, step: list(access.following_bytes(step, 64)),),
+}
+"""All that is random in a private step, by what it is for."""
 
 
 def test_only_the_ledger_grants_access() -> None:
@@ -79,6 +102,71 @@ def test_noise_too_great_for_64_bits_is_refused(ledger: Ledger) -> None:
         _access(ledger, wide).whole_noise(0, 2)
     with pytest.raises(UserError, match="noise_multiplier must be at most 1e"):
         GaussianQuery(name="query", noise_multiplier=1e20, sensitivity=1)
+
+
+def test_all_that_is_random_is_tried_here() -> None:
+    takes_a_step = {
+        name
+        for name, method in inspect.getmembers(PrivateAccess, inspect.isfunction)
+        if not name.startswith("_") and "step" in inspect.signature(method).parameters
+    }
+    called: set[str] = set()
+
+    class Noted:
+        def __getattr__(self, name: str) -> Callable[..., tuple[int, ...]]:
+            called.add(name)
+            return lambda *_, **__: ()
+
+    for reader in itertools.chain(*READERS.values()):
+        reader(Noted(), 0)
+    assert called == takes_a_step - {"progress"}  # which draws nothing
+
+
+def test_each_purpose_reads_a_stream_that_is_read_for_nothing_else(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the keys and counters of AES: neither purposes, nor steps, nor mechanisms share a block."""
+    read: list[tuple[bytes, int]] = []
+    encrypting = keystream.Cipher
+
+    def watched(algorithm: Any, mode: Any) -> Any:
+        read.append((algorithm.key, int.from_bytes(mode.nonce[:8], "big")))
+        return encrypting(algorithm, mode)
+
+    monkeypatch.setattr(keystream, "Cipher", watched)
+    streams: list[bytes] = []
+    other = SampledGaussian(name="dp-sgd", noise_multiplier=2.5, sampling_rate=0.4, steps=200, sensitivity=0.4)
+    for access in (_access(ledger), _access(ledger, other)):
+        for readers in READERS.values():
+            keys: set[bytes] = set()
+            for step, reader in itertools.product((0, 1, 7, 199), readers):
+                read.clear()
+                reader(access, step)
+                assert read and {counter for _, counter in read} == {step}
+                keys |= {key for key, _ in read}
+            assert len(keys) == 1
+            streams += keys
+    assert len(set(streams)) == 2 * len(READERS)
+
+
+KEYS = st.binary(min_size=32, max_size=32)
+
+
+@settings(max_examples=25)
+@given(one=KEYS, other=KEYS, step=st.integers(0, TRAINING.steps - 1))
+def test_all_that_is_random_depends_on_the_key(one: bytes, other: bytes, step: int) -> None:
+    """Who knows everything else, and another run's draws, knows none of it."""
+    assume(one != other)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = []
+        for number, key in enumerate((one, one, other)):
+            place = Path(folder) / str(number)
+            ledger = Ledger.open(place, epsilon=50, delta=1e-5, n=N, accountant="rdp", insecure=True)
+            key = RunKey(key, insecure=True)
+            access = ledger.reserve(TRAINING, stage="finetune", fingerprint="f", run_key=key)
+            drawn.append([np.asarray(reader(access, step)) for reader in itertools.chain(*READERS.values())])
+    for mine, again, theirs in zip(*drawn, strict=True):
+        assert np.array_equal(mine, again) and not np.array_equal(mine, theirs)
 
 
 def test_ranks_and_steps_have_loss_draws_of_their_own(ledger: Ledger) -> None:

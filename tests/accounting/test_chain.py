@@ -1,4 +1,5 @@
 import errno
+import itertools
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from accounting.chain import GENESIS, Chain, LedgerError, _digest
 from configs.errors import UserError
+from tests.power_cut import Disk
 
 
 @pytest.fixture
@@ -63,6 +65,38 @@ def test_a_published_hash_does_not_say_when_its_line_was_written(tmp_path: Path)
     assert len(nonces) == 3 and all(len(bytes.fromhex(nonce)) == 16 for nonce in nonces)
     same = [{**line, "time": lines[0]["time"]} for line in lines]
     assert len({_digest(line) for line in same}) == 3 and _digest(lines[0]) == chains[0].head
+
+
+def test_lines_of_two_files_make_no_chain(chain: Chain) -> None:
+    """Each in its place and whole in itself, but not following on the line before."""
+    other = Chain.create(chain.path.with_name("other.jsonl"))
+    for step in range(3):
+        other.append("note", text=f"other {step}")
+    lines = [path.read_bytes().splitlines(keepends=True) for path in (chain.path, other.path)]
+    mixed = chain.path.with_name("mixed.jsonl")
+    for whose in itertools.product((0, 1), repeat=3):
+        mixed.write_bytes(b"".join(lines[which][place] for place, which in enumerate(whose)))
+        if len(set(whose)) == 1:
+            assert len(Chain.read(mixed, repair=False).entries) == 3
+        else:
+            with pytest.raises(LedgerError, match="does not follow"):
+                Chain.read(mixed, repair=False)
+
+
+def test_a_line_would_survive_a_power_cut_once_it_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, disk = tmp_path / "run" / "ledger.jsonl", Disk(monkeypatch)
+    chain = Chain.create(path)
+    assert disk.left(path) == b""  # its name
+    for step in range(3):
+        chain.append("note", text=f"{step}")
+        assert disk.holds(path)
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 5)
+    with pytest.warns(UserWarning, match="torn"):
+        Chain.read(path, repair=True).append("note", text="on with it")
+    assert disk.holds(path)
 
 
 def test_every_torn_end_is_set_aside_and_kept(chain: Chain, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 from pathlib import Path
@@ -5,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accounting.access import PrivacyError
+from accounting.access import PrivacyError, PrivateAccess
 from accounting.chain import Chain
 from accounting.composition import epsilon, prv_epsilon
 from accounting.ledger import Ledger, LedgerError
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from accounting.run_key import RunKey
+from tests.power_cut import Disk
 
 TERMS = {"epsilon": 10.0, "delta": 1e-5, "n": 50_000, "accountant": "rdp"}
 QUERY = GaussianQuery(name="semantic query", noise_multiplier=20, sensitivity=math.sqrt(5))
@@ -73,6 +75,27 @@ def test_charges_are_whole_and_on_the_disk_before_access(path: Path, key: RunKey
     assert [entry["kind"] for entry in again.entries] == kinds
 
 
+def test_nothing_is_granted_before_its_charge_would_survive_a_power_cut(
+    path: Path, key: RunKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, begin, granted = Disk(monkeypatch), PrivateAccess.__init__, []
+
+    def watched(access: PrivateAccess, *arguments: object, **named: object) -> None:
+        kinds = [json.loads(line)["kind"] for line in (disk.left(path) or b"").splitlines()]
+        granted.append(kinds[-2:] if disk.holds(path) else [])
+        begin(access, *arguments, **named)
+
+    monkeypatch.setattr(PrivateAccess, "__init__", watched)
+    _query(Ledger.open(path, **TERMS), key)
+    ledger = Ledger.open(path, **TERMS)
+    _query(ledger, key)
+    _train(ledger, key).progress(1)
+    assert disk.holds(path)
+    ledger.inherit(QUERY, source="elsewhere")
+    assert disk.holds(path) and b'"elsewhere"' in disk.left(path)
+    assert granted == [["reserve", "start"], ["start", "start"], ["reserve", "start"]]
+
+
 def test_starting_again_charges_once_and_never_repeats_noise(path: Path, key: RunKey) -> None:
     first = _train(Ledger.open(path, **TERMS), key)
     second = _train(Ledger.open(path, **TERMS), key)
@@ -119,6 +142,35 @@ def test_overspending_is_refused_and_leaves_no_trace(path: Path, key: RunKey) ->
     assert path.read_bytes() == before and ledger.mechanisms() == [TRAINING]
 
 
+def _spend(ledger: Ledger, mechanism: GaussianQuery | SampledGaussian, how: str, key: RunKey) -> None:
+    if how == "reserve":
+        ledger.reserve(mechanism, stage=mechanism.name, fingerprint="f", run_key=key)
+    else:
+        ledger.inherit(mechanism, source=mechanism.name)
+
+
+@pytest.mark.parametrize("accountant", ["rdp", "prv"])
+@pytest.mark.parametrize("hows", list(itertools.product(["reserve", "inherit"], repeat=3)), ids="-".join)
+def test_charges_that_are_affordable_without_each_other_are_refused_together(
+    path: Path, key: RunKey, hows: tuple[str, ...], accountant: str
+) -> None:
+    """However each of them is charged, in whatever order, and by whichever process."""
+    queries = [GaussianQuery(name=name, noise_multiplier=2, sensitivity=1) for name in ("query", "another query")]
+    all_of_them = [TRAINING, *queries]
+    delta = TERMS["delta"]
+    pairs = max(epsilon(pair, delta, accountant) for pair in itertools.combinations(all_of_them, 2))
+    target = (pairs + epsilon(all_of_them, delta, accountant)) / 2
+    assert pairs < 0.95 * target
+    for number, order in enumerate(itertools.permutations(all_of_them)):
+        place = path.with_name(f"{number}.jsonl")
+        terms = {**TERMS, "epsilon": target, "accountant": accountant}
+        for mechanism, how in zip(order[:2], hows[:2], strict=True):
+            _spend(Ledger.open(place, **terms), mechanism, how, key)
+        with pytest.raises(LedgerError, match=order[2].name):
+            _spend(Ledger.open(place, **terms), order[2], hows[2], key)
+        assert Ledger.read(place).mechanisms() == list(order[:2])
+
+
 def test_the_ledgers_own_accountant_decides(path: Path, key: RunKey) -> None:
     by_prv, by_rdp = prv_epsilon([TRAINING], 1e-5), epsilon([TRAINING], 1e-5)
     between = (by_prv + by_rdp) / 2
@@ -129,6 +181,13 @@ def test_the_ledgers_own_accountant_decides(path: Path, key: RunKey) -> None:
 
 def test_a_target_met_exactly_is_allowed(path: Path, key: RunKey) -> None:
     _train(Ledger.open(path, **{**TERMS, "epsilon": epsilon([TRAINING], 1e-5)}), key)
+
+
+@pytest.mark.parametrize("accountant", ["rdp", "prv"])
+def test_a_target_missed_by_a_hair_is_refused(path: Path, key: RunKey, accountant: str) -> None:
+    target = epsilon([TRAINING], 1e-5, accountant) * (1 - 1e-6)
+    with pytest.raises(LedgerError, match="above the target"):
+        _train(Ledger.open(path, **{**TERMS, "epsilon": target, "accountant": accountant}), key)
 
 
 def test_a_cached_query_carries_its_charge(path: Path, key: RunKey) -> None:

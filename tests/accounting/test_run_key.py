@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from accounting.run_key import RunKey
 from configs.errors import UserError
+from tests.power_cut import Disk
 
 FIXED = "ab" * 32
 
@@ -87,6 +88,18 @@ def test_destroying_leaves_zeros_in_the_file_and_no_name(tmp_path: Path) -> None
     assert not path.exists()
     RunKey.destroy(path)
     assert RunKey.create_or_load(path).derive(b"") != old.derive(b"")
+
+
+def test_a_power_cut_leaves_the_key_that_is_in_use_and_none_that_is_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, disk = tmp_path / "internal" / "key", Disk(monkeypatch)
+    RunKey.create_or_load(path)
+    assert disk.holds(path)
+    kept = tmp_path / "kept"  # the same file under another name, as in a snapshot
+    os.link(path, kept)
+    RunKey.destroy(path)
+    assert disk.content(kept) == bytes(32) and disk.left(path) is None
 
 
 def test_the_key_is_never_shown_or_copied() -> None:

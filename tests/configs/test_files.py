@@ -10,6 +10,7 @@ import pytest
 
 from configs.errors import UserError
 from configs.files import atomic_json, atomic_text, atomic_write
+from tests.power_cut import Disk
 
 ROOM = 4096  # bytes a file may have on the disk that is full
 
@@ -51,6 +52,22 @@ def test_a_failure_while_writing_leaves_the_old_content(tmp_path):
         atomic_write(path, fail)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["one.txt"]
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_power_cut_leaves_the_old_content_or_the_new(tmp_path, monkeypatch, before):
+    path, disk, replace, moments = tmp_path / "one.txt", Disk(monkeypatch), os.replace, []
+    if before is not None:
+        atomic_text(path, before)
+
+    def watched(source, target):
+        moments.append(disk.content(source))
+        replace(source, target)
+        moments.append(disk.left(path))
+
+    monkeypatch.setattr(os, "replace", watched)
+    atomic_text(path, "new")
+    assert moments == [b"new", before and before.encode()] and disk.left(path) == b"new"
 
 
 def test_the_leftover_of_a_killed_process_goes_with_the_next_write(tmp_path):

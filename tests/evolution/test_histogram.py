@@ -65,10 +65,8 @@ def test_every_bin_is_noised_as_it_was_paid_for(tmp_path: Path) -> None:
     empty = [torch.zeros(0, 4)] * 2
     population = [torch.zeros(20_000, 4), torch.zeros(20_000, 4)]
     mechanism = GaussianHistogram(name="private evolution", noise_multiplier=50.0, rounds=2)
-    first, second = (
-        noisy_histogram(empty, population, reserved(mechanism, tmp_path / "run", insecure=False), round=round)
-        for round in (0, 1)
-    )
+    access = reserved(mechanism, tmp_path / "run", insecure=False)  # one start, as the rounds of a run have
+    first, second = (noisy_histogram(empty, population, access, round=round) for round in (0, 1))
     for part in (*first, *second):
         assert part.std() == pytest.approx(50.0, rel=0.03) and abs(part.mean()) < 2
         assert (part == np.rint(part)).all()  # on a fixed grid

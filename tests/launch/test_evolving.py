@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accounting.access import PrivateAccess
 from accounting.calibration import BudgetError
 from accounting.gaussian import gaussian_epsilon, gaussian_mu
 from configs.errors import UserError
@@ -111,6 +112,19 @@ def test_killed_anywhere_no_round_is_answered_twice(tmp_path: Path) -> None:
     assert code == 0, text
     assert {file.name: file.read_bytes() for file in path.glob("stages/evolve/votes-*.npz")} == given
     assert len(generations(path, "private evolution")) > 1 and charges(path) == ["private evolution"]
+
+
+def test_every_round_asks_under_its_own_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rounds of one number would have one noise."""
+    asked, draw = [], PrivateAccess.whole_noise
+
+    def watched(access: PrivateAccess, step: int, *arguments: Any, **settings: Any) -> np.ndarray:
+        asked.append((access.mechanism.name, step))
+        return draw(access, step, *arguments, **settings)
+
+    monkeypatch.setattr(PrivateAccess, "whole_noise", watched)
+    assert privimage(*run_words(tmp_path / "run", SIM_PE, "evolution.rounds=3")) == 0
+    assert asked == [("private evolution", round) for round in range(3)]
 
 
 def test_votes_that_were_given_are_never_asked_for_again(tmp_path: Path) -> None:

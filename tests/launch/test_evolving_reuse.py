@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from accounting.ledger import Ledger
+from accounting.run_key import RunKey
 from launch.checks import check_experiment
 from launch.config import load
 from launch.release import read_images
 from tests.launch.runs import (
+    FIXED,
     TINY,
     charges,
     draw_shapes,
@@ -52,6 +54,40 @@ def test_an_answer_that_was_changed_or_is_of_more_images_is_not_taken_over(
     draw_shapes(data / "train", 1, 30)
     assert privimage(*folder_words(tmp_path / "more", SIM_PE, f"evolution.reuse={tmp_path / 'few'}")) == 2
     assert "sensitive records, this one has" in capsys.readouterr().err and not (tmp_path / "more").exists()
+
+
+def test_an_answer_under_a_fixed_key_is_not_taken_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, path = tmp_path / "source", tmp_path / "run"
+    assert privimage(*run_words(source, SIM_PE, FIXED)) == 0
+    assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}")) == 2
+    assert "has a fixed key, so its answer is not private" in capsys.readouterr().err and not path.exists()
+    assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}", FIXED)) == 0
+    assert "NOT PRIVATE" in statement(path)["notice"]
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("query", ["method=privimage_d", "stages=[classifier,query]"]),
+        ("evolution", [SIM_PE, "stages=[classifier,evolve]"]),
+    ],
+)
+def test_an_answer_of_a_run_that_still_has_its_key_is_not_taken_over(
+    section: str,
+    words: list[str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its noise can still be had, and taken off."""
+    source, path = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(request.getfixturevalue("evolved" if section == "query" else "sim_pe"), source)
+    key, command = source / "internal" / "key", run_words(path, *words, f"{section}.reuse={source}")
+    RunKey.create_or_load(key)
+    assert privimage(*command) == 2
+    assert f"{section}.reuse: the run '{source}' still has its key" in capsys.readouterr().err and not path.exists()
+    RunKey.destroy(key)
+    assert privimage(*command) == 0
 
 
 def test_a_run_goes_on_where_the_run_whose_answer_it_took_over_is_gone(tmp_path: Path, evolved: Path) -> None:

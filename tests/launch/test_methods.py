@@ -21,6 +21,7 @@ from launch.release import read_images
 from launch.run_directory import RunDirectory
 from launch.stage import order
 from tests.launch.runs import RELEASE, TINY, TINY_GAN, TINY_TEACHER, Child, at, charges, privimage, statement
+from tests.launch.watching import SCORED, secret, watch_answers, watch_key, watch_readings, watch_scaling
 
 CHARGES = {
     "privimage_d": ["semantic query", "dp-sgd"],
@@ -66,13 +67,27 @@ def test_every_method_is_tried_here() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", CHARGES)
-def test_a_private_method_is_charged_for_what_it_reads_and_releases(method: str, tmp_path: Path) -> None:
-    path = tmp_path / method
+def test_a_private_method_is_charged_for_what_it_reads_and_releases(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stage for itself, before it reads; what is answered is on the disk before the ledger says so."""
+    path, config = tmp_path / method, load("demo", words_of(method))
+    readings, answers, scaled_by = watch_readings(monkeypatch), watch_answers(monkeypatch), watch_scaling(monkeypatch)
+    done = watch_key(monkeypatch)
     assert privimage(*run_words(path, method)) == 0
     assert charges(path) == CHARGES[method]
     found, ledger = statement(path), Ledger.read(path / "ledger.jsonl")
     assert found["private"] and found["epsilon"] == pytest.approx(ledger.epsilon())
     assert [mechanism["name"] for mechanism in found["mechanisms"]] == CHARGES[method]
+    private = [reading for reading in readings if reading.stage not in SCORED]
+    assert all(reading.begun and reading.images == "sensitive" for reading in private), private
+    charged = [step.role for step in order(config) if step.charged]
+    assert {reading.stage for reading in private} == set(charged)
+    last = max((place for place, (role, _) in enumerate(done) if role in charged), default=-1)
+    assert [there for _, there in done[last + 1 :]] == [False] * (len(done) - last - 1)  # nor at any later time
+    assert all(survives for _, survives in answers) and {name for name, _ in answers} == set(CHARGES[method])
+    assert bool(scaled_by) == ("private evolution" in CHARGES[method])
+    assert not {image.tobytes() for images in scaled_by for image in images} & secret(config)
     assert ("dp-sgd" not in CHARGES[method]) or found["epsilon"] > 9.9
     files = {file.name for file in (path / "release").iterdir()}
     has_model = "synthesize" in load("demo", [f"method={method}"]).stages

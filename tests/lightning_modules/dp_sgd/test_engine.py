@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lightning_modules.dp_sgd.engine import PrivateStatistics, clip_factors, squared_norms, trained_parameters
+from lightning_modules.dp_sgd.engine import (
+    BLOCK,
+    PrivateStatistics,
+    clip_factors,
+    squared_norms,
+    trained_parameters,
+)
 from lightning_modules.dp_sgd.fused import gradients
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
@@ -37,6 +43,24 @@ def test_norms_of_long_and_even_gradients_are_right_to_less_than_the_margin(n: i
     exact = torch.linalg.vector_norm(rows.double(), dim=1)
     assert ((squared_norms(rows).sqrt() - exact).abs() <= 16 * torch.finfo(torch.float32).eps * exact).all()
     assert (clip_factors(squared_norms(rows).sqrt(), value / 2).double() * exact <= value / 2).all()
+
+
+EDGES = st.builds(
+    lambda blocks, beyond: max(1, blocks * BLOCK + beyond),
+    st.sampled_from([0, 1, 2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK]),
+    st.integers(-2, 2),
+)
+"""Lengths about those at which blocks, and blocks of blocks, are full."""
+
+
+@given(EDGES, st.data())
+def test_no_value_is_left_out_of_a_norm_wherever_it_stands(length: int, data: st.DataObject) -> None:
+    places = st.one_of(st.integers(0, length - 1), st.integers(1, min(length, 3)).map(lambda back: length - back))
+    rows = torch.zeros(2, length)
+    rows[1, data.draw(places)] = -3.0
+    assert squared_norms(rows).tolist() == [0.0, 9.0]
+    every = torch.linalg.vector_norm(rows.fill_(0.5).double(), dim=1).square()
+    torch.testing.assert_close(squared_norms(rows).double(), every, rtol=1e-6, atol=0)
 
 
 def test_norms_that_are_not_finite_get_factor_zero() -> None:

@@ -1,0 +1,102 @@
+"""When a run reads sensitive images, and what a power cut would leave of an answer that its ledger has as given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accounting.chain import Chain
+from configs.schema import Experiment
+from evolution.embedding import Embedding
+from launch.context import Context
+from launch.data import read, sensitive_source
+from launch.run_directory import RunDirectory
+from tests.power_cut import Disk
+
+SCORED = ("evaluate", "report")  # stages that the guarantee does not cover
+ANSWERS = {
+    "semantic query": "stages/query/histogram.json",
+    "private evolution": "stages/evolve/votes-{last:03d}.npz",
+    "dp-sgd": "stages/finetune/checkpoints-*/step-{step:08d}.ckpt",
+}
+"""Where the answer is that a ledger's line of progress is about, by the mechanism's name."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One time that a stage asked for sensitive images. begun: whether the ledger had begun that stage's own charge."""
+
+    images: str
+    stage: str
+    begun: bool
+
+
+def watch_readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
+    """Every time that a run asks for its sensitive images, in the order of the work."""
+    found: list[Reading] = []
+
+    def watch(name: str) -> None:
+        read = Context.__dict__[name].func
+
+        def watched(context: Context) -> Any:
+            lines, stage = context.ledger.entries, next(reversed(context.fingerprints), "")
+            begun = {lines[line["charge"]]["stage"] for line in lines if line["kind"] == "start"}
+            found.append(Reading(name, stage, stage in begun))
+            if name not in context.__dict__:
+                context.__dict__[name] = read(context)
+            return context.__dict__[name]
+
+        monkeypatch.setattr(Context, name, property(watched))
+
+    watch("sensitive")
+    watch("sensitive_test")
+    return found
+
+
+def watch_answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """For every line of progress, the mechanism, and whether its answer would have survived a power cut before it."""
+    disk, append, found = Disk(monkeypatch), Chain.append, list[tuple[str, bool]]()
+
+    def watched(chain: Chain, kind: str, **payload: Any) -> dict[str, Any]:
+        if kind == "progress":
+            name, step = payload["name"], payload["step"]
+            files = list(chain.path.parent.glob(ANSWERS[name].format(step=step, last=step - 1)))
+            found.append((name, bool(files) and all(map(disk.holds, files))))
+        return append(chain, kind, **payload)
+
+    monkeypatch.setattr(Chain, "append", watched)
+    return found
+
+
+def watch_key(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """For every stage, when it is done, whether the run's key is still there."""
+    found, mark = list[tuple[str, bool]](), RunDirectory.mark
+
+    def watched(directory: RunDirectory, name: str, record: dict[str, Any]) -> None:
+        found.append((name, directory.key.exists()))
+        mark(directory, name, record)
+
+    monkeypatch.setattr(RunDirectory, "mark", watched)
+    return found
+
+
+def watch_scaling(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Every set of images, uint8 [N, C, H, W], that features are scaled by."""
+    found, fit = list[np.ndarray](), Embedding.fit
+
+    def watched(embedding: Embedding, images: np.ndarray) -> None:
+        found.append(images)
+        fit(embedding, images)
+
+    monkeypatch.setattr(Embedding, "fit", watched)
+    return found
+
+
+def secret(config: Experiment) -> set[bytes]:
+    """The sensitive images of a run, of both splits."""
+    source = sensitive_source(config)
+    splits = [read("sensitive", source, test=test, progress=False).in_memory().images for test in (False, True)]
+    return {image.tobytes() for images in splits for image in images}
