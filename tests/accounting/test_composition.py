@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from accounting import composition
 from accounting.composition import HIGH_ORDERS, ORDERS, alone, epsilon, prv_epsilon, rdp_curve, rdp_epsilon, shares
 from accounting.gaussian import gaussian_epsilon
 from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian
@@ -112,6 +113,51 @@ def test_published_check_values() -> None:
     assert rdp_epsilon([QUERY], 1e-5) == pytest.approx(0.103, abs=5e-4)
     assert rdp_epsilon([QUERY], 1e-5, HIGH_ORDERS) == pytest.approx(0.0053, abs=5e-5)
     assert alone(QUERY, 1e-5) == pytest.approx(0.00455, abs=5e-6)
+
+
+@settings(max_examples=20)
+@given(
+    lost=st.sets(st.sampled_from(ORDERS), min_size=1, max_size=len(ORDERS) - 1),
+    multiplier=st.floats(0.8, 5),
+    fails=st.sampled_from([math.nan, ValueError, OverflowError]),
+)
+def test_orders_without_a_statement_are_not_taken(
+    lost: set[float], multiplier: float, fails: float | type[Exception]
+) -> None:
+    """Not even where they are those that would have said the least."""
+    one = SampledGaussian(name="t", noise_multiplier=multiplier, sampling_rate=0.1, steps=50, sensitivity=1)
+    kept = tuple(order for order in ORDERS if order not in lost)
+    expected = rdp_epsilon([one], 1e-5, kept)
+    compute = composition.compute_rdp
+
+    def watched(*, orders: list[float], **settings: float) -> list[float]:
+        if orders[0] not in lost:
+            return compute(orders=orders, **settings)
+        if isinstance(fails, float):
+            return [fails]
+        raise fails
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composition, "compute_rdp", watched)
+        composition._renyi.cache_clear()
+        found = rdp_epsilon([one], 1e-5)
+        composition._renyi.cache_clear()
+    assert found == expected
+
+
+@settings(max_examples=8)
+@given(mechanism=st.one_of(QUERIES, HISTOGRAMS, TRAININGS), delta=DELTAS)
+def test_the_same_mechanism_twice_is_one_of_twice_the_steps(mechanism: Mechanism, delta: float) -> None:
+    whole = SampledGaussian(
+        name="both",
+        noise_multiplier=mechanism.noise_multiplier,
+        sampling_rate=mechanism.sampling_rate,
+        steps=2 * mechanism.steps,
+        sensitivity=1,
+    )
+    for accountant in ("rdp", "prv"):
+        expected = epsilon([whole], delta, accountant)
+        assert epsilon([mechanism, mechanism], delta, accountant) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_rate_of_one_half_keeps_the_low_orders() -> None:

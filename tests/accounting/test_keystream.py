@@ -1,5 +1,6 @@
 import itertools
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,21 @@ def test_normals_far_out_are_refined(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = Extreme([2**64 - 1, 0] * 2)  # every bit that is asked for is set
     monkeypatch.setattr(ends, "bytes", lambda step, count, block: b"\xff" * count)
     assert 12.1 < ends.normals(0, 4)[0] < 12.13
+
+
+def test_the_bits_of_normals_far_out_are_read_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keystream, "_FAR", 0)  # every pair gets more bits
+    read, encryptor = [], Keystream._encryptor
+
+    def watched(stream: Keystream, step: int, block: int) -> Any:
+        read.append((step, block))
+        return encryptor(stream, step, block)
+
+    monkeypatch.setattr(Keystream, "_encryptor", watched)
+    STREAM.normals(9, 200, start=40)
+    first, *more = read
+    assert first == (9, 20) and len(set(more)) == 100
+    assert all(step == 9 and block >= 2**63 for step, block in more)  # normals end there
 
 
 @given(

@@ -72,6 +72,12 @@ def test_the_whole_set_as_a_batch_is_allowed() -> None:
     assert plan.mechanism("dp-sgd").sampling_rate == 1 and plan.composed() <= 10
 
 
+def test_without_training_the_rest_must_fit_as_well() -> None:
+    loud = GaussianQuery(name="semantic query", noise_multiplier=0.1, sensitivity=1)
+    with pytest.raises(BudgetError, match="semantic query"):
+        plan_budget(**{**DEMO, "steps": 0}, query=loud, clip_norm=1.0)
+
+
 def test_a_query_above_the_budget_is_refused() -> None:
     loud = GaussianQuery(name="semantic query", noise_multiplier=0.1, sensitivity=1)
     with pytest.raises(BudgetError, match="semantic query"):

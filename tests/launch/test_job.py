@@ -68,6 +68,9 @@ def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
     one, two_ = (Ledger.read(tmp_path / name / "ledger.jsonl") for name in ("one", "two"))
     assert [entry["kind"] for entry in one.entries] == [entry["kind"] for entry in two_.entries]
     assert one.epsilon() == two_.epsilon()
+    answers = [tmp_path / name / "stages" / "query" / "histogram.json" for name in ("one", "two")]
+    counts = [np.sum(json.loads(path.read_text())["histogram"], axis=1) for path in answers]
+    assert np.array_equal(*counts)  # every image is counted by one of the processes, and the noise is the same
     with np.load(tmp_path / "two" / "release" / "synthetic.npz") as release:
         assert [len(release[name]) for name in ("images", "labels")] == [60, 60]
         assert np.bincount(release["labels"]).tolist() == [6] * 10

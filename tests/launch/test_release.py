@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_images_are_stored_as_others_read_them(tmp_path: Path, images: ImageSet)
         assert np.array_equal(data["images"][7, 2, 5], images.images[7, :, 2, 5])
         assert data["labels"].dtype == np.int64 and np.array_equal(data["labels"], images.labels)
         assert data["class_names"].tolist() == list(NAMES)
+
+
+def test_the_statement_comes_last(tmp_path: Path, images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash leaves no statement beside a release that is not whole."""
+    config, ledger = charged(tmp_path / "run")
+    written, replace = [], os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        written.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    write_release(RunDirectory(tmp_path / "run"), config, ledger, images, new_generator(config, 10))
+    assert set(written) == RELEASE and written.index("privacy.json") == len(written) - 1
 
 
 def test_images_come_back(tmp_path: Path, images: ImageSet) -> None:

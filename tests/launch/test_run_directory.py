@@ -26,6 +26,16 @@ def test_a_new_folder_is_claimed_and_known_again(tmp_path: Path) -> None:
     assert load(str(directory.config)) == DEMO and directory.config.read_bytes() == before
 
 
+def test_what_is_not_private_is_for_nobody_else_to_read(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory = RunDirectory(tmp_path / "demo")
+        directory.claim(DEMO)
+    finally:
+        os.umask(before)
+    assert [folder.stat().st_mode & 0o077 for folder in (directory.internal, directory.stage("query").parent)] == [0, 0]
+
+
 def test_another_configuration_is_told_what_differs_and_a_free_name(tmp_path: Path) -> None:
     RunDirectory(tmp_path / "demo").claim(DEMO)
     (tmp_path / "demo-2").mkdir()

@@ -133,6 +133,19 @@ def test_private_losses_leave_the_generating_network_as_it_is() -> None:
     assert model.network.training
 
 
+def test_private_losses_keep_nothing_of_the_records() -> None:
+    """The same object makes the generating network's losses later on."""
+
+    def held(model: GAN) -> dict[tuple[str, str], object]:
+        return {(name, key): value for name, module in model.named_modules() for key, value in vars(module).items()}
+
+    model = gan()
+    before = held(model)
+    model.record_losses(*records(6), seeded())
+    after = held(model)
+    assert after.keys() == before.keys() and all(after[place] is value for place, value in before.items())
+
+
 @pytest.mark.parametrize("engine", ["fused", "opacus"])
 def test_the_trial_before_private_training_passes(engine: str) -> None:
     model = gan()

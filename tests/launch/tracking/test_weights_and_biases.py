@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import wandb
@@ -18,6 +20,7 @@ from accounting.ledger import Ledger
 from launch.config import load
 from launch.planning import plan
 from launch.run_directory import RunDirectory
+from launch.tracking.guard import Guard
 from launch.tracking.tracking import Tracking
 from tests.launch.runs import (
     FIXED,
@@ -218,6 +221,22 @@ def test_no_machine_no_console_and_no_code_of_private_images(guarded: Path, guar
     assert not run.host and not run.git.commit and not run.git.remote_url
     sent = "\n".join(str(record) for record in guarded_part.records if record.WhichOneof("record_type") != "artifact")
     assert str(guarded.parent) not in sent  # an artifact says where its file waits, which is not sent itself
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_the_machine_and_the_console_are_asked_for_of_public_images_alone(
+    public: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is printed and however the machine is used while the run is there."""
+    tracked, asked = tracked_run(tmp_path, "tracking=[wandb]"), []
+    tracked = dataclasses.replace(tracked, guard=Guard(public, trusted_server=True, insecure=False))
+    (tracker,) = Tracking(tracked).trackers
+    monkeypatch.setattr(wandb, "init", lambda **settings: asked.append(settings["settings"]) or mock.Mock())
+    assert tracker.run is not None
+    (given,) = asked
+    assert given.disable_git and given.disable_code and not given.save_code and given.x_disable_meta
+    assert given.host == "" and given.silent and not given.x_save_requirements
+    assert (given.console == "off", given.x_disable_stats, given.x_disable_machine_info) == (not public,) * 3
 
 
 def test_private_images_show_no_moment_of_a_step(guarded: Path, guarded_part: OfflineRun) -> None:

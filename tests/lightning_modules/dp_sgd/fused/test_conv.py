@@ -85,6 +85,20 @@ def test_ghost_norms_are_the_norms_and_contraction_is_the_weighted_sum(
     torch.testing.assert_close(ghost.weighted_sum(factors, None), whole.weighted_sum(factors, None))
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_inputs_of_unusable_records_that_are_not_finite_add_zero(bad: float) -> None:
+    """A gradient that is not held is contracted from its input, which no factor has scaled."""
+    layer = nn.Conv2d(3, 4, 3, padding=1).double()
+    x, gradient = passed_through(layer, 3, 2, (5, 5))
+    usable, factors = torch.tensor([True, False, True]), torch.tensor([0.5, 0.0, 0.25]).double()
+    draws = usable.repeat_interleave(2)
+    ghost = factored(layer, axis_of(layer, x[draws], gradient[draws], 2), x[draws], gradient[draws])
+    expected = ghost.weighted_sum(factors[usable], None)
+    x[3, 0, 2, 2] = bad
+    ghost = factored(layer, axis_of(layer, x, gradient, 2), x, gradient)
+    torch.testing.assert_close(ghost.weighted_sum(factors, usable), expected)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_ghost_norms_in_float32_are_never_below_the_exact_ones(scale: float) -> None:
     """Also where the terms of the gradient cancel, so that rounding is not small against the norm."""

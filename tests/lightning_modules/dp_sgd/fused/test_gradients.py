@@ -43,6 +43,16 @@ def test_unusable_records_add_zero_though_their_values_are_not_finite(bad: float
     assert factored.weighted_sum(factors, usable).tolist() == [0.5]
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_inputs_of_unusable_records_that_are_not_finite_add_zero(bad: float) -> None:
+    """A gradient that is not held is contracted from its input, which no factor has scaled."""
+    rows, outputs = torch.randn(3, 4, 5), torch.randn(3, 4, 2)
+    usable, factors = torch.tensor([True, False, True]), torch.tensor([0.5, 0.0, 0.25])
+    expected = linear_factored(rows[usable], outputs[usable]).weighted_sum(factors[usable], None)
+    rows[1, 2, 3] = bad
+    torch.testing.assert_close(linear_factored(rows, outputs).weighted_sum(factors, usable), expected)
+
+
 @given(st.integers(1, 4), st.integers(1, 30), st.integers(1, 8), st.integers(1, 8))
 def test_ghost_squares_bound_the_exact_ones_from_above_and_closely(b: int, positions: int, m: int, n: int) -> None:
     g, a = torch.randn(b, positions, m), torch.randn(b, positions, n)
