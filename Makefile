@@ -1,7 +1,8 @@
-# make demo   environment and the main job on embedded data
-# make test   environment and every test
-# make lint   style, types of names, one-way imports
-# make lock   new lock files after a change of pyproject.toml
+# make demo     environment and the main job on embedded data
+# make test     environment and every test
+# make mutants  changes that break the guarantee, each of which a test must notice
+# make lint     style, types of names, one-way imports
+# make lock     new lock files after a change of pyproject.toml
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
@@ -13,7 +14,7 @@ SLURM := $(VENV)/.slurm
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: env demo test lint lock clean
+.PHONY: env demo test mutants lint lock clean
 
 env: $(INSTALLED)
 
@@ -30,6 +31,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) $(FFCV) $(SLURM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)  # tests fork, which OpenMP threads do not survive
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m tests.mutants
 
 # FFCV compiles against OpenCV and libjpeg-turbo. Where they cannot be had, its tests skip and say so.
 $(FFCV): $(INSTALLED) requirements-ffcv.lock tests/install_ffcv.sh

@@ -16,7 +16,7 @@ from launch.config_fields import walk
 
 FILES = (".py", ".npz", ".png", ".json", ".yaml")
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def named_tests(text: str) -> list[tuple[str, str | None]]:

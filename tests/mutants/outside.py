@@ -1,0 +1,161 @@
+"""What leaves a run: its release and what that states, consoles, dashboards, and who may read what stays."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import mutant
+
+RELEASE, GUARD, WANDB = "launch/release.py", "launch/tracking/guard.py", "launch/tracking/weights_and_biases.py"
+STAGE, DIRECTORY = "launch/stage.py", "launch/run_directory.py"
+ON_RELEASE = "launch/test_release.py::"
+ON_GUARD = "launch/tracking/test_guard.py::test_noiseless_numbers_pass_only_for_public_sets_and_trusted_servers"
+ON_WANDB = "launch/tracking/test_weights_and_biases.py::"
+OPEN = "launch/test_methods.py::test_a_method_without_noise_releases_nothing_and_says_so_everywhere"
+
+MUTANTS = (
+    # the statement
+    mutant(
+        "a release with a fixed key calls itself private",
+        RELEASE,
+        "ledger.mechanisms(), notice is None",
+        "ledger.mechanisms(), True",
+        ON_RELEASE + "test_a_statement_of_a_fixed_key_claims_no_secret",
+        ON_RELEASE + "test_a_fixed_key_marks_every_output",
+    ),
+    mutant(
+        "there is a statement before there is what it is about",
+        RELEASE,
+        '    folder, notice = directory.outputs_of(config), statement.get("notice")\n',
+        '    folder, notice = directory.outputs_of(config), statement.get("notice")\n'
+        '    atomic_json(folder / "privacy.json", statement)\n',
+        ON_RELEASE + "test_the_statement_comes_last",
+    ),
+    mutant(
+        "a release says when it was made",
+        RELEASE,
+        "    settle(folder)\n",
+        "",
+        ON_RELEASE + "test_equal_releases_have_equal_bytes_and_times",
+    ),
+    mutant(
+        "a comparison adds up ledgers that were shortened",
+        "launch/study.py",
+        "            ledger.require(head)\n",
+        "            pass\n",
+        "launch/test_study.py::test_what_all_runs_cost_together_is_of_whole_ledgers",
+    ),
+    mutant(
+        "a run without noise has a release",
+        DIRECTORY,
+        "return self.release if without_noise(config) is None else self.not_private",
+        "return self.release",
+        OPEN + "[nonpriv]",
+    ),
+    mutant(
+        "what a run without a guarantee makes does not say so",
+        "launch/context.py",
+        "return None if role in self.public_roles else no_guarantee(self.config)",
+        "return None",
+        OPEN + "[nonpriv_d]",
+    ),
+    mutant(
+        "other users may read what is internal",
+        DIRECTORY,
+        "folder.mkdir(mode=0o700, exist_ok=True)",
+        "folder.mkdir(mode=0o755, exist_ok=True)",
+        "launch/test_run_directory.py::test_what_is_not_private_is_for_nobody_else_to_read",
+    ),
+    # consoles
+    mutant(
+        "times of private stages are on the console",
+        STAGE,
+        "timed = not step.reads_sensitive or context.sensitive_source.public_benchmark",
+        "timed = True",
+        "launch/test_stage.py::test_times_of_private_images_are_not_shown",
+    ),
+    mutant(
+        "times of private steps are on the console",
+        "launch/fitting.py",
+        "timed=context.sensitive_source.public_benchmark,",
+        "timed=True,",
+        "launch/test_fitting.py::test_a_private_fit_shows_times_for_public_sets_alone",
+    ),
+    mutant(
+        "lines of a log file come by the clock",
+        "launch/progress_bar.py",
+        "        if self.nominal.timed:\n            due",
+        "        if True:\n            due",
+        "launch/test_progress_bar.py::test_lines_of_a_private_stage_tell_nothing_of_its_steps_times",
+    ),
+    mutant(
+        "times of rounds are on the console",
+        "launch/stages/evolve.py",
+        "show = context.console.progress and context.sensitive_source.public_benchmark",
+        "show = context.console.progress",
+        "launch/test_evolving.py::test_rounds_are_timed_on_the_console_for_public_sets_alone",
+    ),
+    mutant(
+        "an exact answer is on the console",
+        "launch/guarantee.py",
+        "return without_noise(context.config) is None or context.sensitive_source.public_benchmark",
+        "return True",
+        "launch/test_guarantee.py::test_what_follows_from_an_exact_answer_is_shown_of_public_sets_alone",
+    ),
+    # dashboards
+    mutant(
+        "everything may be shown to a server",
+        GUARD,
+        "return self.open or origin is Origin.PUBLIC",
+        "return True",
+        ON_GUARD,
+    ),
+    mutant(
+        "samples under a fixed key may be shown to a server",
+        GUARD,
+        "return self.open or not self.insecure",
+        "return True",
+        ON_GUARD,
+    ),
+    mutant(
+        "every set is public to a server",
+        GUARD,
+        "public_benchmark=sensitive.public_benchmark,",
+        "public_benchmark=True,",
+        "launch/tracking/test_guard.py::test_it_asks_the_source_and_not_its_name",
+    ),
+    mutant(
+        "curves of private training count as private by noise",
+        GUARD,
+        '"finetune": Origin.SENSITIVE',
+        '"finetune": Origin.RELEASED',
+        "launch/tracking/test_guard.py::test_curves_of_every_training_stage_have_an_origin",
+        ON_WANDB + "test_nothing_without_noise_of_private_images_is_sent",
+    ),
+    mutant(
+        "a server sees the moments of private steps",
+        WANDB,
+        "self.live = run.guard.open",
+        "self.live = True",
+        ON_WANDB + "test_private_images_show_no_moment_of_a_step",
+    ),
+    mutant(
+        "a server is sent the console",
+        WANDB,
+        'console="auto" if guard.public_benchmark else "off"',
+        'console="wrap"',
+        ON_WANDB + "test_the_machine_and_the_console_are_asked_for_of_public_images_alone",
+    ),
+    mutant(
+        "a server is sent statistics of the machine",
+        WANDB,
+        "x_disable_stats=not guard.public_benchmark",
+        "x_disable_stats=False",
+        ON_WANDB + "test_the_machine_and_the_console_are_asked_for_of_public_images_alone",
+    ),
+    mutant(
+        "a server is sent the command line",
+        WANDB,
+        "x_disable_meta=True",
+        "x_disable_meta=False",
+        ON_WANDB + "test_the_machine_and_the_console_are_asked_for_of_public_images_alone",
+    ),
+)
