@@ -378,6 +378,13 @@ MUTANTS = (
         TESTS + "test_validation.py::test_a_network_that_would_break_the_guarantee_is_refused",
     ),
     mutant(
+        "a hundredth of a sum may be of other records",
+        VALIDATION,
+        "TOLERANCE = 3e-4",
+        "TOLERANCE = 1e-2",
+        TESTS + "test_validation.py::test_layers_that_see_other_records_are_found_out_whatever_the_weights",
+    ),
+    mutant(
         "a last layer of zeros hides that records meet",
         VALIDATION,
         "parameter.add_(0.05 *",
