@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,10 @@ def test_keys_named_in_the_documents_exist() -> None:
                 assert name in known or any(path.startswith(name + ".") for path in known) or "preset" in name, (
                     f"{document.name} names the key {name}"
                 )
+
+
+def test_make_docs_covers_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = re.search(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert named is not None
+    assert sorted(named[1].split()) == sorted(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
