@@ -1,9 +1,9 @@
-"""DP-SGD with the fused engine on a module of one's own: a plain loop, without Lightning.
+"""DP-SGD with the fused engine on a module of your own: a plain loop, without Lightning.
 
     python docs/examples/fused_engine_on_your_module.py
 
 It trains a small classifier on the handwritten digits inside scikit-learn. The ledger is charged first, and every
-random number that could betray a record comes from the access that it grants.
+random number that could reveal something about a record comes from the access that it grants.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def noisy_mean(engine: FusedEngine, access: PrivateAccess, step: int, images: Te
     parts = zip(images[batch].split(MICRO_BATCH), labels[batch].split(MICRO_BATCH), strict=True)
     total = torch.stack([engine.clipped_sum(*part, generator)[0].double() for part in parts]).sum(dim=0)
     unit = grid_unit(CLIP_NORM, len(total))
-    units = to_grid(total, unit)  # whole numbers: floating-point noise would betray low bits of the sum
+    units = to_grid(total, unit)  # whole numbers: in floating point, low bits would reveal the sum
     units += torch.from_numpy(access.whole_noise(step, len(total), unit))
     return from_grid(units, unit) / BATCH  # the expected batch, never the actual one
 
@@ -124,7 +124,7 @@ def main() -> None:
     # Whatever can be wrong is found out before the charge.
     check_records_apart(model, engine, shape=(1, 8, 8), classes=CLASSES, device=CPU)
     check_noise(plan.mechanism(DP_SGD), sum(p.numel() for p in trained_parameters(model)))
-    with tempfile.TemporaryDirectory() as name:  # in earnest, a folder that stays: the ledger is your record
+    with tempfile.TemporaryDirectory() as name:  # use a folder that you keep: the ledger is the record
         folder = Path(name)
         ledger, access = charged(plan, folder)
         images, labels = digits()

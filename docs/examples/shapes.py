@@ -1,4 +1,4 @@
-"""A simulator of one's own: discs, squares and triangles of any size, place and shade.
+"""A simulator of your own: discs, squares and triangles of any size, place and shade.
 
 Used by `evolution.api.path=docs/examples/shapes.py:Shapes`; docs/evolution.md explains it. To look at what it draws,
 a row for each degree of variation:
