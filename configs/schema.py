@@ -115,7 +115,7 @@ class Finetune:
         at_least=1,
     )
     learning_rate: float = key(1e-3, "learning rate of Adam; of a GAN, its discriminator's", above=0)
-    clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", above=0)
+    clip_norm: float = key(1.0, "C: bound on the L2 norm of one record's gradient", at_least=1e-12)
     ema_decay: float = key(0.9, "decay of the exponential moving average of the weights", at_least=0, below=1)
     engine: str = key(
         "fused",

@@ -30,7 +30,9 @@ def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
 
 
 def same_place(config: Experiment, public: Source, sensitive: Source) -> bool:
-    """Whether one folder of images is in the other, or both sets are the same that needs no folder."""
+    """Whether one folder of images is in the other, or both sets are the same benchmark, in whatever copies."""
+    if config.public.name == config.sensitive.name and getattr(type(sensitive), "public_benchmark", False) is True:
+        return True  # a constant of the source: its name says which images these are
     if public.folders and sensitive.folders:
         pairs = [(one.resolve(), other.resolve()) for one in public.folders for other in sensitive.folders]
     elif config.public.name == config.sensitive.name:
@@ -75,11 +77,14 @@ def shown(found: list[Path], public: Source, sensitive: Source) -> list[str]:
     """
     if sensitive.public_benchmark:
         return [str(path) for path in found]
-    return sorted({str(category(path, public)) for path in found})
+    return sorted({category(path, public) for path in found})
 
 
-def category(path: Path, public: Source) -> Path:
-    """The sub-folder of the public root that a file is in, the root for files in none; a file's folder elsewhere."""
-    root = next((root for root in public.folders if path.is_relative_to(root)), path.parent)
+def category(path: Path, public: Source) -> str:
+    """The sub-folder of a public root that a file is in, the root for files in none; no name for files elsewhere."""
+    roots = [*public.folders, *([test] if (test := getattr(public, "test_root", None)) else [])]
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    if root is None:
+        return "files outside the public root"
     parts = path.relative_to(root).parts
-    return root / parts[0] if len(parts) > 1 else root
+    return str(root / parts[0] if len(parts) > 1 else root)

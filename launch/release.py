@@ -37,6 +37,7 @@ ASSUMPTIONS = (
     "Every sensitive record appears once. Whoever has several is protected as a group of so many records, not at ε.",
     "Noise is computed in floating point: float64 normals, rounded to the grid of the sums, counts or votes.",
     "It may be known that every sensitive file could be read: the run stops at one that cannot, or is told to skip it.",
+    "It may be known that the sensitive set fitted in memory, has the usual form of its kind, and is no public file.",
     "Nothing from the folder internal/ is published: it holds numbers without noise.",
 )
 

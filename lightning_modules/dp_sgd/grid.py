@@ -18,7 +18,8 @@ MARGIN = 1 + 2.0**-10
 The rest of C, 2^-10 of it, pays for what rounding adds to a record's effect on the sum: at most 2^-16 for the grid,
 whatever the number of ranks; 64 units in the last place (2^-17) for the norm; and 2 b B 2^-24 for float32 sums of b
 records in a micro-batch, B in the batch (Higham 2002, Eq. 3.5, for each of the two sums that are compared). So the
-worst case of gradients that are held is covered while b B is at most 7900."""
+worst case of gradients that are held, and whose own values do not depend on their micro-batch, is covered while b B is
+at most 7900."""
 
 _SHARE = 2.0**-16  # of the clip norm, for the grid
 

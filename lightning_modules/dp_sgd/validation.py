@@ -7,11 +7,12 @@ from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.engine import ClippedSum, exact_float32, trained_parameters
+from lightning_modules.dp_sgd.grid import MARGIN
 from lightning_modules.registries import Learner
 
 TRIALS = (1, 2, 3, 5)  # records in a batch
-TOLERANCE = 0.01  # of the clip norm, for a sum over three records in fp32
+TOLERANCE = 3e-4  # of the clip norm, for a sum over three records in float32; its rounding takes some millionths
 
 
 def check_network(network: nn.Module) -> None:
@@ -60,7 +61,8 @@ def check_records_apart(
             images = torch.randint(0, 256, (count, *shape), generator=random, dtype=torch.uint8).to(device)
             labels = torch.randint(0, classes, (count,), generator=random).to(device)
             _check_losses(model, images, labels, classes)
-        _check_sum(model, engine, images[:3], labels[:3])
+        with exact_float32():  # TF32 rounds by more than a network may differ that reorders records
+            _check_sum(model, engine, images[:3], labels[:3])
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -119,11 +121,12 @@ def _check_sum(model: Learner, engine: ClippedSum, images: Tensor, labels: Tenso
         parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
         pieces = zip(parts, parameters, strict=True)
         gradients.append(torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pieces]))
-    norms = torch.stack([gradient.norm() for gradient in gradients])
+    norms = torch.stack([gradient.norm(dtype=torch.float64) for gradient in gradients])  # a long sum in float32 is off
     if not bool(torch.isfinite(norms).all() and norms.min() > 0):
         return  # nothing to compare; the engine itself counts such records as zero
     engine.clip_norm = float(norms.min()) / 4
-    expected = torch.stack([g * (engine.clip_norm / n) for g, n in zip(gradients, norms, strict=True)]).sum(dim=0)
+    to = engine.clip_norm / MARGIN
+    expected = torch.stack([g * (to / n) for g, n in zip(gradients, norms, strict=True)]).sum(dim=0)
     found, _ = engine.clipped_sum(images, labels, torch.Generator(images.device).manual_seed(0))
     if (found - expected).norm() > TOLERANCE * engine.clip_norm:
         raise UserError(

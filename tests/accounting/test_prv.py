@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from dp_accounting.pld.privacy_loss_distribution import from_mixture_gaussian_mechanism
@@ -104,3 +106,13 @@ def test_the_mean_of_a_loud_step_is_exact() -> None:
 def test_a_loss_that_the_grid_does_not_hold_is_refused() -> None:
     with pytest.raises(ArithmeticError, match="grid"):
         discretised(PrivacyLoss(Mixture(1.0, 0.01), removed=True), _domain(2.0, 0.01))
+
+
+@pytest.mark.parametrize("steps", [1, 100, 1000])
+def test_the_grids_error_is_that_of_a_sum_of_all_steps(steps: int) -> None:
+    """Each step is rounded by half a point at most, so that Hoeffding's inequality holds of their sum."""
+    half_width, wanted = 30.0, 0.01
+    _, error = prv_bound([(0.1, 3.0, steps)], 1e-5, half_width=half_width, grid_error=wanted)
+    mesh = wanted / math.sqrt(steps * math.log(12 / (1e-5 / 1000)) / 2)
+    assert 0.9 * wanted < error <= wanted * 1.001
+    assert _domain(half_width, mesh).dt * math.sqrt(steps * math.log(12 / 1e-8) / 2) == pytest.approx(error)

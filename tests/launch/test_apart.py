@@ -12,8 +12,10 @@ import pytest
 
 from configs.errors import UserError
 from configs.schema import Image
+from launch.apart import check_files_apart
 from launch.checks import check_experiment
 from launch.config import load
+from launch.data import public_source, sensitive_source
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import TINY, privimage
@@ -178,22 +180,42 @@ def test_one_store_for_both_is_refused(folders: SimpleNamespace, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "other", "write", "first"),
+    ("name", "write", "first"),
     [
-        ("mnist", "fashion_mnist", lambda root: write_idx_files(root, 20, 10), "train-images-idx3-ubyte.gz"),
-        ("cifar10", "cifar10", lambda root: write_cifar10(root, 10), "data_batch_1"),
-        ("celeba", "celeba", lambda root: write_celeba(root, 20, 9), "img_align_celeba/"),
+        ("mnist", lambda root: write_idx_files(root, 20, 10), "train-images-idx3-ubyte.gz"),
+        ("cifar10", lambda root: write_cifar10(root, 10), "data_batch_1"),
+        ("celeba", lambda root: write_celeba(root, 20, 9), "img_align_celeba/"),
     ],
 )
-def test_one_benchmark_given_to_both_is_refused(
-    tmp_path: Path, name: str, other: str, write: Callable[[Path], object], first: str
+def test_files_of_benchmarks_are_compared(
+    tmp_path: Path, name: str, write: Callable[[Path], object], first: str
 ) -> None:
     write(tmp_path / "mine")
     shutil.copytree(tmp_path / "mine", tmp_path / "open", copy_function=os.link)
-    given = [f"sensitive.name={name}", f"sensitive.root={tmp_path / 'mine'}", "query.semantics=1"]
-    given += [f"public.name={other}", f"public.root={tmp_path / 'open'}"]
-    said = refused(given, r"^public: \d+ of its files are files of sensitive training images")
-    assert f"'{tmp_path / 'open'}/{first}" in said
+    given = [f"sensitive.name={name}", f"sensitive.root={tmp_path / 'mine'}", f"public.name={name}"]
+    config = load("demo", [*given, f"public.root={tmp_path / 'open'}"])
+    with pytest.raises(UserError, match=r"^public: \d+ of its files are files of sensitive training images") as error:
+        check_files_apart(public_source(config), sensitive_source(config))
+    assert f"'{tmp_path / 'open'}/{first}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("mnist", lambda root: write_idx_files(root, 20, 10)),
+        ("fashion_mnist", lambda root: write_idx_files(root, 20, 10)),
+        ("cifar10", lambda root: write_cifar10(root, 10)),
+        ("celeba", lambda root: write_celeba(root, 20, 9)),
+    ],
+)
+def test_two_copies_of_one_benchmark_are_the_same_images(
+    tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    """Its name says what they are, wherever they lie."""
+    for place in ("one", "two"):
+        write(tmp_path / place)
+    given = [f"sensitive.name={name}", f"sensitive.root={tmp_path / 'one'}", "query.semantics=1"]
+    refused([*given, f"public.name={name}", f"public.root={tmp_path / 'two'}"], "^public: the same images as sensitive")
 
 
 def test_nothing_is_begun_where_files_are_shared(
@@ -212,3 +234,13 @@ def test_nothing_is_begun_where_files_are_shared(
             said = capsys.readouterr()
             assert "files of sensitive training images" in said.err and SECRET not in said.err + said.out
     assert not (tmp_path / "runs").exists()
+
+
+def test_sub_folders_of_a_sensitive_set_are_not_named(folders: SimpleNamespace, tmp_path: Path) -> None:
+    deep = folders.test / "ill" / f"{SECRET}-smith"
+    deep.mkdir()
+    write_classes(deep, {"x": 1}, seed=4)
+    given = words(folders, f"public.test_root={folders.test}")
+    with pytest.raises(UserError) as error:
+        check_experiment(load("demo", given))
+    assert SECRET not in str(error.value)

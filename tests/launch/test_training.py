@@ -188,6 +188,17 @@ def test_checkpoint_ahead_of_the_ledger_goes_on_from_the_checkpoint(tmp_path: Pa
     assert starting_step(found, access, None, STEPS) == 5
 
 
+@pytest.mark.filterwarnings("ignore:the ledger has")
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_not_one_published_step_runs_again(tmp_path: Path, ahead: int) -> None:
+    with pytest.raises(Stop):
+        private_fit(tmp_path, crash=6, fixed=False)
+    found = latest_checkpoint(tmp_path / "private")
+    _, access = reserved(tmp_path / "other", steps=STEPS, fixed=False)
+    access.progress(found.step + ahead)
+    assert starting_step(found, access, None, STEPS) == found.step + ahead
+
+
 @pytest.mark.parametrize("model", [toy, gan])
 def test_a_line_that_a_crash_cut_off_is_entered_before_anything_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Callable[[], Any]

@@ -70,6 +70,16 @@ def test_views_of_a_record_are_moved_and_clipped_together(images: torch.Tensor) 
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_views_have_their_own_records_label(images: torch.Tensor) -> None:
+    config = TeacherConfig(network=LeNetConfig(width=4, hidden=16), multiplicity=2, shift=0.1)
+    teacher = Teacher(config, image=Image(resolution=8, channels=1), classes=3)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    before = teacher.record_losses(images, labels, torch.Generator().manual_seed(0)).view(6, 2)
+    labels[0] = 1
+    after = teacher.record_losses(images, labels, torch.Generator().manual_seed(0)).view(6, 2)
+    assert (before[0] != after[0]).all() and torch.equal(before[1:], after[1:])
+
+
 def test_a_view_stays_within_its_limits() -> None:
     config = TeacherConfig(network=LeNetConfig(width=4, hidden=16), shift=0.25, turn=30, stretch=1.5)
     teacher = Teacher(config, image=Image(resolution=8, channels=1), classes=3)

@@ -392,6 +392,13 @@ MUTANTS = (
         "accounting/test_prv.py::test_the_bound_closes_in_from_above",
     ),
     mutant(
+        "PRV's error is that of one step of each mechanism",
+        PRV,
+        "np.sqrt(sum(counts) * np.log(",
+        "np.sqrt(len(counts) * np.log(",
+        "accounting/test_prv.py::test_the_grids_error_is_that_of_a_sum_of_all_steps",
+    ),
+    mutant(
         "what PRV's grid loses is not taken off delta",
         PRV,
         "_, _, upper = composed.compute_epsilon(",

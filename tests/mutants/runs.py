@@ -156,6 +156,13 @@ MUTANTS = (
         "launch/test_training.py::test_published_steps_without_a_checkpoint_are_forfeited",
     ),
     mutant(
+        "the last published step runs again",
+        TRAINING,
+        "    if published <= step or access.insecure:\n",
+        "    if published <= step + 1 or access.insecure:\n",
+        "launch/test_training.py::test_not_one_published_step_runs_again",
+    ),
+    mutant(
         "a line that a crash cut off is never entered",
         TRAINING,
         "        catch_up(found, access)\n",

@@ -101,7 +101,7 @@ def test_a_mutant_is_caught_by_a_test_that_fails_and_by_nothing_else(
     copy: Copy, old: str, new: str, test: str, verdict: Verdict, by: str
 ) -> None:
     each = mutant("breaks it", "source.py", old, new, f"test_source.py::{test}")
-    outcome = tried(each, copy, limit=5 if verdict is Verdict.HANGS else 300)
+    outcome = tried(each, copy, limit=3 if verdict is Verdict.HANGS else 300)
     assert outcome.verdict is verdict and by in outcome.by, outcome.by
     assert (copy.path / "source.py").read_text() == SOURCE
 

@@ -135,9 +135,11 @@ def tried(mutant: Mutant, copy: Copy, limit: float) -> Outcome:
         return Outcome(mutant, Verdict.STALE, problem)
     with copy.changed(mutant):
         result = copy.run(mutant.tests, limit)
+        if result.code is None:  # the machine may have been suspended
+            result = copy.run(mutant.tests, limit)
     seconds = time.monotonic() - began
     if result.code is None:
-        return Outcome(mutant, Verdict.HANGS, f"its tests did not end within {limit:g} s", seconds)
+        return Outcome(mutant, Verdict.HANGS, f"twice its tests did not end within {limit:g} s", seconds)
     if result.code == PASSED:
         return Outcome(mutant, Verdict.LIVES, f"{', '.join(mutant.tests)} passed", seconds)
     if result.code == FAILED and result.failed:

@@ -151,6 +151,17 @@ def test_a_network_that_would_break_the_guarantee_is_refused(kind: type, network
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("kind", [FusedEngine, OpacusEngine])
+def test_layers_that_see_other_records_are_found_out_whatever_the_weights(kind: type) -> None:
+    """Their sum can be near the right one: each record's gradient is there, in parts, and clipped almost alike."""
+    for seed in range(60):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = RandomGenerator(Reordering(lambda h: h), 1)
+        with pytest.raises(UserError, match="per-record gradients are not those of the records"):
+            tried(model, kind(model, 1.0))
+
+
 def test_a_last_layer_of_zeros_hides_nothing() -> None:
     network = Code(lambda h: h - h.mean(0))
     nn.init.zeros_(network.last.weight)
