@@ -396,7 +396,7 @@ MUTANTS = (
         PRV,
         "np.sqrt(sum(counts) * np.log(",
         "np.sqrt(len(counts) * np.log(",
-        "accounting/test_prv.py::test_the_grids_error_is_that_of_a_sum_of_all_steps",
+        "accounting/test_prv.py::test_the_grid_is_fine_enough_for_a_sum_of_all_steps",
     ),
     mutant(
         "what PRV's grid loses is not taken off delta",

@@ -122,6 +122,13 @@ MUTANTS = (
         TESTS + "fused/test_engine.py::test_one_record_changes_the_sum_by_at_most_the_clip_norm",
     ),
     mutant(
+        "the norm of a parameter that is used twice is that of one use (fused)",
+        FUSED + "tape.py",
+        "            gradient = before + gradient\n",
+        "            gradient, gradient.squared_norms = before + gradient, gradient.squared_norms\n",
+        TESTS + "fused/test_engine.py::test_a_parameter_that_is_used_twice_has_the_norm_of_the_sum_of_both_uses",
+    ),
+    mutant(
         "a parameter that is used twice is not part of the norm (fused)",
         FUSED + "tape.py",
         "        if not small(gradient):\n",
@@ -368,7 +375,7 @@ MUTANTS = (
         VALIDATION,
         "if not torch.equal(state, torch.get_rng_state()):",
         "if False:",
-        TESTS + "test_validation.py::test_a_network_that_would_break_the_guarantee_is_refused",
+        TESTS + "test_validation.py::test_draws_that_do_not_depend_on_the_key_are_named",
     ),
     mutant(
         "sums need not be those of the records",

@@ -38,6 +38,7 @@ class Buffered(nn.Linear):
         nn.BatchNorm2d(4),
         nn.BatchNorm2d(4, affine=False),
         OwnBatchNorm(4),
+        OwnBatchNorm(4, affine=False),
         nn.InstanceNorm2d(4, affine=True, track_running_stats=True),
         nn.LSTM(4, 4),
         Buffered(),
@@ -160,6 +161,13 @@ def test_layers_that_see_other_records_are_found_out_whatever_the_weights(kind: 
             model = RandomGenerator(Reordering(lambda h: h), 1)
         with pytest.raises(UserError, match="per-record gradients are not those of the records"):
             tried(model, kind(model, 1.0))
+
+
+@pytest.mark.parametrize("kind", [FusedEngine, OpacusEngine])
+def test_draws_that_do_not_depend_on_the_key_are_named(kind: type) -> None:
+    with pytest.raises(UserError, match="global random numbers"):
+        model = RandomGenerator(Code(nn.Dropout(0.5)), 1)
+        tried(model, kind(model, 1.0))
 
 
 def test_a_last_layer_of_zeros_hides_nothing() -> None:

@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_parameters
-from lightning_modules.dp_sgd.fused import gradients
+from lightning_modules.dp_sgd.fused import gradients, tape
 from lightning_modules.dp_sgd.fused.engine import FusedEngine, unknown_layers
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.networks.unet import UNetConfig
@@ -53,6 +53,20 @@ def test_sum_over_random_networks_is_that_of_autograd(
         hold(monkeypatch, ratio)
         found = summed(FusedEngine(model, clip), images, labels, seed)
     assert (found - expected).norm() <= 1e-9 * expected.norm() + 1e-13
+
+
+@pytest.mark.parametrize("small", [0, tape.SMALL])
+@pytest.mark.parametrize("multiplicity", [1, 2])
+def test_a_parameter_that_is_used_twice_has_the_norm_of_the_sum_of_both_uses(
+    monkeypatch: pytest.MonkeyPatch, multiplicity: int, small: int
+) -> None:
+    """Whether its gradients are bundled with others or not."""
+    monkeypatch.setattr(tape, "SMALL", small)
+    model = toy(multiplicity=multiplicity).double()
+    images, labels = records(5)
+    expected = autograd_sum(model, images, labels, torch.Generator().manual_seed(0), 1e-2)
+    found = summed(FusedEngine(model, 1e-2), images, labels)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-13)
 
 
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
