@@ -2,6 +2,7 @@
 # make test     environment and every test
 # make mutants  changes that break the guarantee, each of which a test must notice
 # make lint     style, types of names, one-way imports
+# make docs     pages of every module in build/docs, from the docstrings
 # make lock     new lock files after a change of pyproject.toml
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -11,10 +12,11 @@ UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
+PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules semantics
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: env demo test mutants lint lock clean
+.PHONY: env demo test mutants lint docs lock clean
 
 env: $(INSTALLED)
 
@@ -49,6 +51,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/pdoc --docformat google --output-directory build/docs $(PACKAGES)
 
 lock: $(INSTALLED)
 	$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock

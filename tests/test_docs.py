@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from launch.config_fields import walk
 
 FILES = (".py", ".npz", ".png", ".json", ".yaml")
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+DOCUMENTS = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def named_tests(text: str) -> list[tuple[str, str | None]]:
@@ -46,6 +48,21 @@ def test_links_lead_to_files(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def anchors(document: Path) -> set[str]:
+    """What `#…` may name in a document: its headings, as GitHub turns them into anchors."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_headings(document: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", document.read_text()):
+        if not target.startswith(("http://", "https://")):
+            other = document.parent / target if target else document
+            assert anchor in anchors(other), f"{document.name} links to {target}#{anchor}"
 
 
 def commands(text: str) -> list[list[str]]:
@@ -84,3 +101,10 @@ def test_keys_named_in_the_documents_exist() -> None:
                 assert name in known or any(path.startswith(name + ".") for path in known) or "preset" in name, (
                     f"{document.name} names the key {name}"
                 )
+
+
+def test_make_docs_covers_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = re.search(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert named is not None
+    assert sorted(named[1].split()) == sorted(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])

@@ -1,9 +1,15 @@
-"""A simulator of one's own: discs, squares and triangles of any size, place and shade.
+"""A simulator of your own: discs, squares and triangles of any size, place and shade.
 
-Used by `evolution.api.path=docs/examples/shapes.py:Shapes`; docs/evolution.md explains it.
+Used by `evolution.api.path=docs/examples/shapes.py:Shapes`; docs/evolution.md explains it. To look at what it draws,
+a row for each degree of variation:
+
+    python docs/examples/shapes.py shapes.png
 """
 
+import sys
+
 import numpy as np
+from PIL import Image as Picture
 
 from configs.schema import Image
 from evolution.samples import Samples
@@ -46,3 +52,16 @@ class Shapes:
         gray = np.clip(0.5 + inside / self.soft, 0, 1) * shade
         images = (255 * gray).astype(np.uint8)[:, None]
         return Samples(np.repeat(images, self.image.channels, axis=1), rows)
+
+
+def contact_sheet(count: int = 10, degrees: tuple[float, ...] = (0.1, 0.3, 1.0)) -> np.ndarray:
+    """uint8 [rows * 32, count * 32]: random samples, then a row of their variations for each degree."""
+    shapes = Shapes(Image(resolution=32, channels=1), class_names=("any",))
+    rng = np.random.default_rng(0)
+    first = shapes.random("any", count, rng)
+    rows = [first, *(shapes.vary(first, degree, rng) for degree in degrees)]
+    return np.concatenate([np.concatenate(list(samples.images[:, 0]), axis=1) for samples in rows])
+
+
+if __name__ == "__main__":
+    Picture.fromarray(contact_sheet()).save(sys.argv[1])
