@@ -9,7 +9,7 @@ import torch
 from accounting.plan import DP_SGD
 from configs.schema import Experiment
 from launch.context import Context
-from lightning_modules.dp_sgd.engine import ENGINES, ClippedSum, trained_parameters
+from lightning_modules.dp_sgd.engine import ENGINES, ClippedSum, sum_size
 from lightning_modules.dp_sgd.grid import check_noise
 from lightning_modules.dp_sgd.validation import check_records_apart
 
@@ -31,8 +31,7 @@ def checked_engine(context: Context, model: Any) -> ClippedSum:
     Raises UserError where either does not. Touches no sensitive data.
     """
     engine = tried_engine(context.config, model, classes=len(context.class_names), device=context.device)
-    values = sum(weight.numel() for weight in trained_parameters(model))
-    check_noise(context.plan.mechanism(DP_SGD), values, context.ranks.world)
+    check_noise(context.plan.mechanism(DP_SGD), sum_size(model), context.ranks.world)
     return engine
 
 

@@ -81,6 +81,11 @@ def trained_parameters(model: Learner) -> list[nn.Parameter]:
     return [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
 
 
+def sum_size(model: Learner) -> int:
+    """P: how many values the clipped sum has."""
+    return sum(parameter.numel() for parameter in trained_parameters(model))
+
+
 def empty_sum(model: Learner) -> Tensor:
     """The flat sum [P] over no records."""
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in trained_parameters(model)])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
-from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, trained_parameters
+from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, sum_size, trained_parameters
 from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.grid import from_grid, grid_unit, to_grid
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
@@ -70,7 +70,7 @@ class PrivateTraining(LightningModule):
     @property
     def values(self) -> int:
         """P: how many numbers the sum has."""
-        return sum(parameter.numel() for parameter in trained_parameters(self.model))
+        return sum_size(self.model)
 
     @property
     def averaged(self) -> nn.Module:

@@ -12,8 +12,9 @@ from scipy.integrate import quad
 from accounting import composition
 from accounting.composition import HIGH_ORDERS, ORDERS, alone, epsilon, prv_epsilon, rdp_curve, rdp_epsilon, shares
 from accounting.gaussian import gaussian_epsilon
-from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian
+from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
 from configs.errors import UserError
+from tests.accounting.strategies import HISTOGRAMS, QUERIES
 
 WHOLE_ORDERS = tuple(float(order) for order in range(2, 64))
 QUERY = GaussianQuery(name="semantic query", noise_multiplier=484, sensitivity=1)
@@ -21,10 +22,6 @@ TRAINING = SampledGaussian(
     name="dp-sgd", noise_multiplier=2.3035, sampling_rate=16384 / 50000, steps=152, sensitivity=1
 )
 
-QUERIES = st.builds(GaussianQuery, name=st.just("q"), noise_multiplier=st.floats(2, 500), sensitivity=st.just(1.0))
-HISTOGRAMS = st.builds(
-    GaussianHistogram, name=st.just("h"), noise_multiplier=st.floats(4, 50), rounds=st.integers(1, 10)
-)
 TRAININGS = st.builds(
     SampledGaussian,
     name=st.just("t"),

@@ -16,13 +16,10 @@ from accounting.gaussian import gaussian_epsilon, gaussian_mu
 from accounting.groups import GROUPS, group_epsilon, group_table
 from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian
 from configs.errors import UserError
+from tests.accounting.strategies import HISTOGRAMS, QUERIES
 
 QUERY = GaussianQuery(name="semantic query", noise_multiplier=484, sensitivity=1)
 ACCOUNTANTS = ("rdp", "prv")
-QUERIES = st.builds(GaussianQuery, name=st.just("q"), noise_multiplier=st.floats(2, 500), sensitivity=st.just(1.0))
-HISTOGRAMS = st.builds(
-    GaussianHistogram, name=st.just("h"), noise_multiplier=st.floats(4, 50), rounds=st.integers(1, 10)
-)
 TRAININGS = st.builds(
     SampledGaussian,
     name=st.just("t"),
