@@ -1,4 +1,4 @@
-"""The 256-bit key that all randomness of a run's private steps hangs on."""
+"""The 256-bit key that all randomness of a run's private steps depends on."""
 
 from __future__ import annotations
 
