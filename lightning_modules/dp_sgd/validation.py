@@ -88,8 +88,8 @@ def _check_losses(model: Learner, images: Tensor, labels: Tensor, classes: int) 
     before = _losses(model, images, labels)
     if not torch.equal(state, torch.get_rng_state()):
         raise UserError(
-            "generator.network: it draws from PyTorch's global random numbers (Dropout does), which do not depend on the "
-            "run's key. Leave such layers out, or draw from the generator that record_losses is given."
+            "generator.network: it draws from PyTorch's global random numbers (Dropout does), which do not depend on "
+            "the run's key. Leave such layers out, or draw from the generator that record_losses is given."
         )
     for name, buffer, value in kept:
         if not torch.equal(buffer, value):
