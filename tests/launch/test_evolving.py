@@ -295,7 +295,7 @@ def test_what_cannot_work_in_a_later_round_is_found_before_the_charge(
 ) -> None:
     """Before that of the votes, and before that of a query that comes first."""
     mine = tmp_path / "mine.py"
-    mine.write_text(EXAMPLE.read_text() + "\n    def vary(self, samples, degree, rng):\n        return 3\n")
+    mine.write_text(EXAMPLE.read_text() + "\n\nShapes.vary = lambda self, samples, degree, rng: 3\n")
     for method in ("sim_pe", "privimage_evolved"):
         path = tmp_path / method
         api = f"evolution.api={{name: imported, path: '{mine}:Shapes'}}"
