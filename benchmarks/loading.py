@@ -30,8 +30,8 @@ from benchmarks.dp_step import machine
 from configs.schema import Image
 from datamodules.class_folders import ClassFolders
 from datamodules.ffcv_reading import ffcv_installed
+from datamodules.image_set import Reading
 from datamodules.indexed_set import IndexedSet
-from datamodules.labelled_images import Reading
 from datamodules.preparing import prepare
 from datamodules.public import ShuffledBatches
 from datamodules.store import Store

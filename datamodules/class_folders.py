@@ -18,7 +18,7 @@ from datamodules.data_loading import read_ahead
 from datamodules.decoding import decode, silent_decoders
 from datamodules.files_error import FilesError
 from datamodules.image_folder import categories, image_files, name_hash, without_images
-from datamodules.labelled_images import Reading
+from datamodules.image_set import Reading
 
 
 class ClassFolders:

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from configs.errors import UserError
 from configs.files import read_json
-from datamodules.image_set import ImageSet
-from datamodules.labelled_images import LabelledImages, Reading, new_labels
+from datamodules.image_set import ImageSet, LabelledImages, Reading, new_labels
 from datamodules.saved_folder import save_folder
 
 FILES = ("rows.npy", "labels.npy", "indexed_set.json")

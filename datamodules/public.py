@@ -9,7 +9,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from configs.errors import UserError
-from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.image_set import LabelledImages, Reading
 from datamodules.step_batches import Batch, StepBatches
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.image_set import LabelledImages, Reading
 
 Batch = tuple[int, Tensor, Tensor]
 

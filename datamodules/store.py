@@ -21,7 +21,7 @@ from datamodules.beton import Beton, NotABeton
 from datamodules.class_folders import ClassFolders
 from datamodules.data_loading import read_ahead
 from datamodules.ffcv_reading import FfcvReading, ffcv_installed
-from datamodules.labelled_images import Reading
+from datamodules.image_set import Reading
 
 FORMAT = 1  # of the side file
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from configs.errors import UserError
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import LabelledImages
 
 CONTROLS = {
     "before": "before fine-tuning: samples of the pre-trained model",

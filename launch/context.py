@@ -18,12 +18,11 @@ from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
-from datamodules.image_set import ImageSet
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import ImageSet, LabelledImages
 from datamodules.sources import Source
 from launch.console import Console
 from launch.data import naming, public_source, read, read_sensitive, sensitive_source
-from launch.guarantee import no_guarantee
+from launch.guarantee import no_guarantee, without_noise
 from launch.ranks import Ranks
 from launch.reuse import Answer
 from launch.run_directory import RunDirectory
@@ -140,6 +139,14 @@ class Context:
     def notice(self, role: str) -> str | None:
         """Why what a stage makes is not private, for its files to say; None where it is private, or public."""
         return None if role in self.public_roles else no_guarantee(self.config)
+
+    @property
+    def may_show(self) -> bool:
+        """Whether the console may show what follows from the query's answer: not if that is exact and the set is not.
+
+        The set is public by a constant of its source, or by declaration.
+        """
+        return without_noise(self.config) is None or self.sensitive_source.public_benchmark
 
     def folder(self, role: str) -> Path:
         """The folder of a stage's artefacts."""

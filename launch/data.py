@@ -11,8 +11,7 @@ from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
 from datamodules.files_error import FilesError
-from datamodules.image_set import ImageSet
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import ImageSet, LabelledImages
 from datamodules.sources import SOURCES, Source
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import LabelledImages
 from evaluation.controls import balanced_sample, named_categories
 from evaluation.inception import find_weights, inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round

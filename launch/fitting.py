@@ -14,7 +14,7 @@ from accounting.access import PrivateAccess
 from accounting.composition import epsilon
 from accounting.mechanisms import SampledGaussian
 from configs.schema import Classifier, Launch, Pretrain
-from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.image_set import LabelledImages, Reading
 from datamodules.poisson import SensitiveData
 from datamodules.public import PublicData
 from launch.context import Context

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from configs.schema import Experiment
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import LabelledImages
 from launch.resources import Meter
 
 ROUNDS = 3  # measured batches a stage, after one to warm up

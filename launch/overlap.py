@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from configs.schema import Experiment
-from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.image_set import LabelledImages, Reading
 from datamodules.public import OrderedBatches
 from launch.data import discreet, images_of, naming, public_source, read, sensitive_source
 

@@ -22,10 +22,11 @@ from launch.context import Context, pick_device
 from launch.evolving import rehearse
 from launch.file_times import settle
 from launch.guarantee import no_guarantee, planned
+from launch.performing import perform
 from launch.planning import plan
 from launch.ranks import Ranks
 from launch.run_directory import RunDirectory
-from launch.stage import Stage, order, perform
+from launch.stage import Stage, order
 from launch.tracking.results import send_results
 
 

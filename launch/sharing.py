@@ -9,13 +9,11 @@ import shutil
 import uuid
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from configs.files import atomic_json
-
-if TYPE_CHECKING:
-    from launch.context import Context
-    from launch.stage import Stage
+from launch.context import Context
+from launch.stage import Stage
 
 RECORD = "shared.json"
 LEFT_OUT = shutil.ignore_patterns("checkpoints-*", "done.json", ".*")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.files import atomic_json
-from datamodules.labelled_images import LabelledImages, Reading
+from datamodules.image_set import LabelledImages, Reading
 from datamodules.public import OrderedBatches, split
 from launch.context import Context, save_weights
 from launch.fitting import fit_public, reading

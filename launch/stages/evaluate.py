@@ -8,8 +8,7 @@ from dataclasses import asdict
 
 from configs.errors import UserError
 from configs.files import atomic_json
-from datamodules.image_set import ImageSet
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import ImageSet, LabelledImages
 from datamodules.progress import track
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import CONTROLS, EVOLVED, balanced_sample, public_only_set

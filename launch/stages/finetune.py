@@ -61,7 +61,6 @@ def finetune(context: Context) -> str:
     keys=("sensitive", "pretrain", "finetune", "generator"),
     reads_sensitive=True,
     shared=True,
-    private=False,
     makes=("stages/finetune/model.safetensors",),
 )
 def finetune_without_noise(context: Context) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import Pretrain
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import LabelledImages
 from launch.context import Context, load_weights, save_weights
 from launch.fitting import fit_public
-from launch.guarantee import may_show
 from launch.stage import stage
 from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
@@ -31,7 +30,7 @@ def pretrain(context: Context) -> str:
 def trained(context: Context, model: Any, images: LabelledImages, settings: Pretrain, *, stage: str) -> PublicTraining:
     """A generator trained as pre-training is, without clipping and noise: on public images, or NOT private."""
     module = PublicTraining(model, settings, seed=context.config.run.seed)
-    network, shown = module.generator.trainable, may_show(context)
+    network, shown = module.generator.trainable, context.may_show
     return fit_public(context, module, network, images, stage=stage, settings=settings, show_loss=shown)
 
 

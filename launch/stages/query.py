@@ -128,7 +128,6 @@ def take_answer(context: Context, path: Path) -> None:
     keys=("sensitive", "query"),
     reads_sensitive=True,
     shared=True,
-    private=False,
     makes=("stages/query/histogram.json",),
 )
 def query_without_noise(context: Context) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from configs.files import atomic_json
+from datamodules.image_set import LabelledImages
 from datamodules.indexed_set import load_selection
-from datamodules.labelled_images import LabelledImages
 from evaluation.controls import public_only_set
 from launch.checks import unmatched
 from launch.context import Context
-from launch.guarantee import may_show, without_noise
+from launch.guarantee import without_noise
 from launch.stage import stage
 from launch.stages.query import read_histogram
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
@@ -66,7 +66,7 @@ def keep_categories(context: Context, choice: list[list[int]], histogram: np.nda
     chosen = sum(map(len, choice))
     share = len(images) / len(public)
     line = f"{chosen} of {len(public.class_names)} public categories"
-    line += f", {len(images)} images ({share:.0%})" if may_show(context) else ""
+    line += f", {len(images)} images ({share:.0%})" if context.may_show else ""
     return keep(context, images, summary, line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from datamodules.labelled_images import LabelledImages
+from datamodules.image_set import LabelledImages
 from datamodules.progress import track
 from evaluation.controls import balanced_sample
 from launch.context import Context, load_weights
@@ -61,7 +61,6 @@ def publish_selection(context: Context) -> str:
     role="synthesize",
     keys=("synthesize", "sensitive"),
     reads_sensitive=True,
-    private=False,
     makes=IMAGES_MADE,
 )
 def take_sensitive(context: Context) -> str:

@@ -13,9 +13,8 @@ from configs.errors import UserError
 from configs.schema import Image
 from datamodules.class_folders import ClassFolders
 from datamodules.ffcv_reading import SEGMENT, ffcv_installed
-from datamodules.image_set import ImageSet
+from datamodules.image_set import ImageSet, LabelledImages, Reading
 from datamodules.indexed_set import IndexedSet, load_selection
-from datamodules.labelled_images import LabelledImages, Reading
 from datamodules.public import OrderedBatches, ShuffledBatches, split
 from datamodules.store import Store
 from tests.datamodules.class_images import CIFAR, gone_but, helpers, needs_ffcv, store_of, write_classes
