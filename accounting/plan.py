@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from accounting.calibration import MORE_NOISE, BudgetError, calibrate_noise_multiplier
@@ -72,6 +74,24 @@ class BudgetPlan:
     def training_steps(self) -> int:
         """T: the planned DP-SGD steps; 0 where there are none."""
         return sum(m.steps for m in self.mechanisms if m.name == DP_SGD)
+
+    def epsilon_after(self, steps: int) -> float:
+        """ε of the run after so many DP-SGD steps, a function of the steps only, so that it may be shown.
+
+        By RDP, and never above what the whole plan costs under its own accountant, which bounds every part of it.
+
+        Args:
+            steps: 0..T; 0 counts as 1.
+        """
+        spent = [
+            dataclasses.replace(m, steps=max(1, steps)) if isinstance(m, SampledGaussian) else m
+            for m in self.mechanisms
+        ]
+        return min(self._whole, epsilon(spent, self.delta, "rdp"))
+
+    @cached_property
+    def _whole(self) -> float:
+        return self.composed()  # by PRV it takes a while, and a progress bar asks at every step
 
     def mechanism(self, name: str) -> Mechanism:
         """The planned mechanism of that name; KeyError where there is none."""

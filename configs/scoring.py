@@ -7,6 +7,8 @@ from typing import Optional
 
 from configs.fields import key, section
 
+LEAST_IMAGES = 2  # synthetic ones of each category: one to train a classifier on, one to choose it by
+
 
 @dataclass
 class Training:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from configs.errors import UserError
+from configs.schema import Experiment
 from datamodules.image_set import LabelledImages
 
 CONTROLS = {
@@ -54,6 +55,14 @@ def named_categories(
             raise UserError(f"selection.names: the public category {public!r} is named twice.")
         matches[public_names.index(public)] = sensitive_names.index(sensitive)
     return matches
+
+
+def unmatched(config: Experiment) -> UserError:
+    """The message for public categories of which none is named as a sensitive one."""
+    return UserError(
+        f"selection.names: no category of '{config.public.name}' is named as one of '{config.sensitive.name}'. Say "
+        "which stands for which, such as selection.names=['tabby -> cat'], or leave this control out."
+    )
 
 
 def public_only_set(

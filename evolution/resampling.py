@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
+from configs.errors import UserError
+from configs.evolution import Evolution
 from evolution.nearest import nearest
 
 PART = 4096  # averages at once
@@ -26,6 +28,20 @@ def smoothed(votes: np.ndarray, candidates: Tensor, neighbours: int, queries: Te
     asked = candidates if queries is None else queries
     near = (nearest(part, candidates, count, exact=False).numpy() for part in asked.split(PART))
     return np.concatenate([votes[places].mean(axis=1) for places in near])
+
+
+def check_average(settings: Evolution, candidates: int) -> None:
+    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing.
+
+    candidates: those that an image chooses from.
+    """
+    if 1 < settings.smooth >= candidates:
+        raise UserError(
+            f"evolution.smooth: got {settings.smooth}, but an image votes for {candidates} candidates in all "
+            "(evolution.population, of every category with vote_for=any; that of the other run with reuse): an "
+            "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
+            "part is what tells them apart."
+        )
 
 
 def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:

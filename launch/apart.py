@@ -11,7 +11,7 @@ from configs.schema import Experiment
 from datamodules.image_folder import named
 from datamodules.same_files import Identity, identified
 from datamodules.sources import Source
-from launch.data import naming
+from launch.components import naming
 
 ADVICE = "Public training protects nobody: give another public set, without any sensitive record in it."
 

@@ -11,13 +11,13 @@ import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment
+from configs.scoring import LEAST_IMAGES
 from datamodules.sources.source import ClassFoldered, Source
-from evaluation.controls import CONTROLS, named_categories
+from evaluation.controls import CONTROLS, named_categories, unmatched
 from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
 from launch.apart import check_apart
-from launch.context import new_classifier, new_generator
-from launch.data import naming, public_source, sensitive_source
+from launch.components import naming, new_classifier, new_generator, public_source, sensitive_source
 from launch.evolution_checks import check_evolution
 from launch.reuse import warn_of_unused
 from launch.tracking.tracking import check_tracking
@@ -26,7 +26,6 @@ from lightning_modules.dp_sgd.validation import check_network
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
 ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
 """What the model of a stage must be able to do, by the stage that asks it."""
-LEAST_IMAGES = 2  # of each category: one to train a classifier on, one to choose it by
 
 
 def check_experiment(config: Experiment) -> None:
@@ -105,14 +104,6 @@ def check_names(config: Experiment, matches: dict[int, int], names: tuple[str, .
             f"{len(missing)} of {len(names)} sensitive categories will have no image",
             stacklevel=2,
         )
-
-
-def unmatched(config: Experiment) -> UserError:
-    """The message for public categories of which none is named as a sensitive one."""
-    return UserError(
-        f"selection.names: no category of '{config.public.name}' is named as one of '{config.sensitive.name}'. Say "
-        "which stands for which, such as selection.names=['tabby -> cat'], or leave this control out."
-    )
 
 
 def check_files(config: Experiment) -> None:

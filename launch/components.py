@@ -1,7 +1,103 @@
-"""Imports every package that registers components, so that names in a configuration can be found."""
+"""Registers every component, and builds what a configuration names, with messages that say which key is meant."""
 
-import datamodules.sources  # noqa: F401
-import evaluation.classifiers  # noqa: F401
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import evaluation.classifiers  # noqa: F401  (these five register their components)
 import evolution.apis  # noqa: F401
 import launch.tracking  # noqa: F401
 import lightning_modules.dp_sgd  # noqa: F401
+from configs.errors import UserError
+from configs.files import atomic_write
+from configs.schema import Experiment
+from datamodules.files_error import FilesError
+from datamodules.image_set import ImageSet, LabelledImages
+from datamodules.sources import SOURCES, Source
+from lightning_modules.classifier import SemanticClassifier
+from lightning_modules.registries import GENERATORS
+
+
+@contextmanager
+def naming(section: str) -> Iterator[None]:
+    """Put the section's name before a component's message, which begins with the key within the section."""
+    try:
+        yield
+    except FilesError as error:
+        raise error.within(section) from error
+    except UserError as error:
+        raise UserError(f"{section}.{error}") from error
+
+
+@contextmanager
+def discreet(source: Source, names_to: Path | None = None) -> Iterator[None]:
+    """Keep the names of sensitive files out of messages, which end up in the logs of jobs. SENSITIVE: what it writes.
+
+    Those of public benchmarks are named. names_to: the file that the names are written to instead; without one they are
+    shown to a person at a terminal, and to nobody else.
+    """
+    try:
+        yield
+    except FilesError as error:
+        if source.public_benchmark or (names_to is None and sys.stderr.isatty()):
+            raise
+        if names_to is None:
+            raise UserError(error.unnamed("On a terminal this command says which.")) from None
+        lines = "".join(f"{name}\n" for name in error.names).encode("utf-8", "surrogateescape")
+        atomic_write(names_to, lambda file: file.write(lines), mode=0o600)
+        raise UserError(error.unnamed(f"'{names_to}' says which, or some of them.")) from None
+
+
+def sensitive_source(config: Experiment) -> Source:
+    """The source of the sensitive images; opens none of them."""
+    with naming("sensitive"):
+        return SOURCES.build(config.sensitive, config.image)
+
+
+def public_source(config: Experiment) -> Source:
+    """The source of the public images; opens none of them."""
+    with naming("public"):
+        return SOURCES.build(config.public, config.image)
+
+
+def read(section: str, source: Source, *, test: bool = False, progress: bool = True) -> LabelledImages:
+    """The training or test images of a source. UserError where there are no public ones to learn from."""
+    with naming(section):
+        images = images_of(source, test=test, progress=progress)
+    if section == "public" and not len(images):
+        raise UserError("public: no image is left to learn from. Give a set of which some can be read.")
+    return images
+
+
+def images_of(source: Source, *, test: bool, progress: bool) -> LabelledImages:
+    """The training or test images of a source, with messages about its own keys."""
+    return source.test(progress=progress) if test else source.train(progress=progress)
+
+
+def read_sensitive(source: Source, names_to: Path, *, test: bool = False, progress: bool = True) -> ImageSet:
+    """The sensitive training or test images, in memory. SENSITIVE.
+
+    names_to: see `discreet`. UserError where files cannot be read.
+    """
+    with discreet(source, names_to), naming("sensitive"):
+        return images_of(source, test=test, progress=progress).in_memory()
+
+
+def new_generator(config: Experiment, classes: int) -> Any:
+    """A generator with the initial weights that the run's seed gives."""
+    torch.manual_seed(config.run.seed)
+    with naming("generator"):
+        return GENERATORS.build(config.generator, image=config.image, classes=classes)
+
+
+def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:
+    """A semantic classifier with the initial weights that the run's seed gives."""
+    torch.manual_seed(config.run.seed)
+    with naming("classifier"):
+        return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)

@@ -7,30 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
 
 from accounting.access import PrivateAccess
 from accounting.ledger import Ledger
 from accounting.mechanisms import Mechanism
 from accounting.plan import BudgetPlan
 from accounting.run_key import RunKey
-from configs.errors import UserError
-from configs.files import atomic_write
 from configs.schema import Experiment
 from datamodules.image_set import ImageSet, LabelledImages
 from datamodules.sources import Source
+from launch.components import new_classifier, new_generator, public_source, read, read_sensitive, sensitive_source
 from launch.console import Console
-from launch.data import naming, public_source, read, read_sensitive, sensitive_source
-from launch.guarantee import no_guarantee, without_noise
+from launch.device import pick_device
+from launch.guarantee import guard_of, no_guarantee, planned, without_noise
 from launch.ranks import Ranks
 from launch.reuse import Answer
 from launch.run_directory import RunDirectory
-from launch.tracking.guard import Guard
 from launch.tracking.tracker import TrackedRun
 from launch.tracking.tracking import Tracking
 from lightning_modules.classifier import SemanticClassifier
-from lightning_modules.registries import GENERATORS
+from lightning_modules.weights import load_weights
 
 
 class Context:
@@ -129,8 +125,10 @@ class Context:
     @cached_property
     def tracking(self) -> Tracking:
         """The dashboards of this run; none in the other processes of a job."""
-        guard = Guard.of(self.config, self.sensitive_source)
-        return Tracking(TrackedRun(self.config, self.plan, self.directory, guard) if self.ranks.first else None)
+        if not self.ranks.first:
+            return Tracking(None)
+        guard, shown = guard_of(self.config, self.sensitive_source), planned(self.config, self.plan)
+        return Tracking(TrackedRun(self.config, shown, self.directory.internal, guard))
 
     def has(self, role: str) -> bool:
         """Whether the run has a stage of this role, done by now."""
@@ -174,57 +172,3 @@ class Context:
         classifier = self.new_classifier()
         load_weights(classifier.network, self.folder("classifier") / "classifier.safetensors")
         return classifier.to(self.device).eval()
-
-
-def pick_device(config: Experiment, ranks: Ranks = Ranks()) -> torch.device:  # noqa: B008 (frozen)
-    """The device that is configured or, for `auto`, found; sets the number of CPU threads."""
-    if config.launch.threads:
-        torch.set_num_threads(config.launch.threads)
-    elif ranks.world == 1 and config.launch.devices > 1:  # measuring for several processes, which share the cores
-        torch.set_num_threads(max(1, torch.get_num_threads() // config.launch.devices))
-    wanted = config.launch.accelerator
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("launch.accelerator: no CUDA device is visible. Use launch.accelerator=cpu or auto.")
-    kind = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
-    if kind == "cuda" and ranks.world > 1:
-        if ranks.local_world > torch.cuda.device_count():
-            raise UserError(
-                f"launch.devices: {ranks.local_world} processes on this machine, but {torch.cuda.device_count()} GPUs. "
-                "Start one process a GPU."
-            )
-        torch.cuda.set_device(ranks.rank % ranks.local_world)
-        return torch.device(kind, ranks.rank % ranks.local_world)
-    return torch.device(kind)
-
-
-def new_generator(config: Experiment, classes: int) -> Any:
-    """A generator with the initial weights that the run's seed gives."""
-    torch.manual_seed(config.run.seed)
-    with naming("generator"):
-        return GENERATORS.build(config.generator, image=config.image, classes=classes)
-
-
-def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:
-    """A semantic classifier with the initial weights that the run's seed gives."""
-    torch.manual_seed(config.run.seed)
-    with naming("classifier"):
-        return SemanticClassifier(config.classifier.network, config.classifier, config.image, classes)
-
-
-def save_weights(network: nn.Module, path: Path, notice: str | None = None) -> None:
-    """Write a network's weights as safetensors, durably and as a whole; `notice` goes into the file's metadata."""
-    weights: dict[str, Tensor] = {
-        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-    }
-    data = save(weights, metadata={"notice": notice} if notice else None)
-    atomic_write(path, lambda file: file.write(data))
-
-
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Read weights that `save_weights` wrote. Raises UserError for a missing or damaged file."""
-    try:
-        network.load_state_dict(load_file(path))
-    except Exception as error:  # safetensors raises its own errors, torch a RuntimeError, the system an OSError
-        raise UserError(
-            f"cannot read the weights '{path}': {error}. Remove this file alone and give the command again."
-        ) from error

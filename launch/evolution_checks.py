@@ -10,7 +10,8 @@ from configs.schema import Experiment
 from evaluation.inception import find_weights
 from evolution.api import Surroundings, by_round
 from evolution.embedding import FEATURES
-from launch.data import naming
+from evolution.resampling import check_average
+from launch.components import naming
 from lightning_modules.registries import GENERATORS
 
 
@@ -77,20 +78,6 @@ def check_labels(config: Experiment, categories: int) -> None:
         raise UserError(
             f"evolution.share_at_random: got {share:g}, which leaves {labelled} of synthesize.count = {count} images "
             f"that are made for one of {categories} categories. Allowed is what leaves one of each."
-        )
-
-
-def check_average(settings: Evolution, candidates: int) -> None:
-    """Averages of votes must be able to tell one candidate from another, or the budget is spent on nothing.
-
-    candidates: those that an image chooses from.
-    """
-    if 1 < settings.smooth >= candidates:
-        raise UserError(
-            f"evolution.smooth: got {settings.smooth}, but an image votes for {candidates} candidates in all "
-            "(evolution.population, of every category with vote_for=any; that of the other run with reuse): an "
-            "average over all of them is the same for each, and the votes would say nothing. Allowed is less; a small "
-            "part is what tells them apart."
         )
 
 

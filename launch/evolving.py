@@ -21,8 +21,8 @@ from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
 from evolution.streams import STRANGERS, stream
-from launch.context import Context, new_generator
-from launch.data import naming
+from launch.components import naming, new_generator
+from launch.context import Context
 from launch.reused_outcome import reused_outcome
 from launch.stages.pretrain import pretrained
 from launch.stages.query import read_histogram

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +9,6 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from accounting.access import PrivateAccess
-from accounting.composition import epsilon
-from accounting.mechanisms import SampledGaussian
 from configs.schema import Classifier, Launch, Pretrain
 from datamodules.image_set import LabelledImages, Reading
 from datamodules.poisson import SensitiveData
@@ -68,7 +64,7 @@ def fit_public(
 
 def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
     """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
-    mechanism, epsilon = access.mechanism, epsilon_after(context)
+    mechanism, epsilon = access.mechanism, context.plan.epsilon_after
     kept = snapshot_steps(mechanism.steps, context.config.finetune.snapshots)
     nominal = Nominal(
         stage=stage,
@@ -87,24 +83,6 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
         progress=bar(context, nominal),
         **surroundings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
     )
-
-
-def epsilon_after(context: Context) -> Callable[[int], float]:
-    """ε of the run after so many DP-SGD steps: a function of the steps alone, so it may be shown.
-
-    By RDP, and never above what the whole plan costs under its own accountant, which bounds every part of it.
-    """
-    plan = context.plan
-    whole = plan.composed()
-
-    def after(done: int) -> float:
-        spent = [
-            dataclasses.replace(mechanism, steps=max(1, done)) if isinstance(mechanism, SampledGaussian) else mechanism
-            for mechanism in plan.mechanisms
-        ]
-        return min(whole, epsilon(spent, plan.delta, "rdp"))
-
-    return after
 
 
 def snapshot_folder(context: Context) -> Path:

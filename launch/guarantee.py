@@ -6,6 +6,8 @@ from typing import Any
 
 from accounting.plan import BudgetPlan
 from configs.schema import Experiment
+from datamodules.sources import Source
+from launch.tracking.guard import Guard
 
 FIXED_KEY = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
 # Stages that give sensitive images away without noise: one list, in one place, for whoever audits a run.
@@ -32,3 +34,12 @@ def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
     if without_noise(config) is not None:
         plan |= {"epsilon": None, "delta": None}
     return {**({"notice": notice} if notice else {}), **plan}
+
+
+def guard_of(config: Experiment, sensitive: Source) -> Guard:
+    """Who may see what of a run that a configuration describes; opens no image."""
+    return Guard(
+        public_benchmark=sensitive.public_benchmark,
+        trusted_server=config.wandb.trusted_server,
+        insecure=no_guarantee(config) is not None,
+    )

@@ -12,8 +12,7 @@ from configs.schema import Experiment
 from evolution.api import Checked, by_round
 from evolution.nearest import nearest
 from evolution.samples import Samples
-from launch.context import new_classifier
-from launch.data import naming, sensitive_source
+from launch.components import naming, new_classifier, sensitive_source
 from launch.evolving import imagined
 from launch.measuring import Estimate, Measurement, batch, extrapolate, median_seconds
 

@@ -13,7 +13,7 @@ import numpy as np
 from configs.schema import Experiment
 from datamodules.image_set import LabelledImages, Reading
 from datamodules.public import OrderedBatches
-from launch.data import discreet, images_of, naming, public_source, read, sensitive_source
+from launch.components import discreet, images_of, naming, public_source, read, sensitive_source
 
 BATCH = 1024  # images at once
 NOTICE = (

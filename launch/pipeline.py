@@ -18,7 +18,8 @@ from configs.schema import Experiment
 from launch.checks import check_experiment
 from launch.clipping import rehearse_training
 from launch.console import Console
-from launch.context import Context, pick_device
+from launch.context import Context
+from launch.device import pick_device
 from launch.evolving import rehearse
 from launch.file_times import settle
 from launch.guarantee import no_guarantee, planned

@@ -15,7 +15,7 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from accounting.statements import noise_text, target_text
 from configs.errors import UserError
 from configs.schema import Experiment
-from launch.data import naming, sensitive_source
+from launch.components import naming, sensitive_source
 from launch.reuse import SECTIONS, answer_of
 
 

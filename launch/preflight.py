@@ -14,8 +14,7 @@ from torch import nn
 from accounting.plan import BudgetPlan
 from configs.schema import Classifier, Experiment, Pretrain
 from launch.clipping import tried_engine
-from launch.context import new_classifier, new_generator
-from launch.data import public_source, read, sensitive_source
+from launch.components import new_classifier, new_generator, public_source, read, sensitive_source
 from launch.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
 from launch.measuring_evolution import measure_evolution, measure_labelling, measure_rendering
 from launch.micro_batch import choose

@@ -19,11 +19,11 @@ from configs.schema import Experiment, Image
 from datamodules.image_set import ImageSet
 from evaluation.figures import sample_grid
 from launch.config import typed
-from launch.context import load_weights, save_weights
 from launch.file_times import settle
 from launch.guarantee import no_guarantee, without_noise
 from launch.run_directory import RunDirectory
 from lightning_modules.registries import GENERATORS
+from lightning_modules.weights import load_weights, save_weights
 
 IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
 MODEL = ("model.safetensors", "model.json")

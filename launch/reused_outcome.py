@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from configs.errors import UserError
 from evolution.outcome import FILE, Outcome
+from evolution.resampling import check_average
 from launch.context import Context
-from launch.evolution_checks import check_average
 from launch.reuse import Answer, answer_of
 
 

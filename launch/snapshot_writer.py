@@ -8,8 +8,8 @@ from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from launch.context import save_weights
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.weights import save_weights
 
 
 def snapshot_steps(total: int, count: int) -> list[int]:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from configs.schema import Experiment
+from configs.scoring import LEAST_IMAGES
 from datamodules.image_set import ImageSet
 from datamodules.progress import track
 from evaluation.controls import balanced_sample
-from launch.checks import LEAST_IMAGES
-from launch.context import Context, load_weights
-from launch.fitting import epsilon_after, snapshot_folder
+from launch.context import Context
+from launch.fitting import snapshot_folder
 from launch.release import released_notice, write_samples
 from launch.sampling import draw
 from launch.snapshot_writer import snapshot_steps
+from lightning_modules.weights import load_weights
 
 SHARED = 4  # batches of a snapshot at least, for several processes to share out
 
@@ -55,7 +56,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
         return []
     least = LEAST_IMAGES * len(context.class_names)
     count = min(len(synthetic), max(context.config.evaluate.snapshot_count, least))
-    model, epsilon = context.generator(), epsilon_after(context)
+    model = context.generator()
 
     def drawn(step: int, path: Path) -> ImageSet:
         load_weights(model.released, path)
@@ -65,7 +66,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
         return images
 
     shown = track(found.items(), "snapshots", total=len(found), unit="snapshot", show=context.console.progress)
-    on_the_way = [Point(step, epsilon(step), drawn(step, path)) for step, path in shown]
+    on_the_way = [Point(step, context.plan.epsilon_after(step), drawn(step, path)) for step, path in shown]
     last = balanced_sample(synthetic, count, context.config.run.seed).in_memory()
     return [*on_the_way, Point(context.plan.training_steps, context.ledger.epsilon(), last)]
 

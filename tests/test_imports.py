@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("accounting", "configs", "datamodules", "evaluation", "evolution", "launch", "lightning_modules", "semantics")
+PACKAGES = (
+    "accounting",
+    "configs",
+    "datamodules",
+    "evaluation",
+    "evolution",
+    "launch",
+    "lightning_modules",
+    "semantics",
+)
 
 
 def module_of(path: Path, root: Path) -> str:

@@ -56,7 +56,7 @@ def command(options: argparse.Namespace) -> None:
     """Plan, check, measure, print."""
     import launch.stages  # noqa: F401  (registers the stages)
     from launch.checks import check_experiment
-    from launch.context import pick_device
+    from launch.device import pick_device
     from launch.guarantee import no_guarantee
     from launch.measuring import Job
     from launch.overlap import overlap

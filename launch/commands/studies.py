@@ -35,7 +35,7 @@ def do(
 ) -> int:
     """Run what is missing, write tables and page; exit code 1 where a cell failed."""
     from launch.commands.experiment import read
-    from launch.data import sensitive_source
+    from launch.components import sensitive_source
     from launch.interrupts import install
     from launch.study import Study, as_json, failures
 

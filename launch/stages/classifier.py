@@ -5,10 +5,11 @@ from __future__ import annotations
 from configs.files import atomic_json
 from datamodules.image_set import LabelledImages, Reading
 from datamodules.public import OrderedBatches, split
-from launch.context import Context, save_weights
+from launch.context import Context
 from launch.fitting import fit_public, reading
 from launch.stage import stage
 from lightning_modules.classifier import SemanticClassifier
+from lightning_modules.weights import save_weights
 
 BATCH = 1024  # validation images at once
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from configs.schema import Pretrain
 from datamodules.image_set import LabelledImages
-from launch.context import Context, load_weights, save_weights
+from launch.context import Context
 from launch.fitting import fit_public
 from launch.stage import stage
 from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
 from lightning_modules.transfer import transfer
+from lightning_modules.weights import load_weights, save_weights
 
 
 @stage(needs=("select",), keys=("generator", "pretrain"), shared=True, makes=("stages/pretrain/model.safetensors",))

@@ -11,7 +11,6 @@ from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write
 from launch.context import Context
 from launch.feature_map import feature_map
 from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
-from launch.fitting import epsilon_after
 from launch.guarantee import no_guarantee
 from launch.leading import leading
 from launch.metrics_log import read_metrics
@@ -112,8 +111,7 @@ def charts(context: Context) -> list[Chart]:
 def budget_curve(context: Context) -> Series:
     """ε after each DP-SGD step."""
     steps = range(1, context.plan.training_steps + 1)
-    epsilon = epsilon_after(context)
-    return Series("ε", list(steps), [epsilon(step) for step in steps])
+    return Series("ε", list(steps), [context.plan.epsilon_after(step) for step in steps])
 
 
 def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:

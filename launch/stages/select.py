@@ -9,8 +9,7 @@ import numpy as np
 from configs.files import atomic_json
 from datamodules.image_set import LabelledImages
 from datamodules.indexed_set import load_selection
-from evaluation.controls import public_only_set
-from launch.checks import unmatched
+from evaluation.controls import public_only_set, unmatched
 from launch.context import Context
 from launch.guarantee import without_noise
 from launch.stage import stage

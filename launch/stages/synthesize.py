@@ -7,11 +7,12 @@ import shutil
 from datamodules.image_set import LabelledImages
 from datamodules.progress import track
 from evaluation.controls import balanced_sample
-from launch.context import Context, load_weights
+from launch.context import Context
 from launch.release import IMAGES, MODEL, write_release
 from launch.sampling import draw
 from launch.stage import OUTPUTS, stage
 from launch.stages.select import read_selection
+from lightning_modules.weights import load_weights
 
 IMAGES_MADE = tuple(OUTPUTS + name for name in IMAGES)
 MODEL_MADE = tuple(OUTPUTS + name for name in MODEL)

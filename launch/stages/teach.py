@@ -7,12 +7,13 @@ import torch
 
 from datamodules.image_set import ImageSet
 from evolution.streams import ORDER_TAUGHT, stream
-from launch.context import Context, load_weights
+from launch.context import Context
 from launch.evolving import evolving
 from launch.release import write_release
 from launch.stage import stage
 from launch.stages.evolve import outcome_of, to_be_labelled
 from launch.stages.synthesize import IMAGES_MADE
+from lightning_modules.weights import load_weights
 
 
 @stage(

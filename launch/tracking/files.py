@@ -32,7 +32,7 @@ class TensorBoard(Tracker):
     destination = "tensorboard"
 
     def __init__(self, config: TensorBoardConfig, run: TrackedRun) -> None:
-        self.folder = run.directory.internal / config.name
+        self.folder = run.internal / config.name
 
     @staticmethod
     def check(config: Experiment) -> None:
@@ -77,7 +77,7 @@ class Csv(Tracker):
     destination = "csv"
 
     def __init__(self, config: CsvConfig, run: TrackedRun) -> None:
-        self.folder = run.directory.internal / config.name
+        self.folder = run.internal / config.name
 
     def stage_logger(self, stage: str) -> Logger:
         """A file metrics.csv in the next free version_N."""

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from configs.schema import Experiment
-from datamodules.sources import Source
-from launch.guarantee import no_guarantee
-
 
 class Origin(Enum):
     """What a number or a picture was computed from, and how."""
@@ -24,25 +20,14 @@ ORIGINS = {"classifier": Origin.PUBLIC, "pretrain": Origin.RELEASED, "finetune":
 
 @dataclass(frozen=True)
 class Guard:
-    """Who may see what of a run on a server, or in files that are sent to one later.
-
-    public_benchmark: the sensitive images are public (a constant of their source, or declared beside a folder).
-    trusted_server: the user lets everything through all the same. insecure: the noise comes from a fixed key, or there
-    is none, so that nothing is private.
-    """
+    """Who may see what of a run on a server, or in files that are sent to one later."""
 
     public_benchmark: bool
+    """The sensitive images are public (a constant of their source, or declared next to a folder)."""
     trusted_server: bool
+    """The user lets everything through all the same."""
     insecure: bool
-
-    @classmethod
-    def of(cls, config: Experiment, sensitive: Source) -> Guard:
-        """The guard that a configuration asks for; opens no image."""
-        return cls(
-            public_benchmark=sensitive.public_benchmark,
-            trusted_server=config.wandb.trusted_server,
-            insecure=no_guarantee(config) is not None,
-        )
+    """The noise comes from a fixed key, or there is none, so that nothing is private."""
 
     @property
     def open(self) -> bool:

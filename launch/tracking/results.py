@@ -11,7 +11,6 @@ from typing import Any
 from configs.files import read_json
 from evaluation.report import SCORE_NAMES
 from launch.context import Context
-from launch.fitting import epsilon_after
 from launch.metrics_log import read_metrics
 from launch.snapshot_writer import snapshot_steps
 from launch.snapshots import grid_path
@@ -66,7 +65,7 @@ def send_curves(context: Context, tracker: Tracker) -> None:
 
 def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
     """ε after each step of fine-tuning, or after some of many: a function of the step alone."""
-    epsilon, total = epsilon_after(context), context.plan.training_steps
+    epsilon, total = context.plan.epsilon_after, context.plan.training_steps
     if stage != "finetune" or not total:  # without noise there is no ε
         return []
     return [(step, epsilon(step + 1)) for step in {*range(0, total, max(1, total // POINTS)), total - 1}]
@@ -83,7 +82,7 @@ def send_points(context: Context, tracker: Tracker) -> None:
     """Scores and samples against ε: those of the snapshots, and the release as the last point."""
     if not (context.directory.release / "privacy.json").is_file():
         return
-    total, epsilon = context.plan.training_steps, epsilon_after(context)
+    total, epsilon = context.plan.training_steps, context.plan.epsilon_after
     values: dict[int, dict[str, float]] = {total: {}}
     if tracker.admits(Origin.SENSITIVE):
         scores = read_scores(context)

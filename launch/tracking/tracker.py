@@ -12,10 +12,8 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-from accounting.plan import BudgetPlan
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.run_directory import RunDirectory
 from launch.tracking.guard import Guard, Origin
 from launch.tracking.state import TrackingState
 
@@ -25,14 +23,16 @@ class TrackedRun:
     """What trackers know of a run."""
 
     config: Experiment
-    plan: BudgetPlan
-    directory: RunDirectory
+    plan: dict[str, Any]
+    """Its plan as it may be shown."""
+    internal: Path
+    """The run's folder `internal/`."""
     guard: Guard
 
     @cached_property
     def state(self) -> TrackingState:
         """What they have been given so far."""
-        return TrackingState(self.directory.internal / "tracking.json")
+        return TrackingState(self.internal / "tracking.json")
 
 
 class Outcome(Enum):

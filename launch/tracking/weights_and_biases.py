@@ -16,7 +16,6 @@ from accounting.statements import epsilon_text
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Experiment
-from launch.guarantee import planned
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
 from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
@@ -96,7 +95,7 @@ class WeightsAndBiases(Tracker):
     def _begin(self, mode: Literal["online", "offline"]) -> Any:
         import wandb  # takes a second: only those who show something wait for it
 
-        config, guard, folder = self.tracked.config, self.tracked.guard, self.tracked.directory.internal
+        config, guard, folder = self.tracked.config, self.tracked.guard, self.tracked.internal
         os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").resolve()))  # rather than in the user's home
         method = Path(config.method).stem
         run = wandb.init(
@@ -115,7 +114,7 @@ class WeightsAndBiases(Tracker):
                 **shown_config(config),
                 "method": method,
                 "private": not guard.insecure,
-                "plan": planned(config, self.tracked.plan),
+                "plan": self.tracked.plan,
             },
             allow_val_change=True,
             settings=wandb.Settings(
@@ -199,7 +198,7 @@ class WeightsAndBiases(Tracker):
     def place(self) -> str:
         if self._run is None or self._given_up:
             return ""
-        files = self.tracked.directory.internal / "wandb"
+        files = self.tracked.internal / "wandb"
         return self._run.url if self._online else f"wandb sync {files}/offline-run-*"
 
 

@@ -14,8 +14,8 @@ from configs.errors import UserError
 from configs.schema import Image
 from launch.apart import check_files_apart
 from launch.checks import check_experiment
+from launch.components import public_source, sensitive_source
 from launch.config import load
-from launch.data import public_source, sensitive_source
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import TINY, privimage

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from configs.errors import UserError
+from launch.components import new_classifier, new_generator
 from launch.config import load
-from launch.context import Context, load_weights, new_classifier, new_generator, pick_device, save_weights
+from launch.context import Context
+from launch.device import pick_device
+from lightning_modules.weights import load_weights, save_weights
 from tests.launch.runs import FIXED, TINY
 from tests.launch.test_stage import context
 

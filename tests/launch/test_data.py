@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 from configs.errors import UserError
 from datamodules.files_error import FilesError
 from datamodules.sources import Source
+from launch.components import discreet, images_of, naming, public_source, read, read_sensitive, sensitive_source
 from launch.config import load
-from launch.data import discreet, images_of, naming, public_source, read, read_sensitive, sensitive_source
 
 
 @pytest.mark.parametrize(("section", "source"), [("sensitive", sensitive_source), ("public", public_source)])

@@ -12,9 +12,9 @@ import torch
 
 from accounting.ledger import Ledger
 from launch.config import load
-from launch.context import load_weights
 from launch.release import read_images
 from lightning_modules.registries import GENERATORS
+from lightning_modules.weights import load_weights
 from tests.launch.runs import (
     charges,
     draw_shapes,

@@ -17,8 +17,8 @@ import pytest
 from configs.schema import Experiment, Image
 from datamodules.sources import cifar10
 from launch.checks import check_experiment
+from launch.components import public_source, sensitive_source
 from launch.config import load
-from launch.data import public_source, sensitive_source
 from launch.planning import plan
 from launch.preflight import MEASURES
 from launch.presets import preset_names

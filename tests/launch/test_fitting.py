@@ -8,18 +8,17 @@ import pytest
 
 from accounting.plan import DP_SGD
 from accounting.run_key import RunKey
-from launch.fitting import bar, epsilon_after, fit_private
+from launch.fitting import bar, fit_private
 from launch.progress_bar import Nominal, ProgressLines
 from tests.launch.test_stage import context
 
 
 @pytest.mark.parametrize("accountant", ["rdp", "prv"])
 def test_epsilon_grows_with_the_steps_and_never_passes_the_plan(tmp_path: Path, accountant: str) -> None:
-    here = context(tmp_path, f"privacy.accountant={accountant}")
-    after = epsilon_after(here)
-    shown = [after(done) for done in range(here.config.finetune.steps + 1)]
+    plan = context(tmp_path, f"privacy.accountant={accountant}").plan
+    shown = [plan.epsilon_after(done) for done in range(plan.training_steps + 1)]
     assert shown == sorted(shown) and 0 < shown[0] < shown[-1] <= 10
-    assert shown[-1] == pytest.approx(here.plan.composed())
+    assert shown[-1] == pytest.approx(plan.composed())
 
 
 @pytest.mark.parametrize("public", [True, False])

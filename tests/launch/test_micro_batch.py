@@ -12,8 +12,8 @@ import torch
 
 from configs.errors import UserError
 from launch import micro_batch
+from launch.components import new_generator
 from launch.config import load
-from launch.context import new_generator
 from launch.micro_batch import choose
 from lightning_modules.dp_sgd.micro_batch import GIB
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine

@@ -12,8 +12,8 @@ import torch
 from configs.schema import Experiment
 from evolution.apis.model import DiffusionApi
 from evolution.samples import Samples
+from launch.components import public_source
 from launch.config import load
-from launch.data import public_source
 from launch.measuring import Job, Measurement
 from launch.planning import plan
 from launch.preflight import estimates, measure_pretraining, measure_sampling

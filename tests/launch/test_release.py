@@ -21,8 +21,8 @@ from accounting.ledger import Ledger
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from datamodules.image_set import ImageSet
+from launch.components import new_generator
 from launch.config import load
-from launch.context import new_generator
 from launch.file_times import RELEASED_AT
 from launch.planning import plan
 from launch.release import (

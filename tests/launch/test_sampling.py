@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from launch import sampling
+from launch.components import new_generator
 from launch.config import load
-from launch.context import new_generator
 from launch.sampling import Drawn, draw, label_plan
 from lightning_modules.public_module import step_generator
 from tests.launch.runs import TINY

@@ -11,8 +11,8 @@ import pytest
 from accounting.chain import Chain
 from configs.schema import Experiment
 from evolution.embedding import Embedding
+from launch.components import read, sensitive_source
 from launch.context import Context
-from launch.data import read, sensitive_source
 from launch.run_directory import RunDirectory
 from tests.power_cut import Disk
 
