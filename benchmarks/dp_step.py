@@ -34,7 +34,7 @@ from torch import Tensor
 
 from benchmarks.dp_step_peers import PEERS, Step
 from configs.schema import Image
-from launch.allocator import keep_freed_memory
+from launch.processes.allocator import keep_freed_memory
 from lightning_modules.diffusion import Diffusion, DiffusionConfig
 from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.samplers import DDIMConfig

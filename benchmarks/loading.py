@@ -28,13 +28,13 @@ from torchvision.datasets import ImageFolder
 
 from benchmarks.dp_step import machine
 from configs.schema import Image
-from datamodules.class_folders import ClassFolders
-from datamodules.ffcv_reading import ffcv_installed
-from datamodules.image_set import Reading
-from datamodules.indexed_set import IndexedSet
-from datamodules.preparing import prepare
-from datamodules.public import ShuffledBatches
-from datamodules.store import Store
+from datamodules.batches.public import ShuffledBatches
+from datamodules.reading.class_folders import ClassFolders
+from datamodules.sets.image_set import Reading
+from datamodules.sets.indexed_set import IndexedSet
+from datamodules.store.ffcv_reading import ffcv_installed
+from datamodules.store.preparing import prepare
+from datamodules.store.store import Store
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10_jpeg"
 Epoch = Callable[[int], Iterator[tuple[Tensor, Tensor]]]

@@ -31,10 +31,10 @@ from accounting.ledger import Ledger
 from accounting.mechanisms import SampledGaussian
 from accounting.run_key import RunKey
 from configs.schema import Image
-from datamodules.image_set import ImageSet
-from datamodules.poisson import SensitiveData
-from launch.ranks import Ranks
-from launch.training import fit
+from datamodules.batches.poisson import SensitiveData
+from datamodules.sets.image_set import ImageSet
+from launch.processes.ranks import Ranks
+from launch.training.trainer import fit
 from lightning_modules.diffusion import Diffusion, DiffusionConfig
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining

@@ -14,7 +14,7 @@ import evaluation.linear_and_mlp
 import evaluation.residual  # noqa: F401
 from configs.errors import UserError
 from configs.scoring import LargeTraining
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import SCORERS, Scorer, accuracy
 
 

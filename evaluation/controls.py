@@ -8,7 +8,7 @@ import numpy as np
 
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.image_set import LabelledImages
+from datamodules.sets.image_set import LabelledImages
 
 CONTROLS = {
     "before": "before fine-tuning: samples of the pre-trained model",

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from datamodules.image_set import ImageSet, LabelledImages
+from datamodules.sets.image_set import ImageSet, LabelledImages
 
 SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this width
 COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black

@@ -17,7 +17,7 @@ from scipy.special import softmax
 from torch import nn
 
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 
 DIMENSIONS = 2048  # of a feature vector
 FILE_NAME = FID_WEIGHTS_URL.rpartition("/")[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.fid import FID, Normal, fid
 from evaluation.inception import class_probabilities, inception_features, load_class_weights, load_inception
 from evaluation.inception_score import inception_score

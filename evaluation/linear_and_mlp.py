@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from configs.fields import key
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import SCORERS, Predictor, accuracy, pixels
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # inverse L2 penalties to choose from

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from configs.scoring import Training
-from datamodules.image_set import ImageSet
 from datamodules.progress import track
+from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import Predictor, accuracy
 
 PREDICTED = 250  # images at once: a wide network keeps many values of each

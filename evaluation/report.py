@@ -20,7 +20,7 @@ from accounting.statements import (
     target_text,
 )
 from configs.files import atomic_text
-from datamodules.image_set import ImageSet, LabelledImages
+from datamodules.sets.image_set import ImageSet, LabelledImages
 from evaluation.feature_map import FeatureMap, feature_map_svg
 from evaluation.figures import Chart, Series, data_uri, first_of_class, image_strip, line_chart
 

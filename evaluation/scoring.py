@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from configs.registry import Registry
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 
 Predictor = Callable[[np.ndarray], np.ndarray]  # uint8 [N, C, H, W] -> int64 [N]
 

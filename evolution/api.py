@@ -16,7 +16,7 @@ import torch
 from configs.errors import UserError
 from configs.registry import Registry
 from configs.schema import Image
-from datamodules.image_set import LabelledImages
+from datamodules.sets.image_set import LabelledImages
 from evolution.samples import Samples
 
 

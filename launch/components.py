@@ -17,8 +17,8 @@ import lightning_modules.dp_sgd  # noqa: F401
 from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
-from datamodules.files_error import FilesError
-from datamodules.image_set import ImageSet, LabelledImages
+from datamodules.reading.files_error import FilesError
+from datamodules.sets.image_set import ImageSet, LabelledImages
 from datamodules.sources import SOURCES, Source
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import GENERATORS

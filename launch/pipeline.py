@@ -15,20 +15,20 @@ from accounting.statements import delta_text, epsilon_text, target_text
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
-from launch.checks import check_experiment
-from launch.clipping import rehearse_training
 from launch.console import Console
-from launch.context import Context
-from launch.device import pick_device
-from launch.evolving import rehearse
-from launch.file_times import settle
-from launch.guarantee import no_guarantee, planned
-from launch.performing import perform
-from launch.planning import plan
-from launch.ranks import Ranks
-from launch.run_directory import RunDirectory
-from launch.stage import Stage, order
-from launch.tracking.results import send_results
+from launch.preflight.checks import check_experiment
+from launch.preflight.planning import plan
+from launch.processes.device import pick_device
+from launch.processes.ranks import Ranks
+from launch.results import send_results
+from launch.run.context import Context
+from launch.run.directory import RunDirectory
+from launch.run.file_times import settle
+from launch.run.guarantee import no_guarantee, planned
+from launch.run.performing import perform
+from launch.run.stage import Stage, order
+from launch.stages.engine import rehearse_training
+from launch.stages.evolution.setting import rehearse
 
 
 def run(config: Experiment, console: Console) -> RunDirectory:

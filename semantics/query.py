@@ -14,7 +14,7 @@ from accounting.access import PrivateAccess
 from accounting.digest import digest
 from accounting.mechanisms import GaussianQuery
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from lightning_modules.by_image import BATCH, by_image, check_places, made_up
 
 TRIED = 3  # made-up images that are put in every place of a batch

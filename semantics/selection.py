@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from configs.errors import UserError
-from datamodules.image_set import LabelledImages
+from datamodules.sets.image_set import LabelledImages
 
 
 def select_categories(histogram: np.ndarray, k2: int) -> list[list[int]]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import launch.components  # noqa: F401  (registers every component)
+from configs.fields import walk
+from configs.loading import load, parse_overrides
 from launch.commands import parse
 from launch.commands.sweep import split
-from launch.config import load, parse_overrides
-from launch.config_fields import walk
 
 FILES = (".py", ".npz", ".png", ".json", ".yaml")
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,12 +14,12 @@ from torchvision import datasets
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
-from datamodules.benchmark_files import BenchmarkFiles
-from datamodules.celeba_lists import attribute_names, read_attributes, read_partition
-from datamodules.decoded_files import decode_files
-from datamodules.files_error import FilesError
-from datamodules.image_folder import NAMED, named
-from datamodules.image_set import ImageSet
+from datamodules.reading.decoded_files import decode_files
+from datamodules.reading.files_error import FilesError
+from datamodules.reading.image_folder import NAMED, named
+from datamodules.sets.image_set import ImageSet
+from datamodules.sources.benchmark_files import BenchmarkFiles
+from datamodules.sources.celeba_lists import attribute_names, read_attributes, read_partition
 from datamodules.sources.source import SOURCES, Semantics
 
 FACES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"

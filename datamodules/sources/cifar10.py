@@ -12,9 +12,9 @@ from torchvision import datasets
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
-from datamodules.benchmark_files import BenchmarkFiles
-from datamodules.image_set import ImageSet
-from datamodules.resizing import to_shape
+from datamodules.reading.resizing import to_shape
+from datamodules.sets.image_set import ImageSet
+from datamodules.sources.benchmark_files import BenchmarkFiles
 from datamodules.sources.source import SOURCES
 
 TRAIN, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",)

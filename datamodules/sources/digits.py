@@ -10,8 +10,8 @@ import numpy as np
 
 from configs.fields import key
 from configs.schema import Image
-from datamodules.image_set import ImageSet
-from datamodules.resizing import to_shape
+from datamodules.reading.resizing import to_shape
+from datamodules.sets.image_set import ImageSet
 from datamodules.sources.source import SOURCES
 
 RECORDS, TRAIN_RECORDS = 1797, 1437

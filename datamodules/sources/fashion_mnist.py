@@ -8,7 +8,7 @@ from torchvision import datasets
 
 from configs.fields import key
 from configs.schema import Image
-from datamodules.idx_images import IdxImages, idx_files
+from datamodules.sources.idx_images import IdxImages, idx_files
 from datamodules.sources.source import SOURCES
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
-from datamodules.decoded_files import decode_files
-from datamodules.files_error import FilesError
-from datamodules.image_folder import (
+from datamodules.reading.decoded_files import decode_files
+from datamodules.reading.files_error import FilesError
+from datamodules.reading.image_folder import (
     NAMED,
     categories,
     existing,
@@ -25,7 +25,7 @@ from datamodules.image_folder import (
     named,
     without_images,
 )
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from datamodules.sources.source import SOURCES
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from configs.fields import key
 from configs.schema import Image
-from datamodules.glyph_alphabet import ALPHABET
-from datamodules.glyph_keys import GlyphKeys, glyph_ranges
-from datamodules.glyph_renderer import random_parameters, render
-from datamodules.image_set import ImageSet
+from datamodules.glyphs.alphabet import ALPHABET
+from datamodules.glyphs.keys import GlyphKeys, glyph_ranges
+from datamodules.glyphs.renderer import random_parameters, render
 from datamodules.progress import track
+from datamodules.sets.image_set import ImageSet
 from datamodules.sources.source import SOURCES
 
 TRAIN, TEST = 0, 1

@@ -12,11 +12,11 @@ import numpy as np
 from configs.errors import UserError
 from configs.fields import key
 from configs.schema import Image
-from datamodules.class_folders import ClassFolders
-from datamodules.indexed_set import IndexedSet
-from datamodules.layouts import class_names, imagenet
+from datamodules.reading.class_folders import ClassFolders
+from datamodules.sets.indexed_set import IndexedSet
 from datamodules.sources.source import SOURCES
-from datamodules.store import Store
+from datamodules.store.imagenet_layout import class_names, imagenet
+from datamodules.store.store import Store
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from configs.registry import Registry
-from datamodules.image_set import LabelledImages
+from datamodules.sets.image_set import LabelledImages
 
 
 class Source(Protocol):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from configs.fields import key
-from datamodules.glyph_alphabet import ALPHABET, fonts_of
-from datamodules.glyph_keys import GlyphKeys, glyph_ranges
-from datamodules.glyph_renderer import KNOTS, GlyphParameters, random_parameters, render
+from datamodules.glyphs.alphabet import ALPHABET, fonts_of
+from datamodules.glyphs.keys import GlyphKeys, glyph_ranges
+from datamodules.glyphs.renderer import KNOTS, GlyphParameters, random_parameters, render
 from evolution.api import APIS, Surroundings
 from evolution.apis.reflection import reflected
 from evolution.samples import Samples

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from configs.errors import UserError
 from configs.fields import key
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Surroundings
 from evolution.embedding import pixels
 from evolution.nearest import nearest

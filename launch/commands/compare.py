@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """List the cells, run them, compare."""
-    from launch.presets import preset_names
+    from configs.presets import preset_names
 
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
     if not all(methods):
@@ -61,7 +61,7 @@ def command(options: argparse.Namespace) -> int:
 
 def config_of(options: argparse.Namespace, method: str) -> Any:
     """The configuration of one method's runs. UserError that names the method it does not fit."""
-    from launch.config import load, read_preset
+    from configs.loading import load, read_preset
 
     read_preset("methods", method)  # that there is none is said without the advice below
     try:
@@ -92,7 +92,7 @@ def cells_of(method: str, config: Any, epsilons: list[float], seeds: int) -> lis
 
 def cell(method: str, epsilon: float | None, seed: int, largest: float) -> Any:
     """One run; of a method that does not hang on the budget, it may spend the largest one."""
-    from launch.study import Cell
+    from launch.studies.study import Cell
 
     name = Path(method).stem
     words = (f"method={method}", f"privacy.epsilon={largest if epsilon is None else epsilon!r}")
@@ -103,7 +103,7 @@ def hangs_on_budget(config: Any, epsilons: list[float]) -> bool:
     """Whether another budget would change the noise of any mechanism, or is too small for it: that run then says so."""
     import launch.stages  # noqa: F401  (registers the stages)
     from accounting.calibration import BudgetError
-    from launch.planning import plan
+    from launch.preflight.planning import plan
 
     plans = []
     with warnings.catch_warnings():  # a run says what is to be said of its own budget

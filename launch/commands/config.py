@@ -7,8 +7,8 @@ import dataclasses
 import json
 from typing import Any
 
+from configs.loading import to_yaml
 from launch.commands.experiment import add_experiment, read
-from launch.config import to_yaml
 
 DESCRIPTION = """\
 Prints the configuration of an experiment after its method, preset and overrides are merged and checked. Save it, change

@@ -9,12 +9,11 @@ from typing import Any
 
 import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
-from configs.fields import allowed
+from configs.fields import allowed, type_name
+from configs.loading import load
+from configs.presets import preset_names
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.config import load
-from launch.config_fields import type_name
-from launch.presets import preset_names
 
 Command = Callable[[argparse.Namespace], int | None]
 

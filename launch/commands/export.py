@@ -14,10 +14,10 @@ from PIL import Image
 
 from configs.errors import UserError
 from configs.files import unwritable
-from datamodules.image_set import ImageSet
-from launch.file_times import settle
-from launch.release import read_images, released_notice
-from launch.run_directory import find_run
+from datamodules.sets.image_set import ImageSet
+from launch.run.directory import find_run
+from launch.run.file_times import settle
+from launch.run.release import read_images, released_notice
 
 
 def write_image_folder(images: ImageSet, folder: Path) -> None:

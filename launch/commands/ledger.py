@@ -11,7 +11,7 @@ from accounting.composition import alone
 from accounting.ledger import Ledger
 from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, target_text
 from launch.console import table
-from launch.run_directory import RunDirectory, find_run
+from launch.run.directory import RunDirectory, find_run
 
 DESCRIPTION = """\
 Checks every line of a run's ledger against the hash of the one before, and the whole against what finished stages, the

@@ -8,8 +8,8 @@ from itertools import takewhile
 from typing import Any
 
 import launch.components  # noqa: F401  (registers every component)
+from configs.presets import PRESETS, preset_names
 from configs.registry import Registry
-from launch.presets import PRESETS, preset_names
 
 COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",

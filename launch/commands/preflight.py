@@ -20,7 +20,7 @@ from accounting.statements import (
 from configs.errors import UserError
 from launch.commands.experiment import add_experiment, read
 from launch.console import table
-from launch.measuring import Estimate
+from launch.preflight.measuring import Estimate
 
 DESCRIPTION = """\
 Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
@@ -55,14 +55,14 @@ def add(commands: Any) -> None:
 def command(options: argparse.Namespace) -> None:
     """Plan, check, measure, print."""
     import launch.stages  # noqa: F401  (registers the stages)
-    from launch.checks import check_experiment
-    from launch.device import pick_device
-    from launch.guarantee import no_guarantee
-    from launch.measuring import Job
-    from launch.overlap import overlap
-    from launch.planning import plan
-    from launch.preflight import estimates
-    from launch.stage import order
+    from launch.preflight.checks import check_experiment
+    from launch.preflight.estimates import estimates
+    from launch.preflight.measuring import Job
+    from launch.preflight.overlap import overlap
+    from launch.preflight.planning import plan
+    from launch.processes.device import pick_device
+    from launch.run.guarantee import no_guarantee
+    from launch.run.stage import order
 
     config = read(options)
     devices = config.launch.devices if options.devices is None else options.devices

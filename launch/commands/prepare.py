@@ -9,10 +9,10 @@ from typing import Any
 
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.data_loading import cores
-from datamodules.layouts import LAYOUTS
-from datamodules.preparing import prepare
-from datamodules.store import StoreInfo, side_file
+from datamodules.reading.data_loading import cores
+from datamodules.store.imagenet_layout import LAYOUTS
+from datamodules.store.preparing import prepare
+from datamodules.store.store import StoreInfo, side_file
 
 DESCRIPTION = """\
 Decodes, crops and resizes every image of a public data set once, into a store that training reads by index

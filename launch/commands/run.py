@@ -9,8 +9,8 @@ from typing import Any
 from accounting.statements import delta_text, epsilon_text
 from launch.commands.experiment import add_experiment, read
 from launch.console import Console
-from launch.environment import one_of_several, rank
-from launch.interrupts import install, stop_if_asked
+from launch.processes.environment import one_of_several, rank
+from launch.processes.interrupts import install, stop_if_asked
 
 DESCRIPTION = """\
 Runs an experiment from data to report. Give the same command again to go on after an interruption: finished stages are
@@ -33,7 +33,7 @@ def command(options: argparse.Namespace) -> int:
     config = read(options)
     stop_if_asked()
     if config.launch.devices > 1 and not one_of_several():
-        from launch.processes import start_processes
+        from launch.processes.local import start_processes
 
         return start_processes(config.launch.devices, options.words)
     install()

@@ -36,8 +36,8 @@ def do(
     """Run what is missing, write tables and page; exit code 1 where a cell failed."""
     from launch.commands.experiment import read
     from launch.components import sensitive_source
-    from launch.interrupts import install
-    from launch.study import Study, as_json, failures
+    from launch.processes.interrupts import install
+    from launch.studies.study import Study, as_json, failures
 
     for option in ("seeds", "jobs"):
         if getattr(options, option) < 1:

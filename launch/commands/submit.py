@@ -39,10 +39,10 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Check, write the script, submit."""
-    from launch.checks import check_experiment
-    from launch.planning import plan
-    from launch.run_directory import RunDirectory
-    from launch.slurm import batch_script, submit
+    from launch.preflight.checks import check_experiment
+    from launch.preflight.planning import plan
+    from launch.processes.slurm import batch_script, submit
+    from launch.run.directory import RunDirectory
 
     words = [options.experiment, *options.overrides, "launch.devices=1"]  # the processes are srun's
     given = {name: getattr(options, name.replace("-", "_")) for name in OPTIONS}

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Find the swept keys, run every combination, compare."""
-    from launch.study import Cell
+    from launch.studies.study import Cell
 
     swept = {key: values for word in options.overrides for key, values in [split(word)] if len(values) > 1}
     options.overrides = [word for word in options.overrides if len(split(word)[1]) == 1]

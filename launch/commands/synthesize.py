@@ -13,12 +13,12 @@ import torch
 
 import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
+from configs.loading import load
 from datamodules.progress import track
-from launch.config import load
-from launch.file_times import settle
-from launch.release import load_model, released_notice, write_images
-from launch.run_directory import find_run
-from launch.sampling import draw
+from launch.run.directory import find_run
+from launch.run.file_times import settle
+from launch.run.release import load_model, released_notice, write_images
+from launch.stages.sampling import draw
 
 DESCRIPTION = """\
 Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from configs.files import atomic_json
-from datamodules.image_set import LabelledImages, Reading
-from datamodules.public import OrderedBatches, split
-from launch.context import Context
-from launch.fitting import fit_public, reading
-from launch.stage import stage
+from datamodules.batches.public import OrderedBatches, split
+from datamodules.sets.image_set import LabelledImages, Reading
+from launch.run.context import Context
+from launch.run.stage import stage
+from launch.stages.fitting import fit_public, reading
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.weights import save_weights
 

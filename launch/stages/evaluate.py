@@ -8,18 +8,18 @@ from dataclasses import asdict
 
 from configs.errors import UserError
 from configs.files import atomic_json
-from datamodules.image_set import ImageSet, LabelledImages
 from datamodules.progress import track
+from datamodules.sets.image_set import ImageSet, LabelledImages
 from evaluation.classifiers import classification_accuracy
 from evaluation.controls import CONTROLS, EVOLVED, balanced_sample, public_only_set
 from evaluation.report import ScoreRow
-from launch.context import Context
-from launch.feature_scores import FeatureScores, classifier_features, feature_scores
-from launch.kept_accuracies import Found, KeptAccuracies
-from launch.release import read_images
-from launch.snapshots import draws_from_model, points, sampled
-from launch.stage import stage
+from launch.run.context import Context
+from launch.run.release import read_images
+from launch.run.stage import stage
 from launch.stages.pretrain import pretrained
+from launch.stages.scores.features import FeatureScores, classifier_features, feature_scores
+from launch.stages.scores.kept_accuracies import Found, KeptAccuracies
+from launch.stages.scores.snapshots import draws_from_model, points, sampled
 from launch.stages.select import read_selection
 
 SYNTHETIC = "synthetic images (this run)"

@@ -8,11 +8,10 @@ from typing import Any
 from accounting.plan import DP_SGD
 from accounting.statements import epsilon_text, noise_text
 from configs.schema import Experiment, Pretrain
-from launch.clipping import checked_engine
-from launch.context import Context
-from launch.fitting import fit_private
-from launch.micro_batch import choose
-from launch.stage import stage
+from launch.run.context import Context
+from launch.run.stage import stage
+from launch.stages.engine import checked_engine, choose
+from launch.stages.fitting import fit_private
 from launch.stages.pretrain import pretrained, trained
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.private_training import PrivateTraining

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import Pretrain
-from datamodules.image_set import LabelledImages
-from launch.context import Context
-from launch.fitting import fit_public
-from launch.stage import stage
+from datamodules.sets.image_set import LabelledImages
+from launch.run.context import Context
+from launch.run.stage import stage
+from launch.stages.fitting import fit_public
 from launch.stages.select import read_selection
 from lightning_modules.public_training import PublicTraining
 from lightning_modules.transfer import transfer

@@ -12,10 +12,10 @@ from accounting.plan import SEMANTIC_QUERY
 from accounting.statements import noise_text
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, read_json
-from launch.context import Context
-from launch.guarantee import no_guarantee
-from launch.reuse import answer_of
-from launch.stage import stage
+from launch.run.context import Context
+from launch.run.guarantee import no_guarantee
+from launch.run.reuse import answer_of
+from launch.run.stage import stage
 from semantics.query import CheckedQuery, noisy_semantic_histogram, semantic_histogram
 
 

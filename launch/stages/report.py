@@ -8,17 +8,17 @@ from typing import Any
 from configs.files import read_json
 from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
-from launch.context import Context
-from launch.feature_map import feature_map
-from launch.feature_scores import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
-from launch.guarantee import no_guarantee
-from launch.leading import leading
-from launch.metrics_log import read_metrics
-from launch.ranks import Ranks
-from launch.release import read_images, software
-from launch.selection_similarity import similarities
-from launch.stage import stage
+from launch.processes.ranks import Ranks
+from launch.run.context import Context
+from launch.run.guarantee import no_guarantee
+from launch.run.release import read_images, software
+from launch.run.stage import stage
+from launch.stages.evolution.leading import leading
 from launch.stages.query import read_histogram
+from launch.stages.scores.feature_map import feature_map
+from launch.stages.scores.features import CLASSIFIER_FEATURES, INCEPTION_FEATURES, classifier_features
+from launch.stages.scores.similarities import similarities
+from launch.training.metrics_log import read_metrics
 
 AGAIN = "Remove the file and give the same command again: it is made anew."
 

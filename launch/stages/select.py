@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from configs.files import atomic_json
-from datamodules.image_set import LabelledImages
-from datamodules.indexed_set import load_selection
+from datamodules.sets.image_set import LabelledImages
+from datamodules.sets.indexed_set import load_selection
 from evaluation.controls import public_only_set, unmatched
-from launch.context import Context
-from launch.guarantee import without_noise
-from launch.stage import stage
+from launch.run.context import Context
+from launch.run.guarantee import without_noise
+from launch.run.stage import stage
 from launch.stages.query import read_histogram
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
 

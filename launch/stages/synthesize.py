@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 
-from datamodules.image_set import LabelledImages
 from datamodules.progress import track
+from datamodules.sets.image_set import LabelledImages
 from evaluation.controls import balanced_sample
-from launch.context import Context
-from launch.release import IMAGES, MODEL, write_release
-from launch.sampling import draw
-from launch.stage import OUTPUTS, stage
+from launch.run.context import Context
+from launch.run.release import IMAGES, MODEL, write_release
+from launch.run.stage import OUTPUTS, stage
+from launch.stages.sampling import draw
 from launch.stages.select import read_selection
 from lightning_modules.weights import load_weights
 

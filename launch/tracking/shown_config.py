@@ -6,8 +6,8 @@ import dataclasses
 import typing
 from typing import Any
 
+from configs.fields import section_type
 from configs.schema import Experiment
-from launch.config_fields import section_type
 
 LEFT_OUT = ("tracking", "wandb", "launch", "slurm", "run")  # of the machine and of the dashboard, not of the experiment
 

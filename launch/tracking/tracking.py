@@ -8,7 +8,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from configs.errors import UserError
 from configs.schema import Experiment
-from launch.interrupts import Interrupted
+from launch.processes.interrupts import Interrupted
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.stage_logger import Beside, StageLogger, nothing
 from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker

@@ -13,7 +13,7 @@ import launch.components
 import launch.stages  # noqa: F401  (registers the stages)
 from configs.registry import Registry
 from configs.schema import Experiment
-from launch.stage import STAGES
+from launch.run.stage import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from configs.schema import Image
-from datamodules.preparing import prepare
+from datamodules.store.preparing import prepare
 
 CIFAR = Path(os.environ.get("PRIVIMAGE_CIFAR10_JPEG", Path(__file__).parents[3] / "shared" / "data" / "cifar10_jpeg"))
 SYNSETS = ("n01440764", "n01443537", "n02012849", "n03126707")

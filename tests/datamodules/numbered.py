@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 
 
 def numbered_set(count: int) -> ImageSet:

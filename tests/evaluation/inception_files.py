@@ -5,7 +5,7 @@ import torchvision
 from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
 from torch import nn
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 
 
 def images(channels: int, count: int = 3, size: int = 8, seed: int = 0) -> ImageSet:

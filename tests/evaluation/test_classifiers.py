@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from configs.errors import UserError
 from configs.scoring import LargeTraining, Training
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, classification_accuracy, scorer, split
 from evaluation.cnn import CNNConfig, CNNScorer, PlainCNN
 from evaluation.linear_and_mlp import LogisticRegressionConfig, MLPConfig

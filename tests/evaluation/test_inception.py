@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.inception import (
     FILE_NAME,
     HASH_PREFIX,

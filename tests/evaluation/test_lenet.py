@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, classification_accuracy, split
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.feature_map import FeatureMap
 from evaluation.figures import Chart, Series
 from evaluation.report import (

@@ -4,7 +4,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from configs.scoring import Training
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, split
 from evaluation.residual import ResNetConfig, ResNeXtConfig, WideResNetConfig
 from evaluation.scoring import accuracy

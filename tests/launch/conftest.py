@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.config import load
-from launch.planning import plan
+from configs.loading import load
+from launch.preflight.planning import plan
 from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, run_words
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from launch.training import fit
+from launch.training.trainer import fit
 from lightning_modules.dp_sgd.private_training import PrivateTraining
 from tests.lightning_modules.dp_sgd.private import N, PoissonRecords, private_training, reserved
 from tests.lightning_modules.dp_sgd.toy import records, toy

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from configs.schema import Pretrain
-from datamodules.poisson import PoissonBatches
-from datamodules.public import PublicData
-from launch.ranks import Ranks
-from launch.training import fit
+from datamodules.batches.poisson import PoissonBatches
+from datamodules.batches.public import PublicData
+from launch.processes.ranks import Ranks
+from launch.training.trainer import fit
 from lightning_modules.gan import GAN
 from lightning_modules.public_training import PublicTraining
 from tests.launch.fits import Data

@@ -16,11 +16,11 @@ import torch
 from accounting.access import PrivateAccess
 from accounting.ledger import Ledger
 from accounting.run_key import RunKey
-from datamodules.image_set import ImageSet
-from datamodules.poisson import PoissonBatches
-from datamodules.public import PublicData
-from launch.ranks import Ranks
-from launch.training import fit
+from datamodules.batches.poisson import PoissonBatches
+from datamodules.batches.public import PublicData
+from datamodules.sets.image_set import ImageSet
+from launch.processes.ranks import Ranks
+from launch.training.trainer import fit
 from lightning_modules.public_module import PublicModule
 from lightning_modules.schedules import one_cycle
 from tests.launch.fits import Crashing, Data

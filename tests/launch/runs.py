@@ -26,10 +26,10 @@ import launch.pipeline  # noqa: F401  (imported before any fork)
 from accounting.access import PrivacyError
 from accounting.ledger import Ledger
 from configs.errors import UserError
-from launch import interrupts
 from launch.cli import main
-from launch.file_times import RELEASED_AT
-from launch.metrics_log import read_metrics
+from launch.processes import interrupts
+from launch.run.file_times import RELEASED_AT
+from launch.training.metrics_log import read_metrics
 
 HANGS = 300  # seconds after which a child that has not ended is taken to hang
 KEY = "5a" * 32

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
-from launch import commands, interrupts
+from launch import commands
 from launch.cli import main
+from launch.processes import interrupts
 from tests.launch.runs import errors, finish, privimage
 
 

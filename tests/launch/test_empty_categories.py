@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from launch.release import read_images
+from launch.run.release import read_images
 from tests.launch.runs import charges, draw_shapes, errors, finish, folder_words, statement
 
 EMPTY = "ones without any"

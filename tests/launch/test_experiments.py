@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from configs.loading import load
+from configs.presets import preset_names
 from configs.schema import Experiment, Image
 from datamodules.sources import cifar10
-from launch.checks import check_experiment
 from launch.components import public_source, sensitive_source
-from launch.config import load
-from launch.planning import plan
-from launch.preflight import MEASURES
-from launch.presets import preset_names
+from launch.preflight.checks import check_experiment
+from launch.preflight.estimates import MEASURES
+from launch.preflight.planning import plan
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import RELEASE, privimage

@@ -12,14 +12,14 @@ from safetensors import safe_open
 
 from accounting.ledger import Ledger
 from configs.errors import UserError
-from launch.checkpoint_io import DurableCheckpointIO
-from launch.config import load
-from launch.guarantee import no_guarantee
-from launch.planning import plan
-from launch.presets import preset_names
-from launch.release import read_images
-from launch.run_directory import RunDirectory
-from launch.stage import order
+from configs.loading import load
+from configs.presets import preset_names
+from launch.preflight.planning import plan
+from launch.run.directory import RunDirectory
+from launch.run.guarantee import no_guarantee
+from launch.run.release import read_images
+from launch.run.stage import order
+from launch.training.checkpoint_io import DurableCheckpointIO
 from tests.launch.runs import RELEASE, TINY, TINY_GAN, TINY_TEACHER, Child, at, charges, privimage, statement
 from tests.launch.watching import SCORED, secret, watch_answers, watch_key, watch_readings, watch_scaling
 

@@ -14,9 +14,9 @@ import pytest
 from accounting.composition import rdp_epsilon
 from accounting.ledger import Ledger
 from accounting.mechanisms import mechanism_from_dict
-from launch.file_times import RELEASED_AT
-from launch.metrics_log import read_metrics
-from launch.run_directory import RunDirectory
+from launch.run.directory import RunDirectory
+from launch.run.file_times import RELEASED_AT
+from launch.training.metrics_log import read_metrics
 from tests.launch.runs import (
     FIXED,
     RELEASE,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from launch.config import load
-from launch.planning import plan
-from launch.run_directory import RunDirectory
+from configs.loading import load
+from launch.preflight.planning import plan
+from launch.run.directory import RunDirectory
 from tests.launch.runs import (
     FIXED,
     RELEASE,

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from launch.context import Context
-from launch.ranks import Ranks
+from launch.processes.ranks import Ranks
+from launch.run.context import Context
 from lightning_modules.classifier import SemanticClassifier
 from tests.launch.runs import charges, privimage, run_words
 

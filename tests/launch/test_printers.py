@@ -28,8 +28,8 @@ from launch.commands import ledger as ledger_command
 from launch.commands.preflight import budget_lines
 from launch.commands.studies import together
 from launch.pipeline import announce
-from launch.progress_bar import Nominal
-from launch.release import readable_statement
+from launch.run.release import readable_statement
+from launch.training.progress_bar import Nominal
 from tests.evaluation.test_report import report_data
 
 ROOT = Path(__file__).resolve().parents[2]

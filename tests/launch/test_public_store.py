@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from configs.errors import UserError
+from configs.loading import load
 from configs.schema import Image
-from datamodules.store import side_file
-from launch.checkpointing import StepCheckpoint
-from launch.checks import check_experiment
-from launch.config import load
+from datamodules.store.store import side_file
+from launch.preflight.checks import check_experiment
+from launch.training.checkpointing import StepCheckpoint
 from tests.datamodules.class_images import gone_but, helpers, needs_ffcv, store_of, write_classes
 from tests.launch.runs import FIXED, TINY, privimage, same_release
 
@@ -53,7 +53,7 @@ def same_noise() -> Iterator[None]:
     """A stage's noise hangs on its fingerprint, hence on how the public source is named; in these runs it shall not."""
     with pytest.MonkeyPatch.context() as patch:
         name_alone = lambda step, context: hashlib.sha256(step.name.encode()).hexdigest()  # noqa: E731
-        patch.setattr("launch.performing.fingerprint", name_alone)
+        patch.setattr("launch.run.performing.fingerprint", name_alone)
         yield
 
 

@@ -12,8 +12,8 @@ from accounting.chain import Chain
 from configs.schema import Experiment
 from evolution.embedding import Embedding
 from launch.components import read, sensitive_source
-from launch.context import Context
-from launch.run_directory import RunDirectory
+from launch.run.context import Context
+from launch.run.directory import RunDirectory
 from tests.power_cut import Disk
 
 SCORED = ("evaluate", "report")  # stages that the guarantee does not cover

@@ -8,9 +8,9 @@ ENGINE, OPACUS = "lightning_modules/dp_sgd/engine.py", "lightning_modules/dp_sgd
 GRID = "lightning_modules/dp_sgd/grid.py"
 FUSED = "lightning_modules/dp_sgd/fused/"
 STEP, AHEAD = "lightning_modules/dp_sgd/private_training.py", "lightning_modules/dp_sgd/noise_ahead.py"
-VALIDATION, POISSON = "lightning_modules/dp_sgd/validation.py", "datamodules/poisson.py"
+VALIDATION, POISSON = "lightning_modules/dp_sgd/validation.py", "datamodules/batches/poisson.py"
 TESTS = "lightning_modules/dp_sgd/"
-BATCHES = "datamodules/test_poisson.py::"
+BATCHES = "datamodules/batches/test_poisson.py::"
 
 MUTANTS = (
     # norms and clipping
@@ -322,7 +322,7 @@ MUTANTS = (
     ),
     mutant(
         "every process takes the whole batch",
-        "datamodules/step_batches.py",
+        "datamodules/batches/step_batches.py",
         "self.indices(step)[self.rank :: self.world]",
         "self.indices(step)",
         BATCHES + "test_ranks_share_out_one_logical_batch_that_hangs_on_the_step_alone",
@@ -400,7 +400,7 @@ MUTANTS = (
     ),
     mutant(
         "networks are not tried out before training",
-        "launch/clipping.py",
+        "launch/stages/engine.py",
         "    check_records_apart(model, engine, shape=config.image.shape, classes=classes, device=device)\n",
         "",
         "launch/test_pipeline_charge.py::test_a_network_that_mixes_records_is_found_before_the_query_is_charged",

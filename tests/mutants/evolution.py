@@ -71,7 +71,7 @@ MUTANTS = (
     ),
     mutant(
         "features are scaled by sensitive images",
-        "launch/evolving.py",
+        "launch/stages/evolution/setting.py",
         "embedding.fit(balanced_sample(context.public,",
         "embedding.fit(balanced_sample(context.sensitive,",
         "launch/test_methods.py::test_a_private_method_is_charged_for_what_it_reads_and_releases[sim_pe]",

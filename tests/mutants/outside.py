@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.mutant import mutant
 
-RELEASE, GUARD, WANDB = "launch/release.py", "launch/tracking/guard.py", "launch/tracking/weights_and_biases.py"
-STAGE, DIRECTORY = "launch/stage.py", "launch/run_directory.py"
-ON_RELEASE = "launch/test_release.py::"
+RELEASE, GUARD, WANDB = "launch/run/release.py", "launch/tracking/guard.py", "launch/tracking/weights_and_biases.py"
+PERFORMING, DIRECTORY = "launch/run/performing.py", "launch/run/directory.py"
+ON_RELEASE = "launch/run/test_release.py::"
 ON_GUARD = "launch/tracking/test_guard.py::test_noiseless_numbers_pass_only_for_public_sets_and_trusted_servers"
 ON_WANDB = "launch/tracking/test_weights_and_biases.py::"
 OPEN = "launch/test_methods.py::test_a_method_without_noise_releases_nothing_and_says_so_everywhere"
@@ -38,10 +38,10 @@ MUTANTS = (
     ),
     mutant(
         "a comparison adds up ledgers that were shortened",
-        "launch/study.py",
+        "launch/studies/study.py",
         "            ledger.require(head)\n",
         "            pass\n",
-        "launch/test_study.py::test_what_all_runs_cost_together_is_of_whole_ledgers",
+        "launch/studies/test_study.py::test_what_all_runs_cost_together_is_of_whole_ledgers",
     ),
     mutant(
         "a run without noise has a release",
@@ -52,7 +52,7 @@ MUTANTS = (
     ),
     mutant(
         "what a run without a guarantee makes does not say so",
-        "launch/context.py",
+        "launch/run/context.py",
         "return None if role in self.public_roles else no_guarantee(self.config)",
         "return None",
         OPEN + "[nonpriv_d]",
@@ -62,43 +62,43 @@ MUTANTS = (
         DIRECTORY,
         "folder.mkdir(mode=0o700, exist_ok=True)",
         "folder.mkdir(mode=0o755, exist_ok=True)",
-        "launch/test_run_directory.py::test_what_is_not_private_is_for_nobody_else_to_read",
+        "launch/run/test_directory.py::test_what_is_not_private_is_for_nobody_else_to_read",
     ),
     # consoles
     mutant(
         "times of private stages are on the console",
-        STAGE,
+        PERFORMING,
         "timed = not step.reads_sensitive or context.sensitive_source.public_benchmark",
         "timed = True",
-        "launch/test_stage.py::test_times_of_private_images_are_not_shown",
+        "launch/run/test_stage.py::test_times_of_private_images_are_not_shown",
     ),
     mutant(
         "times of private steps are on the console",
-        "launch/fitting.py",
+        "launch/stages/fitting.py",
         "timed=context.sensitive_source.public_benchmark,",
         "timed=True,",
-        "launch/test_fitting.py::test_a_private_fit_shows_times_for_public_sets_alone",
+        "launch/stages/test_fitting.py::test_a_private_fit_shows_times_for_public_sets_alone",
     ),
     mutant(
         "lines of a log file come by the clock",
-        "launch/progress_bar.py",
+        "launch/training/progress_bar.py",
         "        if self.nominal.timed:\n            due",
         "        if True:\n            due",
-        "launch/test_progress_bar.py::test_lines_of_a_private_stage_tell_nothing_of_its_steps_times",
+        "launch/training/test_progress_bar.py::test_lines_of_a_private_stage_tell_nothing_of_its_steps_times",
     ),
     mutant(
         "times of rounds are on the console",
-        "launch/stages/evolve.py",
+        "launch/stages/evolution/evolve.py",
         "show = context.console.progress and context.sensitive_source.public_benchmark",
         "show = context.console.progress",
-        "launch/test_evolving.py::test_rounds_are_timed_on_the_console_for_public_sets_alone",
+        "launch/stages/evolution/test_evolve.py::test_rounds_are_timed_on_the_console_for_public_sets_alone",
     ),
     mutant(
         "an exact answer is on the console",
-        "launch/guarantee.py",
-        "return without_noise(context.config) is None or context.sensitive_source.public_benchmark",
+        "launch/run/context.py",
+        "return without_noise(self.config) is None or self.sensitive_source.public_benchmark",
         "return True",
-        "launch/test_guarantee.py::test_what_follows_from_an_exact_answer_is_shown_of_public_sets_alone",
+        "launch/run/test_guarantee.py::test_what_follows_from_an_exact_answer_is_shown_of_public_sets_alone",
     ),
     # dashboards
     mutant(
@@ -117,7 +117,7 @@ MUTANTS = (
     ),
     mutant(
         "every set is public to a server",
-        GUARD,
+        "launch/run/guarantee.py",
         "public_benchmark=sensitive.public_benchmark,",
         "public_benchmark=True,",
         "launch/tracking/test_guard.py::test_it_asks_the_source_and_not_its_name",

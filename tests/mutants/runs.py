@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from tests.mutants.mutant import mutant
 
-TRAINING, CHECKPOINTING = "launch/training.py", "launch/checkpointing.py"
-QUERY, EVOLVE, STAGE, REUSE = "launch/stages/query.py", "launch/stages/evolve.py", "launch/stage.py", "launch/reuse.py"
-PIPELINE, CONTEXT = "launch/pipeline.py", "launch/context.py"
+TRAINING, CHECKPOINTING = "launch/training/trainer.py", "launch/training/checkpointing.py"
+QUERY, STAGE, REUSE = "launch/stages/query.py", "launch/run/stage.py", "launch/run/reuse.py"
+EVOLVE, RENDERINGS = "launch/stages/evolution/evolve.py", "launch/stages/evolution/renderings.py"
+PIPELINE, CONTEXT = "launch/pipeline.py", "launch/run/context.py"
 METHODS = "launch/test_methods.py::test_a_private_method_is_charged_for_what_it_reads_and_releases"
-ORDER = "launch/test_training.py::test_durable_then_ledger_then_published"
-REUSED = "launch/test_evolving_reuse.py::"
-EVOLVING = "launch/test_evolving.py::"
+ORDER = "launch/training/test_trainer.py::test_durable_then_ledger_then_published"
+REUSED = "launch/stages/evolution/test_reused.py::"
+EVOLVING = "launch/stages/evolution/test_evolve.py::"
 
 MUTANTS = (
     # charged, then read
@@ -37,7 +38,7 @@ MUTANTS = (
     ),
     mutant(
         "images are made in the proportions of the sensitive ones",
-        EVOLVE,
+        RENDERINGS,
         "    return [len(range(label, count, classes)) for label in range(classes)]",
         "    found = np.bincount(context.sensitive.labels, minlength=classes)\n"
         "    return np.diff(np.round(count * found.cumsum() / found.sum()).astype(int), prepend=0).tolist()",
@@ -100,17 +101,17 @@ MUTANTS = (
     ),
     mutant(
         "one step more than is durable is published",
-        "launch/publish_barrier.py",
+        "launch/training/publish_barrier.py",
         "for step, send in self._held if step < done]",
         "for step, send in self._held if step <= done]",
-        "launch/test_publish_barrier.py::test_only_durable_steps_pass_each_once_and_in_order",
+        "launch/training/test_publish_barrier.py::test_only_durable_steps_pass_each_once_and_in_order",
     ),
     mutant(
         "what is not durable at the end is published",
-        "launch/publish_barrier.py",
+        "launch/training/publish_barrier.py",
         "        self._held.clear()\n",
         "        for _, send in self._held:\n            send()\n",
-        "launch/test_publish_barrier.py::test_what_is_not_released_is_dropped_at_the_end",
+        "launch/training/test_publish_barrier.py::test_what_is_not_released_is_dropped_at_the_end",
     ),
     mutant(
         "the query is asked again where its answer is gone",
@@ -135,7 +136,7 @@ MUTANTS = (
     ),
     mutant(
         "the last candidates may be others than the ledger knows",
-        EVOLVE,
+        RENDERINGS,
         "    context.ledger.confirm(EVOLUTION, context.plan.mechanism(EVOLUTION).steps, outcome.digest)\n",
         "",
         REUSED + "test_candidates_that_were_changed_are_not_released",
@@ -153,28 +154,28 @@ MUTANTS = (
         TRAINING,
         "    return published\n",
         "    return step\n",
-        "launch/test_training.py::test_published_steps_without_a_checkpoint_are_forfeited",
+        "launch/training/test_trainer.py::test_published_steps_without_a_checkpoint_are_forfeited",
     ),
     mutant(
         "the last published step runs again",
         TRAINING,
         "    if published <= step or access.insecure:\n",
         "    if published <= step + 1 or access.insecure:\n",
-        "launch/test_training.py::test_not_one_published_step_runs_again",
+        "launch/training/test_trainer.py::test_not_one_published_step_runs_again",
     ),
     mutant(
         "a line that a crash cut off is never entered",
         TRAINING,
         "        catch_up(found, access)\n",
         "        pass\n",
-        "launch/test_training.py::test_a_line_that_a_crash_cut_off_is_entered_before_anything_follows",
+        "launch/training/test_trainer.py::test_a_line_that_a_crash_cut_off_is_entered_before_anything_follows",
     ),
     mutant(
         "a checkpoint that was changed is loaded",
-        "launch/checkpoint_io.py",
+        "launch/training/checkpoint_io.py",
         "if hashlib.sha256(payload).digest() != digest:",
         "if False:",
-        "launch/test_checkpoint_io.py::test_any_flipped_bit_or_missing_end_is_noticed",
+        "launch/training/test_checkpoint_io.py::test_any_flipped_bit_or_missing_end_is_noticed",
     ),
     mutant(
         "a lost ledger is begun anew",
@@ -284,56 +285,56 @@ MUTANTS = (
     ),
     mutant(
         "runs share what follows from sensitive images",
-        "launch/sharing.py",
+        "launch/run/sharing.py",
         "or step.role not in context.public_roles or",
         "or",
-        "launch/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
+        "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(
         "what reads a private answer has seen public images only",
-        STAGE,
+        "launch/run/performing.py",
         "return not step.reads_sensitive and all(role in context.public_roles for role in inputs)",
         "return not step.reads_sensitive",
-        "launch/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
+        "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(
         "budget is spent after the release has stated it",
         STAGE,
         "    check_release(chosen)\n",
         "",
-        "launch/test_stage.py::test_no_budget_is_spent_after_the_release_has_stated_it",
+        "launch/run/test_stage.py::test_no_budget_is_spent_after_the_release_has_stated_it",
     ),
     mutant(
         "budget is spent next to a stage without noise",
         STAGE,
         "    check_guarantee(chosen)\n",
         "",
-        "launch/test_stage.py::test_no_budget_is_spent_beside_a_stage_without_noise",
+        "launch/run/test_stage.py::test_no_budget_is_spent_beside_a_stage_without_noise",
     ),
     mutant(
         "public images may be the sensitive ones",
-        "launch/checks.py",
+        "launch/preflight/checks.py",
         "    check_apart(config, public, sensitive)\n",
         "",
-        "launch/test_apart.py::test_nothing_is_begun_where_files_are_shared",
+        "launch/preflight/test_apart.py::test_nothing_is_begun_where_files_are_shared",
     ),
     mutant(
         "public images may be sensitive test images",
-        "launch/apart.py",
+        "launch/preflight/apart.py",
         'for test, split in ((True, "test"), (False, "training")):',
         'for test, split in ((False, "training"),):',
-        "launch/test_apart.py::test_sensitive_test_images_count_as_well",
+        "launch/preflight/test_apart.py::test_sensitive_test_images_count_as_well",
     ),
     mutant(
         "links to sensitive images are other files",
-        "datamodules/same_files.py",
+        "launch/preflight/apart.py",
         "found = os.stat(path)",
         "found = os.lstat(path)",
-        "launch/test_apart.py::test_files_that_both_have_are_refused_by_the_public_category_alone",
+        "launch/preflight/test_apart.py::test_files_that_both_have_are_refused_by_the_public_category_alone",
     ),
     mutant(
         "votes spend the budget of a single round",
-        "launch/planning.py",
+        "launch/preflight/planning.py",
         "multiplier = math.sqrt(settings.rounds / left)",
         "multiplier = math.sqrt(1 / left)",
         EVOLVING + "test_all_of_the_budget_goes_into_the_votes_and_no_more",

@@ -10,10 +10,10 @@ TESTS = "semantics/test_query.py::"
 MUTANTS = (
     mutant(
         "the sensitivity leaves out how many bins a record votes for",
-        "launch/planning.py",
+        "launch/preflight/planning.py",
         "sensitivity=math.sqrt(config.query.semantics),",
         "sensitivity=1.0,",
-        "launch/test_planning.py::test_a_record_votes_for_k_bins",
+        "launch/preflight/test_planning.py::test_a_record_votes_for_k_bins",
     ),
     mutant(
         "another sensitivity than was paid for will do",
@@ -111,6 +111,6 @@ MUTANTS = (
         "launch/stages/query.py",
         "        share=ranks.share,\n",
         "        share=enumerate,\n",
-        "launch/test_job.py::test_a_run_on_two_processes_makes_what_one_makes",
+        "launch/processes/test_job.py::test_a_run_on_two_processes_makes_what_one_makes",
     ),
 )

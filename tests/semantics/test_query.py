@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from semantics.query import CheckedQuery, noisy_semantic_histogram
 from tests.accounting.reserved import reserved
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from configs.errors import UserError
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
 
 

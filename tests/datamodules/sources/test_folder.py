@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.files_error import FilesError
+from datamodules.reading.files_error import FilesError
 from datamodules.sources import SOURCES
 from datamodules.sources.folder import Config
 

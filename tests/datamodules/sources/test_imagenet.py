@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.image_folder import falls_to_testing, image_files
+from datamodules.reading.image_folder import falls_to_testing, image_files
 from datamodules.sources import SOURCES, Source
 from datamodules.sources.folder import Config as FolderConfig
 from datamodules.sources.imagenet import Config

@@ -11,8 +11,8 @@ import torch
 
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.glyph_alphabet import fonts_of
-from datamodules.image_set import ImageSet
+from datamodules.glyphs.alphabet import fonts_of
+from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Checked, Surroundings, by_round
 from evolution.apis import chain, faces, glyphs, imported, model, pool
 from evolution.samples import Samples

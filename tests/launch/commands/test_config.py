@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from configs.fields import walk
+from configs.loading import load
+from configs.presets import preset_names
 from configs.registry import Registry
-from launch.config import load
-from launch.config_fields import walk
-from launch.presets import preset_names
 from tests.launch.runs import privimage
 
 

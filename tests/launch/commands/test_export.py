@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from datamodules.image_set import ImageSet
+from datamodules.sets.image_set import ImageSet
 from launch.commands.export import write_image_folder
-from launch.file_times import RELEASED_AT
-from launch.release import read_images, write_images
+from launch.run.file_times import RELEASED_AT
+from launch.run.release import read_images, write_images
 from tests.launch.runs import privimage, times
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from configs.presets import preset_names
 from configs.registry import Registry
-from launch.presets import preset_names
 from tests.launch.runs import privimage
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from launch.file_times import RELEASED_AT
-from launch.release import read_images
+from launch.run.file_times import RELEASED_AT
+from launch.run.release import read_images
 from tests.launch.runs import privimage, times
 
 Copy = Callable[[Path], Path]
@@ -93,8 +93,8 @@ def test_impossible_numbers_are_refused(finished: Path, words: list[str], capsys
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from launch.config import load
-    from launch.run_directory import RunDirectory
+    from configs.loading import load
+    from launch.run.directory import RunDirectory
 
     RunDirectory(tmp_path / "run").claim(load("demo"))
     assert privimage("synthesize", str(tmp_path / "run"), "--count", "5") == 2

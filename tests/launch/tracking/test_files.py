@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from configs.errors import UserError
-from launch.config import load
-from launch.metrics_log import read_metrics
+from configs.loading import load
 from launch.tracking.tracking import Tracking, check_tracking
+from launch.training.metrics_log import read_metrics
 from tests.launch.runs import TINY, errors, finish, privimage, run_words
 from tests.launch.tracking.tracked import tracked_run
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from configs.schema import Experiment
-from launch.stage import STAGES
+from launch.run.stage import STAGES
 from launch.tracking.guard import ORIGINS, Guard, Origin
 from tests.launch.tracking.tracked import guard_of
 

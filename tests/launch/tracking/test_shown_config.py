@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from configs.fields import section_type
+from configs.loading import load
 from configs.schema import Experiment
-from launch.config import load
-from launch.config_fields import section_type
 from launch.tracking.shown_config import shown_config
 from tests.launch.runs import FIXED, KEY
 

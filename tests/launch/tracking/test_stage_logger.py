@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lightning.pytorch.loggers.logger import DummyLogger
 
-from launch.publish_barrier import PublishBarrier
 from launch.tracking.stage_logger import StageLogger
+from launch.training.publish_barrier import PublishBarrier
 
 
 class Spy(DummyLogger):

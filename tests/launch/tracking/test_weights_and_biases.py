@@ -17,9 +17,9 @@ import wandb
 from PIL import Image
 
 from accounting.ledger import Ledger
-from launch.config import load
-from launch.planning import plan
-from launch.run_directory import RunDirectory
+from configs.loading import load
+from launch.preflight.planning import plan
+from launch.run.directory import RunDirectory
 from launch.tracking.guard import Guard
 from launch.tracking.tracking import Tracking
 from tests.launch.runs import (

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from configs.loading import load
 from launch.components import sensitive_source
-
-from launch.config import load
-from launch.guarantee import guard_of as guard_for
-from launch.guarantee import planned
-from launch.planning import plan
+from launch.preflight.planning import plan
+from launch.run.guarantee import guard_of as guard_for
+from launch.run.guarantee import planned
 from launch.tracking.guard import Guard
 from launch.tracking.tracker import TrackedRun
 from tests.launch.runs import TINY

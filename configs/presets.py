@@ -1,0 +1,97 @@
+"""The YAML files of `configs/`, and what a preset says for one choice of a component or a method alone."""
+
+from __future__ import annotations
+
+import copy
+import typing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from configs.errors import UserError
+from configs.schema import Experiment
+
+PRESETS = Path(__file__).resolve().parent
+Tree = dict[str, Any]
+
+
+def preset_names(kind: str) -> list[str]:
+    """The names of the presets in a folder of `configs`."""
+    return sorted(path.stem for path in (PRESETS / kind).glob("*.yaml"))
+
+
+def read_preset(kind: str, name: str) -> Tree:
+    """A preset by name, or a YAML file by path."""
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PRESETS / kind / f"{name}.yaml"
+    if not path.is_file():
+        near = get_close_matches(str(name), preset_names(kind), n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(
+            f"there is no {kind.rstrip('s')} '{name}' (there are: {', '.join(preset_names(kind))}; "
+            f"or give the path of a .yaml file).{hint}"
+        )
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: must hold `section: {{key: value}}` pairs, not {type(tree).__name__}.")
+    return typing.cast(Tree, tree)
+
+
+VARIANTS = {"for_api": ("evolution", "api"), "for_generator": ("generator",)}
+"""Groups of a preset that count for one choice of a component alone, and where that component is; the later win."""
+
+
+def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
+    """A preset's settings for any choice, and above them those for the components that will be chosen."""
+    settings = {name: value for name, value in preset.items() if name not in (*VARIANTS, "for_method")}
+    layers = [given, settings, overlay]
+    return [settings, *(variant(choices_of(preset, group, "component"), layers, group) for group in VARIANTS)]
+
+
+def for_method(preset: Tree, method: str) -> Tree:
+    """A preset's settings for one method alone."""
+    choices, known = choices_of(preset, "for_method", "method"), preset_names("methods")
+    for name in choices:
+        if name not in known:
+            raise UserError(f"for_method: there is no method '{name}' (there are: {', '.join(known)}).")
+    return copy.deepcopy(choices.get(method, {}))
+
+
+def choices_of(preset: Tree, group: str, kind: str) -> Tree:
+    """What a preset has under `group`: settings by the name of a component or a method."""
+    choices = preset.get(group) or {}
+    if not isinstance(choices, dict) or not all(isinstance(value, dict) for value in choices.values()):
+        raise UserError(f"{group}: write the name of a {kind} and, under it, groups of keys.")
+    return choices
+
+
+def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
+    """The settings of one group for the component that the layers choose, the first of them that names one."""
+    *sections, last = VARIANTS[group]
+    default: Any = Experiment()
+    for section in sections:
+        default = getattr(default, section)
+    named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
+    name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
+    if not isinstance(name, str) or name not in choices:  # what is no name is found out with the rest
+        return {}
+    tree = copy.deepcopy(choices[name])
+    node = tree
+    for section in VARIANTS[group]:
+        node = node.setdefault(section, {})
+    node.setdefault("name", name)
+    return tree
+
+
+def part_of(tree: Tree, place: tuple[str, ...]) -> Any:
+    """What stands at a place of a tree; None where nothing does."""
+    node: Any = tree
+    for name in place:
+        node = node.get(name) if isinstance(node, dict) else None
+    return node

@@ -1,0 +1,124 @@
+"""Public images in shuffled batches, and their split for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import LightningDataModule
+
+from configs.errors import UserError
+from datamodules.batches.step_batches import Batch, StepBatches
+from datamodules.sets.image_set import LabelledImages, Reading
+
+
+class ShuffledBatches(StepBatches):
+    """Batches of one size from the endless sequence of shuffled epochs.
+
+    Step s takes the positions s * batch_size onwards, across the border of two epochs if need be, so nothing is
+    dropped; the shuffling of an epoch is a function of (seed, epoch). UserError for an empty set.
+    """
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        *,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
+    ) -> None:
+        super().__init__(images, steps, start=start, rank=rank, world=world, reading=reading)
+        if not len(images):
+            raise UserError("the public set is empty: give a public source, or a selection, that has images.")
+        self.batch_size = batch_size
+        self.seed = seed
+        self._shuffled: tuple[int, np.ndarray] | None = None  # the latest epoch and its order
+
+    def indices(self, step: int) -> np.ndarray:
+        """The logical batch of a step, int64 [batch_size]."""
+        epochs, places = np.divmod(np.arange(step * self.batch_size, (step + 1) * self.batch_size), len(self.images))
+        return np.concatenate([self._order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self._shuffled is None or self._shuffled[0] != epoch:
+            self._shuffled = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+        return self._shuffled[1]
+
+
+class OrderedBatches:
+    """Every image once, in order, in batches (batch number, images, labels); may be gone through again and again."""
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.images = images
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world = world
+        self.reading = reading
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        firsts = range(0, len(self.images), self.batch_size)
+        lasts = (min(first + self.batch_size, len(self.images)) for first in firsts)
+        wanted = (np.arange(*border)[self.rank :: self.world] for border in zip(firsts, lasts, strict=True))
+        for number, (images, labels) in enumerate(self.images.batches(wanted, self.reading)):
+            yield number, images, labels
+
+
+class PublicData(LightningDataModule):
+    """Public images for one ordinary fit of `steps` steps, with a validation set if one is given."""
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        *,
+        start: int = 0,
+        validation: LabelledImages | None = None,
+        validation_batch_size: int = 1000,
+        rank: int = 0,
+        world: int = 1,
+        reading: Reading = Reading(),  # noqa: B008 (frozen)
+    ) -> None:
+        super().__init__()
+        part: Any = {"rank": rank, "world": world, "reading": reading}
+        self._train = ShuffledBatches(images, batch_size, steps, seed, start=start, **part)
+        self._validation = []
+        if validation is not None:
+            self._validation = [OrderedBatches(validation, validation_batch_size, **part)]
+
+    def train_dataloader(self) -> ShuffledBatches:
+        """The batches of all steps that are left."""
+        return self._train
+
+    def val_dataloader(self) -> list[OrderedBatches]:
+        """The validation images, or nothing."""
+        return self._validation
+
+
+def split(images: LabelledImages, fraction: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """A public set cut at random into training and validation images, about `fraction` of them for validation.
+
+    Each part gets at least one image; UserError for a set of fewer than two.
+    """
+    if len(images) < 2:
+        raise UserError("the public set has fewer than two images: none can be kept for validation.")
+    order = np.random.default_rng(seed).permutation(len(images))
+    held_out = min(max(1, round(len(images) * fraction)), len(images) - 1)
+    return images.subset(np.sort(order[held_out:])), images.subset(np.sort(order[:held_out]))

@@ -1,0 +1,171 @@
+"""Rendered glyphs: their parameters, how they are drawn at random, and the drawing itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from scipy.ndimage import map_coordinates
+
+from datamodules.glyphs.alphabet import FONTS, font_path, fonts_of
+
+EM = 64  # pixels of the font size at which every glyph is first drawn; the rest is geometry
+KNOTS = 4  # a bend is given at KNOTS x KNOTS points of the frame
+INK = 64  # gray value from which a pixel counts as ink when the glyph's box is measured
+
+
+@dataclass(frozen=True)
+class GlyphParameters:
+    """Everything that decides one glyph's image.
+
+    font: index into FONTS; size: longer side of the ink's box over the frame's side; rotation: degrees, anticlockwise;
+    shear: horizontal shift a unit of height; stretch: width times this; stroke: pixels added to each side of every stem
+    at EM; blur: std of a Gaussian, in pixels of the final image; shift_x, shift_y: of the box's centre, over the frame;
+    bend: elastic deformation, how far to the right and then how far down the ink is moved at KNOTS x KNOTS points of
+    the frame, row by row, over the frame; 2 KNOTS^2 numbers, or none.
+    """
+
+    character: str
+    font: int
+    size: float
+    rotation: float
+    shear: float
+    stretch: float
+    stroke: int
+    blur: float
+    shift_x: float
+    shift_y: float
+    bend: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlyphRanges:
+    """How far random parameters reach: uniform in each range, signed ones on both sides of zero.
+
+    `stretch` is log-uniform from 1/stretch to stretch; `bend` is the standard deviation of a normal distribution; the
+    others are in the units of GlyphParameters.
+    """
+
+    smallest: float
+    largest: float
+    rotation: float
+    shear: float
+    stretch: float
+    stroke: int
+    blur: float
+    shift: float
+    bend: float = 0.0
+
+
+def random_parameters(
+    rng: np.random.Generator, character: str, count: int, ranges: GlyphRanges
+) -> list[GlyphParameters]:
+    """`count` random glyphs of a character; with the same `rng` the first ones do not hang on `count`."""
+    bends = _random_bends(rng.spawn(1)[0], count, ranges.bend)
+    u = rng.random((count, 9))
+    signed = 2 * u - 1
+    fonts = np.array(fonts_of(character))
+    columns = (
+        fonts[(u[:, 0] * len(fonts)).astype(int)],
+        ranges.smallest + u[:, 1] * (ranges.largest - ranges.smallest),
+        ranges.rotation * signed[:, 2],
+        ranges.shear * signed[:, 3],
+        ranges.stretch ** signed[:, 4],
+        (u[:, 5] * (ranges.stroke + 1)).astype(int),
+        ranges.blur * u[:, 6],
+        ranges.shift * signed[:, 7],
+        ranges.shift * signed[:, 8],
+    )
+    rows = zip(*(column.tolist() for column in columns), bends, strict=True)
+    return [GlyphParameters(character, *row) for row in rows]
+
+
+def _random_bends(rng: np.random.Generator, count: int, std: float) -> list[tuple[float, ...]]:
+    if std == 0:
+        return [()] * count
+    return [tuple(row) for row in rng.normal(0, std, (count, 2 * KNOTS**2)).tolist()]
+
+
+def render(glyph: GlyphParameters, resolution: int) -> np.ndarray:
+    """White ink on black, uint8 [resolution, resolution], the brightest pixel 255 (at most doubled to get there).
+
+    One affine map, a bend, a blur and an area average, on a canvas 4 times (above 16 pixels: twice) as fine.
+    """
+    factor = 4 if resolution <= 16 else 2
+    side = resolution * factor
+    ink, outline = _ink(glyph.character, glyph.font, glyph.stroke)
+    canvas = ink.transform(
+        (side, side), Image.Transform.AFFINE, _affine(glyph, outline, side), Image.Resampling.BILINEAR
+    )
+    if glyph.bend:
+        canvas = _bent(canvas, glyph.bend)
+    if glyph.blur > 0:
+        canvas = canvas.filter(ImageFilter.GaussianBlur(glyph.blur * factor))
+    small = np.asarray(canvas.reduce(factor))
+    peak = int(small.max())
+    gain = min(2.0, 255 / peak) if peak else 1.0
+    return np.minimum(small * gain + 0.5, 255).astype(np.uint8)
+
+
+def _affine(glyph: GlyphParameters, outline: np.ndarray, side: int) -> Sequence[float]:
+    """The six coefficients that take a point of the canvas to a point of the ink (Pillow's convention).
+
+    Forwards: stretch, shear, rotate, then scale so that the box of the ink, as turned, has the wanted size.
+    """
+    cos, sin = math.cos(math.radians(glyph.rotation)), math.sin(math.radians(glyph.rotation))
+    # the image's y axis points down: anticlockwise on screen, and a positive shear leans to the right
+    forwards = np.array([[cos, sin], [-sin, cos]]) @ np.array([[glyph.stretch, -glyph.shear], [0.0, 1.0]])
+    turned = forwards @ outline
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    scale = glyph.size * side / max(high - low)
+    (a, b), (d, e) = np.linalg.inv(forwards * scale).tolist()
+    x = (0.5 + glyph.shift_x) * side - scale * float(low[0] + high[0]) / 2
+    y = (0.5 + glyph.shift_y) * side - scale * float(low[1] + high[1]) / 2
+    return a, b, -(a * x + b * y), d, e, -(d * x + e * y)
+
+
+def _bent(canvas: Image.Image, bend: tuple[float, ...]) -> Image.Image:
+    """The canvas with every point moved as the bend says, smoothly between its points."""
+    side = canvas.width
+    weights = _between_knots(side)
+    right, down = (weights @ field @ weights.T * side for field in np.reshape(bend, (2, KNOTS, KNOTS)))
+    rows, columns = np.mgrid[:side, :side]
+    ink = np.asarray(canvas, dtype=np.float32)
+    moved = map_coordinates(ink, [rows - down, columns - right], order=1, prefilter=False)
+    return Image.fromarray((moved + 0.5).astype(np.uint8))
+
+
+@cache
+def _between_knots(side: int) -> np.ndarray:
+    """How much each point of a line takes from each of KNOTS evenly spaced ones, [side, KNOTS]; rows add up to 1."""
+    points, knots = (np.arange(side) + 0.5) / side, (np.arange(KNOTS) + 0.5) / KNOTS
+    weights = np.exp(-0.5 * ((points[:, None] - knots) * KNOTS / 0.8) ** 2)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@cache
+def _ink(character: str, font: int, stroke: int) -> tuple[Image.Image, np.ndarray]:
+    """A character at EM with a margin of one pixel, and the corners of its outermost pixels, [2, points] (x, y)."""
+    image = Image.new("L", (3 * EM, 3 * EM))
+    ImageDraw.Draw(image).text((EM, EM // 2), character, fill=255, font=_font(font), stroke_width=stroke)
+    box = image.getbbox()
+    if box is None:
+        raise ValueError(f"{FONTS[font]} draws nothing for {character!r}")
+    left, upper, right, lower = box
+    image = image.crop((left - 1, upper - 1, right + 1, lower + 1))
+    inked = np.asarray(image) >= INK
+    rows = np.flatnonzero(inked.any(axis=1))
+    first = inked[rows].argmax(axis=1)
+    last = inked.shape[1] - inked[rows, ::-1].argmax(axis=1)
+    x = np.concatenate([first, last, first, last])
+    y = np.concatenate([rows, rows, rows + 1, rows + 1])
+    return image, np.stack([x, y]).astype(float)
+
+
+@cache
+def _font(font: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_path(FONTS[font]), EM, layout_engine=ImageFont.Layout.BASIC)

@@ -1,0 +1,40 @@
+"""Many image files decoded at once, by threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+
+from configs.schema import Image
+from datamodules.progress import track
+from datamodules.reading.decoding import decode, silent_decoders
+
+
+def decode_files(
+    paths: Sequence[Path], image: Image, title: str, *, progress: bool, bearable: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images as `decode` makes them, uint8 [N, C, resolution, resolution], and which could be read, bool [N].
+
+    title: what the progress bar says; bearable: unreadable files after one more of which no more are read, since there
+    are enough to name.
+    """
+    images = np.empty((len(paths), *image.shape), np.uint8)
+    readable = np.ones(len(paths), dtype=bool)
+
+    def load(index: int) -> bool:
+        try:
+            images[index] = decode(paths[index], image)
+        except OSError:
+            readable[index] = False
+        return bool(readable[index])
+
+    with silent_decoders(), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+        results = pool.imap(load, range(len(paths)), chunksize=16)
+        for done in track(results, title, total=len(paths), unit="image", show=progress):
+            if not done and bearable is not None and np.count_nonzero(~readable) > bearable:
+                break
+    return images, readable

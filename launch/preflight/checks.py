@@ -1,0 +1,138 @@
+"""What can be found wrong with an experiment before any image is read."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+
+import launch.components  # noqa: F401  (registers every component)
+from accounting.run_key import RunKey
+from configs.errors import UserError
+from configs.schema import Experiment
+from configs.scoring import LEAST_IMAGES
+from datamodules.sources.source import ClassFoldered, Source
+from evaluation.controls import CONTROLS, named_categories, unmatched
+from evaluation.inception import checked_weights
+from evaluation.scoring import SCORERS
+from launch.components import naming, new_classifier, new_generator, public_source, sensitive_source
+from launch.preflight.apart import check_apart
+from launch.preflight.evolution_checks import check_evolution
+from launch.run.reuse import warn_of_unused
+from launch.tracking.tracking import check_tracking
+from lightning_modules.dp_sgd.validation import check_network
+
+CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
+ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
+"""What the model of a stage must be able to do, by the stage that asks it."""
+
+
+def check_experiment(config: Experiment) -> None:
+    """Refuse what could only fail later. Opens no image. Raises UserError that names the key."""
+    if not config.run.name or "/" in config.run.name or config.run.name.startswith("."):
+        raise UserError(
+            f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
+        )
+    check_files(config)
+    check_tracking(config)
+    if not config.evaluate.classifiers:
+        raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
+    for name in config.evaluate.classifiers:
+        if name not in SCORERS.names():
+            raise UserError(f"evaluate.classifiers: there is no '{name}' (there are: {', '.join(SCORERS.names())}).")
+    for name in config.evaluate.controls:
+        if name not in CONTROLS:
+            raise UserError(f"evaluate.controls: there is no '{name}' (there are: {', '.join(CONTROLS)}).")
+    sensitive = sensitive_source(config)
+    public = public_source(config)
+    check_apart(config, public, sensitive)
+    check_public_categories(public)
+    check_evolution(config, tuple(sensitive.class_names))
+    warn_of_unused(config)
+    check_labels(config, rows=len(sensitive.class_names))
+    matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
+    if "select_by_name" in config.stages:
+        check_names(config, matches, tuple(sensitive.class_names))
+    check_semantics(config, rows=len(sensitive.class_names), categories=len(public.class_names))
+    if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
+        raise UserError(
+            f"synthesize.count: got {config.synthesize.count}; allowed is at least {LEAST_IMAGES} for each of the "
+            f"{len(sensitive.class_names)} categories, or there is nothing to score."
+        )
+    with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
+        new_classifier(config, len(public.class_names))
+        model = new_generator(config, len(sensitive.class_names))
+    check_network(model.trainable)
+    for stage, (ability, does) in ABILITIES.items():
+        if stage in config.stages and not hasattr(model, ability):
+            raise UserError(
+                f"generator.name: the stage '{stage}' needs a model that {does}, which '{config.generator.name}' does "
+                "not."
+            )
+
+
+def check_public_categories(public: Source) -> None:
+    """Every public category must have an image. A sensitive one need not: a refusal would tell of its records."""
+    with naming("public"):
+        empty = public.empty_categories() if isinstance(public, ClassFoldered) else []
+    if empty:
+        raise UserError(
+            f"public.root: category '{empty[0]}' has no images. Put its images there, or remove the sub-folder."
+        )
+
+
+def check_labels(config: Experiment, *, rows: int) -> None:
+    """Public images that are released as they are must have been given sensitive categories."""
+    if "publish_selection" not in config.stages:
+        return
+    if "select_all" in config.stages or (rows > 1 and "query" in config.stages and not config.query.per_category):
+        raise UserError(
+            "stages: 'publish_selection' would release public images that stand for no sensitive category in "
+            "particular. Use select with query.per_category=true, select_random or select_by_name."
+        )
+
+
+def check_names(config: Experiment, matches: dict[int, int], names: tuple[str, ...]) -> None:
+    """Some sensitive category must have a public one of its name; a warning for those that have none."""
+    if not matches:
+        raise unmatched(config)
+    missing = [name for label, name in enumerate(names) if label not in matches.values()]
+    if missing:
+        warnings.warn(
+            f"selection.names: no public category stands for {', '.join(missing[:5])}{'…' if missing[5:] else ''}: "
+            f"{len(missing)} of {len(names)} sensitive categories will have no image",
+            stacklevel=2,
+        )
+
+
+def check_files(config: Experiment) -> None:
+    """The files and the key that are named must be usable before anything is spent."""
+    settings = config.evaluate
+    if config.privacy.insecure_key is not None:
+        RunKey.create_or_load("", config.privacy.insecure_key)  # checked, never written
+    if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
+        raise UserError(
+            f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key "
+            "out to compare the classifier's own embeddings."
+        )
+    if settings.inception_weights is not None:
+        checked_weights(settings.inception_weights)
+
+
+def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
+    """The query and the selection must be possible with the public categories there are."""
+    if not CHOOSING & set(config.stages):
+        return
+    if config.query.semantics > categories:
+        raise UserError(
+            f"query.semantics: got {config.query.semantics}; allowed is at most {categories}, the number of categories "
+            f"of '{config.public.name}'."
+        )
+    rows = rows if config.query.per_category else 1
+    count = config.selection.semantics or config.query.semantics
+    if rows * count > categories:
+        raise UserError(
+            f"selection.semantics: {count} public categories for each of {rows} sensitive ones are {rows * count}, but "
+            f"'{config.public.name}' has {categories}. Allowed is at most {categories // rows}."
+        )

@@ -1,0 +1,160 @@
+"""What an experiment will take: time and memory of each stage, extrapolated from a few measured batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from accounting.plan import BudgetPlan
+from configs.schema import Classifier, Experiment, Pretrain
+from launch.components import new_classifier, new_generator, public_source, read, sensitive_source
+from launch.preflight.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
+from launch.preflight.measuring_evolution import measure_evolution, measure_labelling, measure_rendering
+from launch.stages.engine import choose, tried_engine
+from launch.stages.finetune import settings_without_noise
+from lightning_modules.following import follower_gradient
+from lightning_modules.inference import accelerated
+
+
+def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job) -> list[Estimate]:
+    """Measure a few micro-batches of every network stage on public images. Touches no sensitive data."""
+    public = read("public", public_source(config), test=True, progress=False)
+    classes = len(sensitive_source(config).class_names)
+    asked = Measurement(config, public, classes, plan.n, device, job)
+    return [MEASURES[name](asked) for name in config.stages if name in MEASURES]
+
+
+def measure_classifier(asked: Measurement) -> Estimate:
+    """A step of the semantic classifier."""
+    settings = asked.config.classifier
+    module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device).train()
+
+    def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(module(images), labels)
+
+    return measure_public("classifier", asked, settings, module.network, losses)
+
+
+def measure_pretraining(asked: Measurement) -> Estimate:
+    """A step of pre-training."""
+    return measure_ordinary("pretrain", asked, asked.config.pretrain)
+
+
+def measure_ceiling(asked: Measurement) -> Estimate:
+    """A step of ordinary training in place of DP-SGD."""
+    return measure_ordinary("finetune", asked, settings_without_noise(asked.config))
+
+
+def measure_ordinary(stage: str, asked: Measurement, settings: Pretrain) -> Estimate:
+    """A step of training a generator without clipping and noise."""
+    model = new_generator(asked.config, asked.classes).to(asked.device)
+    random = torch.Generator(asked.device).manual_seed(0)
+
+    def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
+
+    beside = following(asked, model)
+    return measure_public(stage, asked, settings, model.trainable, losses, beside)
+
+
+def measure_public(
+    stage: str,
+    asked: Measurement,
+    settings: Classifier | Pretrain,
+    network: nn.Module,
+    losses: Callable[..., Any],
+    beside: float = 0.0,
+) -> Estimate:
+    """A micro-batch of ordinary training, in the stage's precision. beside: seconds a step for what follows it."""
+    part = asked.job.part(settings.batch_size)
+    size = min(part, settings.micro_batch or part)
+    images, labels = batch(asked.public, size, asked.device)
+    with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
+        return extrapolate(
+            stage,
+            lambda: losses(images, labels).backward(),
+            rounds=settings.steps * math.ceil(part / size),
+            serial=settings.steps * (asked.job.sending(network) + beside),
+            basis=f"{settings.steps} steps of {settings.batch_size} images, {size} at once in {settings.precision}",
+        )
+
+
+def measure_query(asked: Measurement) -> Estimate:
+    """The classifier's answers for n images."""
+    module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
+    part = asked.job.part(asked.n)
+    size = min(part, 1000)
+    images, _ = batch(asked.public, size, torch.device("cpu"))
+    semantics = asked.config.query.semantics
+    return extrapolate("query", lambda: module.topk(images, semantics), rounds=part / size, basis=f"{asked.n} images")
+
+
+def measure_finetuning(asked: Measurement) -> Estimate:
+    """A micro-batch of DP-SGD, and what a step takes beside: the noise and the optimiser."""
+    config, settings, device = asked.config, asked.config.finetune, asked.device
+    model = new_generator(config, asked.classes)
+    engine = tried_engine(config, model, classes=asked.classes, device=device)
+    part = asked.job.part(settings.batch_size)
+    size = min(
+        choose(config, model, engine, classes=asked.classes, device=device, processes=config.launch.devices), part
+    )
+    images, labels = batch(asked.public, size, device)
+    random = torch.Generator(device).manual_seed(0)
+    basis = f"{settings.steps} steps of {settings.batch_size} records on average, {size} at once"
+    basis += " (auto)" if settings.micro_batch == "auto" else ""
+    update = median_update(model.trainable)
+    return extrapolate(
+        "finetune",
+        lambda: engine.clipped_sum(images, labels % asked.classes, random),
+        rounds=settings.steps * math.ceil(part / size),
+        serial=settings.steps * (update + asked.job.sending(model.trainable, width=8) + following(asked, model)),
+        basis=basis,
+    )
+
+
+def following(asked: Measurement, model: Any) -> float:
+    """Seconds that what learns from the trained network takes for each step of it, on average; 0 if nothing does."""
+    follower = model.follower
+    if follower is None:
+        return 0.0
+    random = torch.Generator(asked.device).manual_seed(0)
+    seconds, _ = median_seconds(lambda: follower_gradient(follower, random))
+    return (seconds + asked.job.sending(follower.network)) / follower.every
+
+
+def measure_sampling(asked: Measurement) -> Estimate:
+    """A batch of sampling, at most 100 images."""
+    settings, device = asked.config.synthesize, asked.device
+    model = new_generator(asked.config, asked.classes).to(device)
+    size = min(settings.batch_size, settings.count, 100)
+    labels = torch.arange(size, device=device) % asked.classes
+    random = torch.Generator(device).manual_seed(0)
+    batches = asked.job.part(math.ceil(settings.count / settings.batch_size))
+    images = min(batches * settings.batch_size, settings.count)
+    basis = f"{settings.count} images in {settings.precision}" + (", compiling not counted" if settings.compile else "")
+    with accelerated(model.released, precision=settings.precision, compile=settings.compile):
+        return extrapolate("synthesize", lambda: model.sample(labels, random), rounds=images / size, basis=basis)
+
+
+MEASURES: dict[str, Callable[[Measurement], Estimate]] = {
+    "classifier": measure_classifier,
+    "query": measure_query,
+    "query_without_noise": measure_query,
+    "pretrain": measure_pretraining,
+    "finetune": measure_finetuning,
+    "finetune_without_noise": measure_ceiling,
+    "evolve": measure_evolution,
+    "select_evolved": partial(
+        measure_rendering, "select_evolved", lambda config, rows: config.evolution.rendered * rows
+    ),
+    "publish_evolved": partial(measure_rendering, "publish_evolved", lambda config, rows: config.synthesize.count),
+    "publish_voted": partial(measure_labelling, "publish_voted"),
+    "publish_taught": partial(measure_rendering, "publish_taught", lambda config, rows: config.synthesize.count),
+    "synthesize": measure_sampling,
+}

@@ -1,0 +1,92 @@
+"""What Private Evolution will take, by a few candidates made of nothing sensitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+from configs.schema import Experiment
+from evolution.api import Checked, by_round
+from evolution.nearest import nearest
+from evolution.samples import Samples
+from launch.components import naming, new_classifier, sensitive_source
+from launch.preflight.measuring import Estimate, Measurement, batch, extrapolate, median_seconds
+from launch.stages.evolution.setting import imagined
+
+TRIED = 200  # candidates that are made to see how long they take
+
+
+def measure_evolution(asked: Measurement) -> Estimate:
+    """Candidates of each API made, looked at and compared by one process.
+
+    An API may be slower in one category than in another, and Inception is slower than the features measured here.
+    """
+    config, settings = asked.config, asked.config.evolution
+    if settings.reuse is not None:
+        return Estimate("evolve", 0.0, 0, f"taken over from '{settings.reuse}'")
+    api, samples = tried(asked)
+    classifier = new_classifier(config, len(asked.public.class_names)).to(asked.device)
+    records = asked.n if settings.vote_for == "any" else asked.n // asked.classes
+    rivals = settings.population * (asked.classes if settings.vote_for == "any" else 1)
+    rng = np.random.default_rng(0)
+
+    def work(maker: Checked) -> None:
+        for _ in range(1 + settings.look_ahead):
+            varied = maker.vary(samples, settings.degree_first, rng)
+            features = classifier.features(torch.from_numpy(varied.images).to(asked.device))
+        nearest(features.new_zeros(records, features.shape[1]), features)
+        if settings.smooth > 1:
+            nearest(features, features.new_zeros(rivals, features.shape[1]), min(settings.smooth, rivals), exact=False)
+
+    makers = [api(round) for round in range(settings.rounds)]
+    measured = {maker.name: median_seconds(partial(work, maker)) for maker in {m.name: m for m in makers}.values()}
+    images, _ = batch(asked.public, len(samples), asked.device)
+    once, _ = median_seconds(lambda: classifier.features(images))
+    seconds = sum(measured[maker.name][0] for maker in makers) * settings.population * asked.classes / len(samples)
+    return Estimate(
+        "evolve",
+        seconds + once * asked.n / len(samples),
+        max(peak for _, peak in measured.values()),
+        f"{settings.rounds} rounds of {settings.population} candidates a category, {asked.n} images",
+    )
+
+
+def measure_rendering(stage: str, count: Callable[[Experiment, int], int], asked: Measurement) -> Estimate:
+    """Images like the last candidates. count: how many, by the configuration and the number of categories."""
+    render, size = rendering(asked)
+    images = count(asked.config, asked.classes)
+    return extrapolate(stage, render, rounds=images / size, basis=f"{images} images")
+
+
+def measure_labelling(stage: str, asked: Measurement) -> Estimate:
+    """Images like the last candidates, each of them compared with all of these."""
+    settings, (render, size) = asked.config.evolution, rendering(asked)
+    classifier = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
+    images, candidates = asked.config.synthesize.count * settings.oversample, settings.population * asked.classes
+
+    def work() -> None:
+        features = classifier.features(torch.from_numpy(render().images).to(asked.device))
+        nearest(
+            features, features.new_zeros(candidates, features.shape[1]), min(settings.smooth, candidates), exact=False
+        )
+
+    return extrapolate(stage, work, rounds=images / size, basis=f"{images} images, {candidates} candidates")
+
+
+def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
+    """What makes a few images like the last candidates, and how many."""
+    settings, rng = asked.config.evolution, np.random.default_rng(0)
+    api, samples = tried(asked)
+    last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
+    return lambda: last.vary(samples, degree, rng), len(samples)
+
+
+def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:
+    """The API of each round, and a few candidates."""
+    names, settings = sensitive_source(asked.config).class_names, asked.config.evolution
+    with naming("evolution.api"):
+        api = by_round(settings.api, imagined(asked.config, asked.public, names, asked.device))
+    return api, api(0).random(names[0], min(settings.population, TRIED), np.random.default_rng(0))

@@ -1,0 +1,118 @@
+"""From a configuration to its budget plan, before any data is read."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import TypeVar
+
+from accounting.calibration import BudgetError
+from accounting.gaussian import gaussian_mu
+from accounting.ledger import Ledger
+from accounting.mechanisms import GaussianHistogram, GaussianQuery, mechanism_from_dict
+from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget, default_delta, plan_budget
+from accounting.statements import noise_text, target_text
+from configs.errors import UserError
+from configs.schema import Experiment
+from launch.components import naming, sensitive_source
+from launch.run.reuse import SECTIONS, answer_of
+
+
+def plan(config: Experiment) -> BudgetPlan:
+    """The mechanisms of a run with every noise multiplier, calibrated to the budget. Opens no image.
+
+    Raises UserError where the budget cannot be met, δ is too large for n, or the batch is larger than the set.
+    """
+    source = sensitive_source(config)
+    with naming("sensitive"):
+        n = source.size()
+    if n < 2:
+        raise UserError(f"sensitive: {n} training records. There is nothing to hide one among; give a larger set.")
+    delta = config.privacy.delta if config.privacy.delta is not None else default_delta(n)
+    for warning in check_budget(config.privacy.epsilon, delta, n):
+        warnings.warn(warning, stacklevel=2)
+    trained = "finetune" in config.stages
+    if trained and config.finetune.batch_size > n:
+        raise UserError(
+            f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
+            "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
+        )
+    query = semantic_query(config, delta, n)
+    return plan_budget(
+        n=n,
+        epsilon=config.privacy.epsilon,
+        delta=delta,
+        accountant=config.privacy.accountant,
+        query=query,
+        evolution=private_evolution(config, delta, n, query),
+        steps=config.finetune.steps if trained else 0,
+        expected_batch=config.finetune.batch_size,
+        clip_norm=config.finetune.clip_norm,
+    )
+
+
+Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
+
+
+def taken_over(config: Experiment, stage: str, kind: type[Kind], n: int) -> Kind:
+    """The mechanism that another run was charged for the answer that a stage takes over.
+
+    A run that has taken it over has it in its own ledger, and goes on where the other run is gone.
+    """
+    mechanism = inherited(config, kind) or answer_of(config, stage, n).mechanism
+    if not isinstance(mechanism, kind):
+        raise UserError(f"{SECTIONS[stage]}.reuse: the answer there is one of a {mechanism.kind}.")
+    return mechanism
+
+
+def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
+    """The mechanism of this kind that the run's own ledger has from another run, or None."""
+    path = Path(config.run.root) / config.run.name / "ledger.jsonl"
+    if not path.is_file() or not path.stat().st_size:  # made, and cut off before its first line
+        return None
+    entries = [entry for entry in Ledger.read(path).entries if entry["kind"] == "inherit"]
+    found = [mechanism_from_dict(entry["mechanism"]) for entry in entries]
+    return next((mechanism for mechanism in found if isinstance(mechanism, kind)), None)
+
+
+def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | None:
+    """The mechanism of the semantic query; its sensitivity is √k₁, since a record adds 1 to k₁ bins of one row."""
+    if "query" not in config.stages:
+        return None
+    settings, multiplier = config.query, config.query.noise_multiplier
+    if settings.reuse is not None:
+        return taken_over(config, "query", GaussianQuery, n)
+    if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
+        multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
+    return GaussianQuery(
+        name=SEMANTIC_QUERY,
+        noise_multiplier=float(multiplier),
+        sensitivity=math.sqrt(config.query.semantics),
+    )
+
+
+def private_evolution(
+    config: Experiment, delta: float, n: int, query: GaussianQuery | None
+) -> GaussianHistogram | None:
+    """The mechanism of Private Evolution: a histogram of votes of L2 norm 1 an image, a round.
+
+    `auto`: what the query leaves of the budget; where DP-SGD follows, a share of the whole. Gaussians compose in
+    mu^2 = rounds / noise multiplier^2 (Dong et al. 2022, Cor. 3.3), so that the split is exact.
+    """
+    if "evolve" not in config.stages:
+        return None
+    settings, multiplier = config.evolution, config.evolution.noise_multiplier
+    if settings.reuse is not None:
+        return taken_over(config, "evolve", GaussianHistogram, n)
+    if multiplier == "auto":
+        whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
+        asked = 0.0 if query is None else 1 / query.noise_multiplier**2
+        left = settings.budget_share * whole if "finetune" in config.stages else whole - asked
+        if left <= 0:
+            raise BudgetError(
+                f"query.noise_multiplier: {noise_text(query.noise_multiplier) if query else 0} leaves nothing of "
+                f"privacy.epsilon={target_text(config.privacy.epsilon)} for Private Evolution. Raise either."
+            )
+        multiplier = math.sqrt(settings.rounds / left) * (1 + 1e-9)  # never a rounding error above the budget
+    return GaussianHistogram(name=EVOLUTION, noise_multiplier=float(multiplier), rounds=settings.rounds)

@@ -1,0 +1,174 @@
+"""What every stage is given: configuration, budget, ledger, folders, and the data, read when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from accounting.access import PrivateAccess
+from accounting.ledger import Ledger
+from accounting.mechanisms import Mechanism
+from accounting.plan import BudgetPlan
+from accounting.run_key import RunKey
+from configs.schema import Experiment
+from datamodules.sets.image_set import ImageSet, LabelledImages
+from datamodules.sources import Source
+from launch.components import new_classifier, new_generator, public_source, read, read_sensitive, sensitive_source
+from launch.console import Console
+from launch.processes.device import pick_device
+from launch.processes.ranks import Ranks
+from launch.run.directory import RunDirectory
+from launch.run.guarantee import guard_of, no_guarantee, planned, without_noise
+from launch.run.reuse import Answer
+from launch.tracking.tracker import TrackedRun
+from launch.tracking.tracking import Tracking
+from lightning_modules.classifier import SemanticClassifier
+from lightning_modules.weights import load_weights
+
+
+class Context:
+    """One run, as its stages see it. Nothing is read before a stage asks for it."""
+
+    def __init__(
+        self,
+        config: Experiment,
+        plan: BudgetPlan,
+        directory: RunDirectory,
+        ledger: Ledger,
+        console: Console,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.config = config
+        self.plan = plan
+        self.directory = directory
+        self.ledger = ledger
+        self.console = console
+        self.ranks = ranks
+        self.fingerprints: dict[str, str] = {}
+        self.public_roles: set[str] = set()  # stages that neither saw sensitive images nor read what did
+
+    @cached_property
+    def sensitive_source(self) -> Source:
+        """The source of the sensitive images; opens no image."""
+        return sensitive_source(self.config)
+
+    @cached_property
+    def public_source(self) -> Source:
+        """The source of the public images."""
+        return public_source(self.config)
+
+    @cached_property
+    def sensitive(self) -> ImageSet:
+        """The sensitive training images. SENSITIVE: reading them is what the ledger charges for."""
+        return self._read_sensitive(test=False)
+
+    @cached_property
+    def public(self) -> LabelledImages:
+        """The public images, in memory or on disk."""
+        return read("public", self.public_source, progress=self.console.progress)
+
+    @cached_property
+    def sensitive_test(self) -> ImageSet:
+        """The sensitive test images. SENSITIVE, not covered by the guarantee: for scores in `internal/` alone."""
+        return self._read_sensitive(test=True)
+
+    def _read_sensitive(self, *, test: bool) -> ImageSet:
+        process = f"-{self.ranks.rank}" if self.ranks.rank else ""  # each machine of a job may have files of its own
+        names_to = self.directory.internal / f"unreadable-files{process}.txt"
+        return read_sensitive(self.sensitive_source, names_to, test=test, progress=self.console.progress)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the sensitive categories, public by declaration."""
+        return tuple(self.sensitive_source.class_names)
+
+    @cached_property
+    def run_key(self) -> RunKey:
+        """The secret of this run's private randomness, made by the first process when a private stage begins."""
+        get = RunKey.create_or_load if self.ranks.first else RunKey.load
+        return get(self.directory.key, self.config.privacy.insecure_key)
+
+    def charge(self, mechanism: Mechanism, stage: str) -> PrivateAccess:
+        """Charge a stage's mechanism and start it. The other processes of a job join the first one's charge."""
+        asked: Any = {"stage": stage, "fingerprint": self.fingerprints[stage]}
+        if self.ranks.first:
+            access = self.ledger.reserve(mechanism, **asked, run_key=self.run_key)
+            self.ranks.told(access.ledger_head)
+            self.ranks.all_told(None)  # the others join before anything more is written
+            return access
+        start = self.ranks.told("")
+        self.ledger = Ledger.read(self.directory.ledger)
+        access = self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
+        self.ranks.all_told(None)
+        return access
+
+    def take_over(self, answer: Answer) -> None:
+        """Charge what an answer of another run has cost, once."""
+        if self.ranks.first:
+            self.ledger.inherit(answer.mechanism, source=answer.release_id)
+
+    def forget_key(self) -> None:
+        """Destroy the run key: no private stage is left that needs it."""
+        self.__dict__.pop("run_key", None)
+        RunKey.destroy(self.directory.key)
+        if self.config.privacy.insecure_key is None and self.ledger.entries[-1]["kind"] != "note":
+            self.ledger.note("run key destroyed")
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where networks run."""
+        return pick_device(self.config, self.ranks)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """The dashboards of this run; none in the other processes of a job."""
+        if not self.ranks.first:
+            return Tracking(None)
+        guard, shown = guard_of(self.config, self.sensitive_source), planned(self.config, self.plan)
+        return Tracking(TrackedRun(self.config, shown, self.directory.internal, guard))
+
+    def has(self, role: str) -> bool:
+        """Whether the run has a stage of this role, done by now."""
+        return role in self.fingerprints
+
+    def notice(self, role: str) -> str | None:
+        """Why what a stage makes is not private, for its files to say; None where it is private, or public."""
+        return None if role in self.public_roles else no_guarantee(self.config)
+
+    @property
+    def may_show(self) -> bool:
+        """Whether the console may show what follows from the query's answer: not if that is exact and the set is not.
+
+        The set is public by a constant of its source, or by declaration.
+        """
+        return without_noise(self.config) is None or self.sensitive_source.public_benchmark
+
+    def folder(self, role: str) -> Path:
+        """The folder of a stage's artefacts."""
+        return self.directory.stage(role)
+
+    @property
+    def outputs(self) -> Path:
+        """Where synthetic images and model go; `release/` where they are private."""
+        return self.directory.outputs_of(self.config)
+
+    def metrics_folder(self, stage: str) -> Path:
+        """Where a stage's curves go. NOT private."""
+        return self.directory.internal / "metrics" / stage
+
+    def generator(self, classes: int | None = None) -> Any:
+        """A new generator with the initial weights that the run's seed gives, of the sensitive categories or others."""
+        return new_generator(self.config, len(self.class_names) if classes is None else classes)
+
+    def new_classifier(self) -> SemanticClassifier:
+        """A new semantic classifier with the initial weights that the run's seed gives."""
+        return new_classifier(self.config, len(self.public_source.class_names))
+
+    def trained_classifier(self) -> SemanticClassifier:
+        """The classifier that the stage `classifier` left."""
+        classifier = self.new_classifier()
+        load_weights(classifier.network, self.folder("classifier") / "classifier.safetensors")
+        return classifier.to(self.device).eval()

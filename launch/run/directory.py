@@ -1,0 +1,179 @@
+"""The folder of a run: what is in it, who may write to it, and whether it belongs to this configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.files import atomic_json, atomic_text, read_json
+from configs.loading import differences, load, to_yaml
+from configs.schema import Experiment
+from launch.processes.resources import Meter
+from launch.run.guarantee import no_guarantee, without_noise
+
+MARK = "NOT_PRIVATE.txt"  # in the folder of a run without a guarantee, and the first file in it
+
+
+class RunDirectory:
+    """Paths of one run. `release/` is safe to publish, `internal/` is not private."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.plan = self.path / "plan.json"
+        self.ledger = self.path / "ledger.jsonl"
+        self.release = self.path / "release"
+        self.internal = self.path / "internal"
+        self.key = self.internal / "key"
+        self.not_private = self.internal / "outputs"  # in place of a release, where there is no guarantee
+
+    @property
+    def outputs(self) -> Path:
+        """Where synthetic images and model of the run are, by the configuration that claimed the folder."""
+        return self.outputs_of(load(str(self.config))) if self.config.is_file() else self.release
+
+    def outputs_of(self, config: Experiment) -> Path:
+        """Where they go: to `release/`, or within `internal/` where the run takes no noise. No folder decides that."""
+        return self.release if without_noise(config) is None else self.not_private
+
+    def stage(self, name: str) -> Path:
+        """The folder of a stage's artefacts."""
+        return self.path / "stages" / name
+
+    def marker(self, name: str) -> dict[str, Any] | None:
+        """What a finished stage left on record, or None."""
+        path = self.stage(name) / "done.json"
+        if not path.is_file():
+            return None
+        advice = f"Remove the file, and only it, to have the stage '{name}' checked again."
+        record = read_json(path, advice)
+        if not isinstance(record, dict) or not {"fingerprint", "line", "ledger_head"} <= record.keys():
+            raise UserError(f"'{path}' is not what a finished stage leaves. {advice}")
+        return record
+
+    def known_heads(self) -> list[str]:
+        """Ledger heads that finished stages, the query's answer and the release were made under.
+
+        The ledger must hold them all, or something was published that it does not know of.
+        """
+        names = sorted(path.parent.name for path in self.path.glob("stages/*/done.json"))
+        markers = [marker for name in names if (marker := self.marker(name)) is not None]
+        advice = "Restore it from a copy, or start again under another run.name."
+        others = [self.stage("query") / "histogram.json", self.release / "privacy.json"]
+        records = [*markers, *(read_json(path, advice) for path in others if path.is_file())]
+        return [record["ledger_head"] for record in records]
+
+    def mark(self, name: str, record: dict[str, Any]) -> None:
+        """Put a stage on record as finished."""
+        atomic_json(self.stage(name) / "done.json", record)
+
+    def cost(self, name: str) -> dict[str, Any]:
+        """What the attempts at a stage took together: seconds, peak_bytes, gpu_peak_bytes. NOT private."""
+        path = self.internal / "costs" / f"{name}.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError):
+            return {"seconds": 0.0, "peak_bytes": 0, "gpu_peak_bytes": 0}
+
+    def add_cost(self, name: str, meter: Meter) -> None:
+        """Add one attempt at a stage to what it took."""
+        before = self.cost(name)
+        total = {
+            "seconds": round(before["seconds"] + meter.seconds, 2),
+            "peak_bytes": max(before["peak_bytes"], meter.peak_bytes),
+            "gpu_peak_bytes": max(before["gpu_peak_bytes"], meter.gpu_peak_bytes),
+        }
+        atomic_json(self.internal / "costs" / f"{name}.json", total)
+
+    def claim(self, config: Experiment) -> None:
+        """Take the folder for a configuration: a new one is made, an old one must have been made by the same.
+
+        Raises UserError that says what differs, and offers a new name.
+        """
+        if not self.config.is_file():
+            if self.path.is_dir() and any(not _ours(entry.name) for entry in self.path.iterdir()):
+                raise UserError(
+                    f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
+                )
+            notice = no_guarantee(config)
+            if notice is not None:
+                atomic_text(self.path / MARK, f"{notice} This is so of every file in this folder.\n")
+            atomic_text(self.config, (f"# {notice}\n" if notice else "") + to_yaml(config))
+        for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for leftover in self.path.glob("**/.*.tmp"):  # a write that a crash cut short
+            leftover.unlink(missing_ok=True)
+        changed = differences(load(str(self.config)), config)
+        if changed:
+            raise UserError(
+                f"'{self.path}' was made by a different configuration:\n  "
+                + "\n  ".join(changed)
+                + f"\nGive this one a name of its own, such as run.name={free_name(self.path)}, or the old values."
+            )
+
+    def lock(self) -> Lock:
+        """Hold the run for this process; UserError where another process has it."""
+        return Lock(self.path)
+
+
+class Lock:
+    """An advisory lock on a run, given back by the system when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"'{path}' cannot be a run's folder: {error.strerror or error}. Choose another run.root."
+            ) from error
+        self.file = open(path / ".lock", "a+")  # noqa: SIM115 (held as long as the run)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.file.seek(0)
+            owner = self.file.read().strip() or "unknown"
+            self.file.close()
+            raise UserError(
+                f"'{path}' is in use by another process (process id {owner}). Wait for it, stop it, or choose another "
+                "run.name."
+            ) from error
+        self.file.truncate(0)
+        self.file.write(str(os.getpid()))
+        self.file.flush()
+
+    def release(self) -> None:
+        """Give the run back."""
+        self.file.close()
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _ours(name: str) -> bool:
+    """Whether a run's folder may hold a file of this name before its config.yaml: a crash between the two left it."""
+    return name.startswith(".") or name == MARK
+
+
+def free_name(path: Path) -> str:
+    """The first unused `name-2`, `name-3`, … beside a run."""
+    number = 2
+    while path.with_name(f"{path.name}-{number}").exists():
+        number += 1
+    return f"{path.name}-{number}"
+
+
+def find_run(run: str, root: str = "runs") -> RunDirectory:
+    """The directory of a run given by its path or, under `root`, by its name. Raises UserError where there is none."""
+    for path in (Path(run), Path(root) / run):
+        if (path / "config.yaml").is_file():
+            return RunDirectory(path)
+    names = sorted(path.parent.name for path in Path(root).glob("*/config.yaml"))
+    known = f"Runs in '{root}': {', '.join(names)}." if names else f"There are no runs in '{root}' yet."
+    raise UserError(f"there is no run '{run}' (looked for '{run}/config.yaml' and '{root}/{run}/config.yaml'). {known}")

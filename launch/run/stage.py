@@ -1,0 +1,119 @@
+"""What a stage of a run is, and which stages go together in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from configs.errors import UserError
+from configs.schema import Experiment
+from launch.run.guarantee import NOT_PRIVATE
+
+if TYPE_CHECKING:
+    from launch.run.context import Context
+
+OUTPUTS = "outputs/"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run."""
+
+    name: str
+    role: str
+    """What it does for the others, such as "select". Its folder has this name; a run has at most one stage per role."""
+    work: Callable[[Context], str]
+    """Does it, and returns one line for the console that is free of anything sensitive."""
+    needs: tuple[str, ...]
+    """Roles whose artefacts it reads."""
+    keys: tuple[str, ...]
+    """Sections of the configuration that its result depends on."""
+    reads_sensitive: bool
+    """Whether it touches the sensitive images."""
+    charged: bool
+    """Whether it spends privacy budget."""
+    shared: bool = False
+    """Whether all processes of a job work on it together, and the first one writes what it makes. They wait for the
+    first one if it works by itself."""
+    makes: tuple[str, ...] = ()
+    """Files in the run's folder (`outputs/`: in the folder of the run's outputs) without which it is not done."""
+    uses: tuple[str, ...] = ()
+    """Roles whose artefacts it reads if the run has them."""
+
+    @property
+    def private(self) -> bool:
+        """Whether what it makes of sensitive images is private or stays in `internal/`.
+
+        A run with a stage that is not private has no guarantee.
+        """
+        return self.name not in NOT_PRIVATE
+
+
+STAGES: dict[str, Stage] = {}
+
+
+def stage(
+    *,
+    role: str | None = None,
+    needs: tuple[str, ...] = (),
+    uses: tuple[str, ...] = (),
+    keys: tuple[str, ...] = (),
+    makes: tuple[str, ...] = (),
+    reads_sensitive: bool = False,
+    charged: bool = False,
+    shared: bool = False,
+) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
+    """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
+
+    def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
+        name = work.__name__
+        STAGES[name] = Stage(name, role or name, work, needs, keys, reads_sensitive, charged, shared, makes, uses)
+        return work
+
+    return register
+
+
+def order(config: Experiment) -> list[Stage]:
+    """The stages of a run in order. Raises UserError for an unknown stage or a missing input."""
+    if not config.stages:
+        raise UserError(f"stages: there is nothing to do. Name some of: {', '.join(STAGES)}.")
+    chosen: list[Stage] = []
+    for name in config.stages:
+        if name not in STAGES:
+            raise UserError(f"stages: there is no stage '{name}' (there are: {', '.join(STAGES)}).")
+        roles = {done.role: done.name for done in chosen}
+        other = roles.get(STAGES[name].role)
+        if other is not None:
+            twice = "is named twice" if other == name else f"does what '{other}' does; a run has one of them"
+            raise UserError(f"stages: '{name}' {twice}.")
+        for need in STAGES[name].needs:
+            if need not in roles:
+                able = " or ".join(step.name for step in STAGES.values() if step.role == need)
+                raise UserError(f"stages: '{name}' needs {able} before it.")
+        chosen.append(STAGES[name])
+    check_guarantee(chosen)
+    check_release(chosen)
+    return chosen
+
+
+def check_guarantee(stages: list[Stage]) -> None:
+    """A run is private or it is not. UserError where some stages pay for what others take without noise."""
+    open_ones = [step.name for step in stages if not step.private]
+    charged = [step.name for step in stages if step.charged]
+    if open_ones and charged:
+        raise UserError(
+            f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
+            f"and '{charged[0]}' would spend budget for nothing. Take one of them out."
+        )
+
+
+def check_release(stages: list[Stage]) -> None:
+    """What is released states the cost of all. UserError where a stage spends budget after it has been stated."""
+    made = next((place for place, step in enumerate(stages) if step.role == "synthesize"), len(stages))
+    late = [step.name for step in stages[made:] if step.charged]
+    if late:
+        raise UserError(
+            f"stages: '{late[0]}' spends budget after '{stages[made].name}' has stated what the release costs. Put it "
+            "before."
+        )

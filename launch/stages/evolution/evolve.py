@@ -1,0 +1,113 @@
+"""Private Evolution: candidates move towards the sensitive images, a noisy histogram of votes a round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from accounting.access import PrivateAccess
+from accounting.plan import EVOLUTION
+from accounting.statements import noise_text
+from datamodules.progress import track
+from evolution.histogram import noisy_histogram
+from evolution.loop import Evolving
+from evolution.outcome import FILE, Outcome, digest_of
+from evolution.rounds import Rounds
+from evolution.samples import Samples
+from launch.processes.interrupts import stop_if_asked
+from launch.run.context import Context
+from launch.run.stage import stage
+from launch.stages.evolution.leading import keep_leading
+from launch.stages.evolution.reused import reused_outcome
+from launch.stages.evolution.setting import evolving
+
+OUTCOME = f"stages/evolve/{FILE}"
+
+
+@stage(
+    needs=("classifier",),
+    uses=("query", "select", "pretrain"),
+    keys=("sensitive", "public", "selection", "query", "evolution", "generator", "privacy"),
+    reads_sensitive=True,
+    shared=True,
+    charged=True,
+    makes=(OUTCOME,),
+)
+def evolve(context: Context) -> str:
+    """All rounds of votes and variations (Lin et al. 2024). SENSITIVE: charged as `private evolution`."""
+    mechanism, ranks = context.plan.mechanism(EVOLUTION), context.ranks
+    if context.config.evolution.reuse is not None:
+        return take_outcome(context) if ranks.first else ""
+    rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
+    if ranks.first:  # which works alone; what is wrong with the API or the votes is found before anything is charged
+        rounds.check(context.ledger.published(EVOLUTION), context.ledger.require)
+        setting = evolving(context)
+        first, population = rounds.latest() or (0, setting.first())
+        if rounds.answered() < mechanism.steps:
+            setting.try_out(population)
+    access = context.charge(mechanism, "evolve") if ranks.told(rounds.answered() < mechanism.steps) else None
+    if not ranks.first:
+        return ""
+    sensitive: list[Tensor] = []
+    shares: list[np.ndarray] = []
+    # the time of a round tells of the sensitive images
+    show = context.console.progress and context.sensitive_source.public_benchmark
+    for round in track(range(first, mechanism.steps), "evolve", total=mechanism.steps - first, unit="round", show=show):
+        if round > first:
+            population = setting.following(population, shares, round - 1)
+        rounds.save_population(round, population)
+        features = setting.features(population, round)
+        if round >= rounds.answered() and access is not None:
+            sensitive = sensitive or sensitive_features(context, setting)
+            ask(access, rounds, round, sensitive, features, population, context.config.evolution.neighbours)
+        votes, head = rounds.votes(round, population)
+        context.ledger.require(head)
+        context.ledger.confirm(EVOLUTION, round + 1, digest_of(votes, population))
+        shares = setting.shares(votes, features)
+        keep_leading(rounds.folder, round, setting.candidates(population), shares, context.class_names)
+    Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
+    size = context.config.evolution.population
+    return (
+        f"{mechanism.steps} rounds of {size} candidates a category, "
+        f"noise multiplier {noise_text(mechanism.noise_multiplier)}"
+    )
+
+
+def take_outcome(context: Context) -> str:
+    """Take over the last candidates and votes of another run, with what they cost. Touches no sensitive data.
+
+    What follows from the votes (`smooth`, `threshold`) is this run's to say.
+    """
+    answer, outcome = reused_outcome(context)  # whole, or a message before anything is charged
+    setting = evolving(context)
+    features = setting.features(outcome.population, context.config.evolution.rounds - 1)
+    shares = setting.shares(outcome.votes, features)
+    context.take_over(answer)
+    replace(outcome, shares=shares, ledger_head=context.ledger.head).save(context.directory.path / OUTCOME)
+    return f"the last candidates of '{context.config.evolution.reuse}', taken over"
+
+
+def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
+    """The features of the sensitive images, a tensor a category. SENSITIVE."""
+    images = context.sensitive
+    features = setting.embedding(images.images)
+    return [features[np.flatnonzero(images.labels == label)] for label in range(len(context.class_names))]
+
+
+def ask(
+    access: PrivateAccess,
+    rounds: Rounds,
+    round: int,
+    sensitive: Sequence[Tensor],
+    candidates: Sequence[Tensor],
+    population: Sequence[Samples],
+    neighbours: int,
+) -> None:
+    """A round's private step: the votes are on the disk with their charge before anything follows from them."""
+    stop_if_asked()
+    votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
+    rounds.save_votes(round, votes, population, access.ledger_head)
+    access.progress(round + 1, digest_of(votes, population))

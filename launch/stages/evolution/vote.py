@@ -1,0 +1,46 @@
+"""Images like the last candidates, under the labels that the noisy votes near them give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datamodules.progress import track
+from datamodules.sets.image_set import ImageSet
+from evolution.streams import ORDER_VOTED, stream
+from launch.run.context import Context
+from launch.run.release import write_release
+from launch.run.stage import stage
+from launch.stages.evolution.renderings import outcome_of, to_be_labelled
+from launch.stages.evolution.setting import evolving
+from launch.stages.synthesize import IMAGES_MADE
+
+
+@stage(role="synthesize", needs=("evolve",), keys=("synthesize", "evolution"), makes=IMAGES_MADE)
+def publish_voted(context: Context) -> str:
+    """Release images like the last candidates, labelled by the votes of the candidates most like them.
+
+    Post-processing, free of charge. Each category's images voted for candidates of any category: how many did so near
+    an image tells which it looks like, whatever it was made for, and whether that is more than noise.
+    """
+    settings, count = context.config.evolution, context.config.synthesize.count
+    setting, outcome = evolving(context), outcome_of(context)
+    features = setting.features(outcome.population, settings.rounds - 1)[0]
+    votes = np.stack(outcome.votes, axis=1)
+    images, labels, leads = [], [], []
+    parts = range(settings.oversample)
+    for part in track(parts, "label images", total=len(parts), unit="part", show=context.console.progress):
+        made, _ = to_be_labelled(outcome, setting, context, part)
+        label, lead = setting.labels(votes, features, made)
+        images.append(made)
+        labels.append(label)
+        leads.append(lead)
+    lead = np.concatenate(leads)
+    chance = stream(context.config.run.seed, ORDER_VOTED).random(len(lead))
+    kept = np.lexsort((chance, -np.minimum(lead, settings.sure)))[:count]  # the sure ones by chance, then the surest
+    kept = kept[np.argsort(chance[kept])]
+    labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
+    write_release(context.directory, context.config, context.ledger, labelled)
+    sure = f", {(lead[kept] >= settings.sure).mean():.0%} of them under a label that is sure" if settings.sure else ""
+    missing = [name for i, name in enumerate(context.class_names) if i not in labelled.labels]
+    none = f"; none of {', '.join(missing)}, which the votes call no image" if missing else ""
+    return f"{count} of {len(lead)} images in {context.outputs}{sure}{none}"

@@ -1,0 +1,116 @@
+"""A run's training stages: Lightning fits with this run's folders, machine and progress bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from accounting.access import PrivateAccess
+from configs.schema import Classifier, Launch, Pretrain
+from datamodules.batches.poisson import SensitiveData
+from datamodules.batches.public import PublicData
+from datamodules.sets.image_set import LabelledImages, Reading
+from launch.run.context import Context
+from launch.tracking.stage_logger import Beside, nothing
+from launch.training.metrics_log import MetricsLog
+from launch.training.progress_bar import Nominal, progress
+from launch.training.snapshot_writer import SnapshotWriter, snapshot_steps
+from launch.training.trainer import fit
+from lightning_modules.inference import accelerated
+
+Module = TypeVar("Module", bound=LightningModule)
+
+
+def fit_public(
+    context: Context,
+    module: Module,
+    network: nn.Module,
+    images: LabelledImages,
+    *,
+    stage: str,
+    settings: Classifier | Pretrain,
+    validation: LabelledImages | None = None,
+    validate_every: int | None = None,
+    show_loss: bool = True,
+) -> Module:
+    """Train without clipping and noise, going on from the stage's last checkpoint: on public images, or NOT private.
+
+    network: the part of the module that runs in the precision of `settings`, compiled if wanted. show_loss: on the
+    console.
+    """
+    seed, steps, batch_size = context.config.run.seed, settings.steps, settings.batch_size
+    with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
+        return fit(
+            module,
+            lambda start: PublicData(
+                images,
+                batch_size,
+                steps,
+                seed,
+                start=start,
+                validation=validation,
+                reading=reading(context.config.launch),
+                **part(context),
+            ),
+            total_steps=steps,
+            validate_every=validate_every,
+            progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=show_loss)),
+            **surroundings(context, stage),
+        )
+
+
+def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
+    """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
+    mechanism, epsilon = access.mechanism, context.plan.epsilon_after
+    kept = snapshot_steps(mechanism.steps, context.config.finetune.snapshots)
+    nominal = Nominal(
+        stage=stage,
+        total_steps=mechanism.steps,
+        batch=round(mechanism.sampling_rate * context.plan.n),
+        epsilon=epsilon,
+        timed=context.sensitive_source.public_benchmark,
+    )
+    return fit(
+        module,
+        lambda start: SensitiveData(context.sensitive, access, start=start, **part(context)),
+        total_steps=mechanism.steps,
+        access=access,
+        require=context.ledger.require,
+        snapshots=SnapshotWriter(snapshot_folder(context), kept),
+        progress=bar(context, nominal),
+        **surroundings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
+    )
+
+
+def snapshot_folder(context: Context) -> Path:
+    """Where the snapshots of this very fine-tuning are."""
+    return context.folder("finetune") / f"snapshots-{context.fingerprints['finetune'][:12]}"
+
+
+def bar(context: Context, nominal: Nominal) -> Any:
+    """The stage's progress on the console, if wanted."""
+    return progress(nominal) if context.console.progress else None
+
+
+def part(context: Context) -> dict[str, int]:
+    """Which rows of every batch are this process'."""
+    return {"rank": context.ranks.rank, "world": context.ranks.world}
+
+
+def reading(settings: Launch) -> Reading:
+    """How public images on disk are read ahead."""
+    return Reading(workers=settings.workers, reader=settings.reader)
+
+
+def surroundings(context: Context, stage: str, beside: Beside = nothing) -> dict[str, Any]:
+    """Where a stage's fit runs and writes to. beside: what dashboards show beside the metrics of a step."""
+    return {
+        "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
+        "accelerator": context.device.type,
+        "notice": context.notice(stage),
+        "minutes": context.config.launch.checkpoint_minutes,
+        "loggers": [MetricsLog(context.metrics_folder(stage)), *context.tracking.loggers(stage, beside)],
+    }

@@ -1,0 +1,38 @@
+"""The report's picture of synthetic and real images among each other. NOT private."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from datamodules.sets.image_set import ImageSet
+from evaluation.controls import balanced_sample
+from evaluation.feature_map import FeatureMap, embed
+from launch.run.context import Context
+
+MAPPED = 500  # images of each kind
+
+
+def feature_map(
+    context: Context, extract: Callable[[ImageSet], np.ndarray] | None, synthetic: ImageSet, test: ImageSet
+) -> FeatureMap | None:
+    """t-SNE of equally many synthetic and sensitive test images (PrivImage Figure 4). SENSITIVE.
+
+    extract: features of a set, [N, F]; None where a run has no classifier. None where there is nothing to see, or the
+    picture is not asked for.
+    """
+    if extract is None or not context.config.evaluate.tsne:
+        return None
+    seed, count = context.config.run.seed, min(MAPPED, len(synthetic), len(test))
+    sets = [balanced_sample(images, count, seed).in_memory() for images in (synthetic, test)]
+    places = embed(np.concatenate([extract(images) for images in sets]), seed)
+    if places is None:
+        return None
+    return FeatureMap(
+        places=places,
+        kinds=np.repeat([0, 1], [len(images) for images in sets]),
+        labels=np.concatenate([images.labels for images in sets]),
+        kind_names=("synthetic", "real"),
+        class_names=context.class_names,
+    )

@@ -1,0 +1,247 @@
+"""Many runs of one experiment: doing what is left of them one after the other, and what they came to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from accounting.ledger import Ledger
+from configs.errors import UserError
+from configs.files import read_json
+from configs.loading import differences, load
+from configs.schema import Experiment
+from evaluation.comparison import Entry
+from evaluation.controls import CONTROLS
+from evaluation.figures import data_uri
+from evaluation.report import StageCost
+from launch.console import Console
+from launch.processes.interrupts import Interrupted, stop_if_asked
+from launch.run.directory import RunDirectory
+from launch.studies.child import run_child
+
+DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
+"""What runs side by side do not need: controls are methods of their own, and a curve over ε comes from several runs."""
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+AGAIN = "Remove the file and give the same command again: it is made anew."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study. group, x: what it is compared as, and over; words: overrides that make it what it is.
+
+    label: all that sets it apart from the others but its seed, in its run's name.
+    """
+
+    group: str
+    x: float | str | None
+    seed: int
+    words: tuple[str, ...]
+    label: str
+
+    @property
+    def name(self) -> str:
+        """The name of its run; no two labels give one."""
+        plain = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in self.label).lstrip(".")[:80]
+        mark = "" if plain == self.label else "-" + hashlib.sha256(self.label.encode()).hexdigest()[:8]
+        return f"{plain}{mark}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: its entry where it finished, else why it did not."""
+
+    cell: Cell
+    entry: Entry | None
+    failure: str = ""
+
+
+class Study:
+    """The runs of a study under one folder, which share stages that saw no sensitive image."""
+
+    def __init__(
+        self, folder: Path, experiment: str, overrides: Sequence[str], cells: Sequence[Cell], jobs: int = 1
+    ) -> None:
+        self.folder = folder
+        self.experiment = experiment
+        self.overrides = list(overrides)
+        self.cells = list(cells)
+        self.jobs = jobs
+
+    def words(self, cell: Cell) -> list[str]:
+        """The command of a cell's run, without `privimage`."""
+        threads = [f"launch.threads={self.threads}"] if self.jobs > 1 else []
+        own = [*cell.words, f"run.seed={cell.seed}", f"run.name={cell.name}", f"run.root={self.folder / 'runs'}"]
+        own += [f"run.share={self.folder / 'shared'}", f"wandb.group={self.folder.name}"]
+        return ["run", self.experiment, *DEFAULTS, *threads, *self.overrides, *own]
+
+    @property
+    def threads(self) -> int:
+        """Threads of each run where several run at once."""
+        return max(1, (os.cpu_count() or 1) // self.jobs)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a run: libraries beside torch have threads of their own, which would fight for cores."""
+        limit = {name: str(self.threads) for name in POOLS if self.jobs > 1}
+        return {**limit, **os.environ}
+
+    def directory(self, cell: Cell) -> RunDirectory:
+        """The folder of a cell's run."""
+        return RunDirectory(self.folder / "runs" / cell.name)
+
+    def run(self, console: Console) -> list[Outcome]:
+        """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.
+
+        `jobs` of them at once. Raises Interrupted where a signal asked to stop; the same command goes on from there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # scores, and samples of methods that are not private
+        numbers = {cell: f"[{number}/{len(self.cells)}] {cell.name}" for number, cell in enumerate(self.cells, start=1)}
+
+        def outcome(cell: Cell) -> Outcome:
+            return self.outcome(cell, numbers[cell], console)
+
+        if self.jobs == 1:  # in this thread, which a second Ctrl-C reaches
+            return list(map(outcome, self.cells))
+        found: dict[Cell, Outcome] = {}
+        for together in self.waves():
+            with ThreadPoolExecutor(self.jobs) as pool:
+                found |= dict(zip(together, pool.map(outcome, together), strict=True))
+        return [found[cell] for cell in self.cells]
+
+    def waves(self) -> list[list[Cell]]:
+        """The cells in the order in which several at once find most of what others share already done.
+
+        First one of each seed, which trains its classifier; then those at the first x, at the second and so on.
+        """
+        first: dict[int, Cell] = {}
+        for cell in self.cells:
+            first.setdefault(cell.seed, cell)
+        xs = list(dict.fromkeys(cell.x for cell in self.cells))
+        rest = [cell for cell in self.cells if cell not in first.values()]
+        return [list(first.values()), sorted(rest, key=lambda cell: xs.index(cell.x))]
+
+    def outcome(self, cell: Cell, title: str, console: Console) -> Outcome:
+        """Do what is left of one cell, and what it came to."""
+        stop_if_asked()
+        console.line(title)
+        failure, entry = "", None
+        try:
+            failure = self.do(cell, console)
+            entry = None if failure else self.entry(cell)
+        except UserError as error:
+            failure = str(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # read as JSON, but not what a run writes
+            failure = f"the scores or costs in '{self.directory(cell).internal}' are damaged ({error!r}). {AGAIN}"
+        if failure:
+            console.line(f"  failed      {cell.name}: {failure}" if self.jobs > 1 else f"  failed      {failure}")
+        elif self.jobs > 1:
+            console.line(f"  done        {cell.name}")
+        return Outcome(cell, entry, failure)
+
+    def config(self, cell: Cell) -> Experiment:
+        """The configuration of a cell's run."""
+        return load(self.experiment, self.words(cell)[2:])
+
+    def done(self, cell: Cell) -> bool:
+        """Whether a cell's run is finished, whole and of this very configuration."""
+        directory = self.directory(cell)
+        if not directory.config.is_file() or differences(load(str(directory.config)), self.config(cell)):
+            return False
+        made = [directory.internal / "report.html", directory.internal / "scores.json"]
+        return all(path.is_file() for path in [*made, directory.outputs / "privacy.json"])
+
+    def do(self, cell: Cell, console: Console) -> str:
+        """Run or finish a cell; '' or why it failed."""
+        if self.done(cell):
+            if self.jobs == 1:
+                console.line("  done before")
+            return ""
+        quiet = ["-q"] if console.quiet or self.jobs > 1 else []  # the lines of several runs would be mixed
+        words = [sys.executable, "-m", "launch.cli", *self.words(cell), *quiet]
+        code, said = run_child(words, self.environment())
+        stop_if_asked()
+        if code == 0:
+            return ""
+        if code > 128:
+            raise Interrupted(code - 128)
+        return said or f"its process ended with code {code}"
+
+    def entry(self, cell: Cell) -> Entry:
+        """What a finished run came to. SENSITIVE: reads its scores. UserError where its files or ledger are damaged."""
+        directory = self.directory(cell)
+        ledger = Ledger.read(directory.ledger)
+        for head in directory.known_heads():
+            ledger.require(head)
+        private = read_part(directory.outputs / "privacy.json", "private")
+        rows = read_part(directory.internal / "scores.json", "scores")
+        before = next((row for row in rows if row["name"] == CONTROLS["before"]), None)
+        costs = sorted((directory.internal / "costs").glob("*.json"), key=lambda path: path.stat().st_mtime)
+        return Entry(
+            group=cell.group,
+            x=cell.x,
+            seed=cell.seed,
+            epsilon=ledger.epsilon() if private else None,
+            delta=ledger.terms["delta"],
+            mechanisms=dict(zip(ledger.release_ids(), ledger.mechanisms(), strict=True)),
+            scores=measures(rows[0]),
+            before=measures(before) if before else {},
+            costs=[StageCost(name=path.stem, **directory.cost(path.stem)) for path in costs],
+            samples=picture(directory.outputs / "samples.png"),
+        )
+
+
+def read_part(path: Path, name: str) -> Any:
+    """One part of a JSON file that a run left; UserError where it is not there."""
+    found = read_json(path, AGAIN)
+    if not isinstance(found, dict) or found.get(name) in (None, []):
+        raise UserError(f"'{path}' is damaged: it has no {name}. {AGAIN}")
+    return found[name]
+
+
+def measures(row: dict[str, Any]) -> dict[str, float]:
+    """The scores of a row by name, as tables show them."""
+    named = {name.upper(): value for name, value in row["accuracies"].items()}
+    named |= {"Fréchet distance": row["frechet"], "FID": row["fid"], "Inception Score": row.get("inception_score")}
+    named |= {"precision": row.get("precision"), "recall": row.get("recall")}
+    return {name: float(value) for name, value in named.items() if value is not None}
+
+
+def picture(path: Path) -> str:
+    """A run's samples as a data URI, '' where there are none that can be read."""
+    try:
+        with Image.open(path) as image:
+            return data_uri(image.convert("RGB"))
+    except OSError:
+        return ""
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[str]:
+    """What failed, a line a cell."""
+    return [f"{outcome.cell.name}: {outcome.failure}" for outcome in outcomes if outcome.failure]
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """Every cell with what it came to."""
+    return json.dumps(
+        [
+            {
+                "run": outcome.cell.name,
+                "group": outcome.cell.group,
+                "x": outcome.cell.x,
+                "seed": outcome.cell.seed,
+                "failure": outcome.failure or None,
+                "epsilon": outcome.entry.epsilon if outcome.entry else None,
+            }
+            for outcome in outcomes
+        ],
+        indent=2,
+    )

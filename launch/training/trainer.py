@@ -1,0 +1,212 @@
+"""One training stage as a Lightning fit that can be stopped anywhere and goes on exactly."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import Logger
+
+from accounting.access import PrivateAccess
+from configs.errors import UserError
+from launch.processes.ranks import Ranks, ended, lost_another
+from launch.training.checkpoint_io import DurableCheckpointIO
+from launch.training.checkpointing import Found, StepCheckpoint, latest_checkpoint
+from launch.training.progress_bar import ProgressBar
+from launch.training.publish_barrier import PublishBarrier
+from launch.training.snapshot_writer import SnapshotWriter
+from launch.training.strategy import trainer_options
+from lightning_modules.dp_sgd.private_training import PrivateTraining
+
+Module = TypeVar("Module", bound=LightningModule)
+
+POINTS = 500  # of a logged curve, about
+
+
+class ContinueAt(Callback):
+    """Begins a fit at a step other than 0: the data starts there, and Lightning's counters follow.
+
+    Lightning's own restoring of loops is not used. It stands on where in the loop a checkpoint was saved, and knows
+    nothing of steps that are skipped.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        loop = trainer.fit_loop.epoch_loop
+        loop._batches_that_stepped = self.step  # the step that Lightning gives to loggers
+        loop.batch_progress.total.increment_by(self.step)  # what the interval between validations is counted by
+        if isinstance(module, PrivateTraining):
+            module.forfeit(self.step)
+
+
+def fit(
+    module: Module,
+    data: Callable[[int], LightningDataModule],
+    *,
+    folder: Path,
+    total_steps: int,
+    accelerator: str,
+    minutes: float,
+    every_steps: int | None = None,
+    loggers: Sequence[Logger] = (),
+    validate_every: int | None = None,
+    access: PrivateAccess | None = None,
+    require: Callable[[str], None] | None = None,
+    snapshots: SnapshotWriter | None = None,
+    progress: Callback | None = None,
+    notice: str | None = None,
+) -> Module:
+    """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one, and return it.
+
+    data: given the step to start at, the data whose training batches (step, images, labels) run from there to step
+    total_steps - 1; its length counts all steps. validate_every: steps between two validations; none unless given.
+    access: of a private stage (SENSITIVE), whose loggers are put behind publish barriers and whose steps are entered in
+    the ledger; require: refuses a ledger that does not hold the given head; snapshots: keeps weights on the way.
+    notice: what checkpoints say of themselves, where they are not private. Raises Interrupted after saving, where a
+    signal asked to stop, and UserError as `starting_step` does or where the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ranks = Ranks.here()
+    ranks.connect(torch.device(accelerator))
+    found = agreed_checkpoint(folder, ranks)
+    start = starting_step(found, access, require, total_steps)
+    if found is not None and access is not None and ranks.first:
+        catch_up(found, access)
+    if found is not None and start >= total_steps:
+        return finished(module, found)
+    then: list[Callable[[int], None]] = []
+    if not ranks.first:
+        loggers = ()  # what is logged is of all ranks together, and one of them writes it
+    if access is not None:
+        barriers = [PublishBarrier(logger) for logger in loggers]
+        then += [access.progress, *(barrier.release for barrier in barriers)]
+        loggers = barriers
+    if snapshots is not None:
+        then.append(snapshots.keep)
+    wanted = snapshots.steps if snapshots else ()
+    when: dict[str, Any] = {"minutes": minutes, "every_steps": every_steps, "also_at": wanted}
+    saver = StepCheckpoint(folder, start=start, **when, then=then, notice=notice)
+    callbacks = [ContinueAt(start), *filter(None, [progress, snapshots]), saver]
+    with quiet_lightning():
+        options = trainer_options(ranks, private=access is not None)
+        trainer = new_trainer(folder, total_steps, accelerator, loggers, callbacks, validate_every, options)
+        try:
+            trainer.fit(module, datamodule=data(start), ckpt_path=found.path if found else None, weights_only=True)
+        except RuntimeError as error:
+            raise (ended() if lost_another(error) else error) from error
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has turned it into exit code 1
+                raise KeyboardInterrupt from stop
+            raise
+    return module
+
+
+def new_trainer(
+    folder: Path,
+    total_steps: int,
+    accelerator: str,
+    loggers: Sequence[Logger],
+    callbacks: list[Callback],
+    validate_every: int | None,
+    options: dict[str, Any],
+) -> Trainer:
+    """A Trainer for one pass over a stage's steps that leaves saving, progress and signals to us."""
+    return Trainer(
+        accelerator=accelerator,
+        **{**options, "plugins": [DurableCheckpointIO(), *options["plugins"]]},
+        max_epochs=1,
+        logger=loggers or False,
+        log_every_n_steps=max(1, total_steps // POINTS),
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # else it adds its own
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        check_val_every_n_epoch=None,
+        val_check_interval=validate_every or total_steps,
+        limit_val_batches=1.0 if validate_every else 0,
+    )
+
+
+def agreed_checkpoint(folder: Path, ranks: Ranks) -> Found | None:
+    """The checkpoint that every process goes on from: the newest that the first process can load."""
+    found = latest_checkpoint(folder) if ranks.first else None
+    name = ranks.told(found.path.name if found else None)
+    if found is not None or name is None:
+        return found
+    content = DurableCheckpointIO().load_checkpoint(folder / name)
+    return Found(folder / name, content["steps_done"], content)
+
+
+def starting_step(
+    found: Found | None, access: PrivateAccess | None, require: Callable[[str], None] | None, total_steps: int
+) -> int:
+    """The step to go on with.
+
+    That is the checkpoint's, unless the ledger says that a private stage has published more. Those steps have been
+    seen, so they must not run again: they are forfeited, and training goes on behind them with the checkpoint's
+    weights. With an insecure key they repeat exactly instead. Raises UserError where the ledger lacks what the
+    checkpoint knows, or where all steps are spent and no weights are left.
+    """
+    step = found.step if found else 0
+    if access is None:
+        return step
+    if found is not None and require is not None:
+        require(found.content["ledger_head"])
+    published = access.published()
+    if published <= step or access.insecure:
+        return step
+    if found is None and published >= total_steps:
+        raise UserError(
+            f"all {total_steps} steps of '{access.mechanism.name}' are spent, but no checkpoint of them is left. "
+            "Restore the stage's checkpoints from a copy, or start again under another run.name."
+        )
+    warnings.warn(
+        f"the ledger has {published} published steps of '{access.mechanism.name}', the newest readable checkpoint "
+        f"{step}. The {published - step} steps between are lost: they stay charged, once, and are not run again.",
+        stacklevel=3,
+    )
+    return published
+
+
+def catch_up(found: Found, access: PrivateAccess) -> None:
+    """Enter a checkpoint's steps in the ledger where the process that saved it ended before it could.
+
+    It comes before anything that follows from the checkpoint. Were it damaged later, beside a snapshot of it, its steps
+    would otherwise run again: released twice, charged once.
+    """
+    if access.published() < found.step:
+        access.progress(found.step)
+
+
+def finished(module: Module, found: Found) -> Module:
+    """The module as the last checkpoint of a complete stage has it."""
+    module.on_load_checkpoint(found.content)
+    module.load_state_dict(found.content["state_dict"])
+    return module
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's notes on hardware and usage; its errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
