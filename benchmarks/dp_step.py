@@ -33,11 +33,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.dp_step_peers import PEERS, Step
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.schema import Image
 from launch.processes.allocator import keep_freed_memory
-from lightning_modules.diffusion import Diffusion, DiffusionConfig
-from lightning_modules.networks.unet import UNetConfig
-from lightning_modules.samplers import DDIMConfig
+from lightning_modules.diffusion import Diffusion
 
 NONPRIVATE = ("nonprivate", "nonprivate-nhwc")
 WHOLE = ("private-step", "float32-step")  # with noise and optimiser

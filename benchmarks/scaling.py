@@ -30,16 +30,17 @@ from accounting.access import PrivateAccess
 from accounting.ledger import Ledger
 from accounting.mechanisms import SampledGaussian
 from accounting.run_key import RunKey
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.schema import Image
 from datamodules.batches.poisson import SensitiveData
 from datamodules.sets.image_set import ImageSet
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
-from lightning_modules.diffusion import Diffusion, DiffusionConfig
+from lightning_modules.diffusion import Diffusion
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from lightning_modules.networks.unet import UNetConfig
-from lightning_modules.samplers import DDIMConfig
 
 KEY = "5a" * 32
 CLASSES = 10

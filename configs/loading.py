@@ -14,10 +14,11 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import configs.components  # noqa: F401  (the names of every component)
 from configs.errors import UserError
 from configs.fields import allowed, alternatives, first_key, section_type, type_name, walk, within
 from configs.presets import Tree, for_method, part_of, read_preset, variants
-from configs.registry import Registry
+from configs.registry import Catalogue
 from configs.schema import Experiment
 
 
@@ -95,7 +96,7 @@ def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:
         if "registry" not in field.metadata:
             merged[name] = merge(below, value, section_type(kind, field), here + ".")
             continue
-        registry = Registry.all[field.metadata["registry"]]
+        registry = Catalogue.all[field.metadata["registry"]]
         if "preset" in value:
             value = {**read_preset(f"{registry.kind}s", value["preset"]), **value}
             value.pop("preset")
@@ -120,7 +121,7 @@ def read_field(kind: type, field: dataclasses.Field[Any], tree: Tree, path: str)
     """One value of a configuration dataclass: a part, a section or a plain key."""
     here = f"{path}{field.name}"
     if "registry" in field.metadata:
-        registry = Registry.all[field.metadata["registry"]]
+        registry = Catalogue.all[field.metadata["registry"]]
         value = tree.get(field.name) or {}
         if not isinstance(value, dict):
             raise UserError(
@@ -179,7 +180,7 @@ def structured(kind: type) -> Any:
     return OmegaConf.structured(kind)
 
 
-def registry_config(registry: Registry[Any], name: str, path: str) -> type:
+def registry_config(registry: Catalogue, name: str, path: str) -> type:
     """The configuration dataclass of a component, or a message that names the key."""
     try:
         return registry.config(name)
@@ -192,7 +193,7 @@ def unknown_key(path: str, name: str, known: list[str], component: str | None = 
     near = get_close_matches(name, known, n=1)
     others = [
         other
-        for registry in Registry.all.values()
+        for registry in Catalogue.all.values()
         if component in registry.names()
         for other in registry.names()
         if name in {field.name for field in dataclasses.fields(registry.config(other))}

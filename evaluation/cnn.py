@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from configs.fields import key, section
-from configs.scoring import Training
+from configs.components.scorers import CNNConfig
 from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
 
@@ -36,13 +34,6 @@ class PlainCNN(nn.Module):
 
 def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-
-
-@dataclass
-class CNNConfig:
-    name: str = "cnn"
-    width: int = key(24, "channels of the first convolution", at_least=1)
-    training: Training = section(Training, "how it is trained")
 
 
 @SCORERS.register(CNNConfig)

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import nn
 
-from configs.fields import key, section
-from configs.scoring import Training
+from configs.components.networks import LeNetConfig
+from configs.components.scorers import LeNetScorerConfig
 from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
-from lightning_modules.networks.lenet import LeNet, LeNetConfig
+from lightning_modules.networks.lenet import LeNet
 
 DROPOUT = 0.3
-
-
-@dataclass
-class LeNetTraining(Training):
-    epochs: int = key(10, "passes over the synthetic images, more where they are few", at_least=1)
-
-
-@dataclass
-class LeNetScorerConfig:
-    name: str = "lenet"
-    training: Training = section(LeNetTraining, "how it is trained")
 
 
 @SCORERS.register(LeNetScorerConfig)

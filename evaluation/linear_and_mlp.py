@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,17 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from configs.fields import key
+from configs.components.scorers import LogisticRegressionConfig, MLPConfig
 from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import SCORERS, Predictor, accuracy, pixels
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # inverse L2 penalties to choose from
-
-
-@dataclass
-class LogisticRegressionConfig:
-    name: str = "lr"
-    iterations: int = key(100, "most iterations of the solver, per penalty", at_least=1)
 
 
 @SCORERS.register(LogisticRegressionConfig)
@@ -45,13 +38,6 @@ class LogisticRegressionScorer:
             warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is one more regularisation
             model.fit(rows, labels)
         return lambda images: model.predict(pixels(images))
-
-
-@dataclass
-class MLPConfig:
-    name: str = "mlp"
-    hidden: int = key(256, "units of the hidden layer", at_least=1)
-    epochs: int = key(30, "passes over the synthetic images", at_least=1)
 
 
 @SCORERS.register(MLPConfig)

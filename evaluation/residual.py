@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from configs.fields import key, section
-from configs.scoring import Training
+from configs.components.scorers import ResNetScorerConfig, ResNeXtScorerConfig, WideResNetScorerConfig
 from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
 
@@ -99,18 +97,11 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
-@dataclass
-class ResNetConfig:
-    name: str = "resnet"
-    depth: int = key(110, "layers: 6 n + 2, for n blocks in each of three stages", at_least=8)
-    training: Training = section(Training, "how it is trained")
-
-
-@SCORERS.register(ResNetConfig)
+@SCORERS.register(ResNetScorerConfig)
 class ResNetScorer(NetworkScorer):
     """ResNet-110 for small images (1.7 M weights), as DPImageBench; slow on a CPU."""
 
-    def __init__(self, config: ResNetConfig) -> None:
+    def __init__(self, config: ResNetScorerConfig) -> None:
         super().__init__(config.training)
         self.blocks = (config.depth - 2) // 6
 
@@ -118,20 +109,11 @@ class ResNetScorer(NetworkScorer):
         return ThreeStages(channels, classes, stem=16, widths=(16, 32, 64), blocks=self.blocks, block=basic_block)
 
 
-@dataclass
-class WideResNetConfig:
-    name: str = "wrn"
-    depth: int = key(40, "layers: 6 n + 4, for n blocks in each of three stages", at_least=10)
-    width: int = key(4, "times the channels of a ResNet", at_least=1)
-    dropout: float = key(0.3, "between the convolutions of a block", at_least=0, below=1)
-    training: Training = section(Training, "how it is trained")
-
-
-@SCORERS.register(WideResNetConfig)
+@SCORERS.register(WideResNetScorerConfig)
 class WideResNetScorer(NetworkScorer):
     """WRN-40-4 (9 M weights), as DPImageBench; slow on a CPU."""
 
-    def __init__(self, config: WideResNetConfig) -> None:
+    def __init__(self, config: WideResNetScorerConfig) -> None:
         super().__init__(config.training)
         self.blocks, self.width, self.dropout = (config.depth - 4) // 6, config.width, config.dropout
 
@@ -147,20 +129,11 @@ class WideResNetScorer(NetworkScorer):
         )
 
 
-@dataclass
-class ResNeXtConfig:
-    name: str = "resnext"
-    depth: int = key(29, "layers: 9 n + 2, for n blocks in each of three stages", at_least=11)
-    groups: int = key(8, "of each grouped convolution", at_least=1)
-    group_width: int = key(64, "channels of a group in the first stage", at_least=1)
-    training: Training = section(Training, "how it is trained")
-
-
-@SCORERS.register(ResNeXtConfig)
+@SCORERS.register(ResNeXtScorerConfig)
 class ResNeXtScorer(NetworkScorer):
     """ResNeXt-29, 8 x 64d (34 M weights), as DPImageBench; for a GPU."""
 
-    def __init__(self, config: ResNeXtConfig) -> None:
+    def __init__(self, config: ResNeXtScorerConfig) -> None:
         super().__init__(config.training)
         self.blocks, self.groups, self.group_width = (config.depth - 2) // 9, config.groups, config.group_width
 

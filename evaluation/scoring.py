@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from configs.components.scorers import SCORER_NAMES
 from configs.registry import Registry
 from datamodules.sets.image_set import ImageSet
 
@@ -27,7 +28,7 @@ class Scorer(Protocol):
         ...
 
 
-SCORERS: Registry[Scorer] = Registry("score")
+SCORERS: Registry[Scorer] = Registry(SCORER_NAMES)
 
 
 def accuracy(predictor: Predictor, images: ImageSet) -> float:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from configs.components.apis import API_NAMES
 from configs.errors import UserError
 from configs.registry import Registry
 from configs.schema import Image
@@ -52,7 +53,7 @@ class Surroundings:
     model: Callable[[], tuple[Any, bool]]
 
 
-APIS: Registry[EvolutionApi] = Registry("evolution_api")
+APIS: Registry[EvolutionApi] = Registry(API_NAMES)
 """APIs by name: `APIS.build(config, surroundings)`. One with `api_of_round(round)` gives the round to another.
 
 Messages of a UserError while it is built begin with the key they are about; the caller knows the section.

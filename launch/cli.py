@@ -9,21 +9,19 @@ from pathlib import Path
 
 from configs.errors import UserError
 from configs.files import unwritable
+from launch.commands import parse
+from launch.console import plain_warnings
+from launch.processes.allocator import keep_freed_memory
+from launch.processes.environment import rank
+from launch.processes.interrupts import Interrupted, expect_requeue, ignore
 
 MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Exit code 0: done; 2: something the user can mend; 128 + n: stopped by signal n."""
-    from launch.processes.interrupts import Interrupted, expect_requeue, ignore
-
     if "run" in (sys.argv[1:2] if arguments is None else arguments[:1]):
         expect_requeue()  # before the imports that take seconds
-    from launch.commands import parse  # heavy imports come after the interpreter is sure that it is wanted
-    from launch.console import plain_warnings
-    from launch.processes.allocator import keep_freed_memory
-    from launch.processes.environment import rank
-
     plain_warnings()
     keep_freed_memory()
     options = parse(arguments)

@@ -1,4 +1,4 @@
-"""Registers every component, and builds what a configuration names, with messages that say which key is meant."""
+"""Loads every component, and builds what a configuration names, with messages that say which key is meant."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from typing import Any
 
 import torch
 
-import evaluation.classifiers  # noqa: F401  (these five register their components)
-import evolution.apis  # noqa: F401
-import launch.tracking  # noqa: F401
-import lightning_modules.dp_sgd  # noqa: F401
 from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
@@ -22,6 +18,11 @@ from datamodules.sets.image_set import ImageSet, LabelledImages
 from datamodules.sources import SOURCES, Source
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import GENERATORS
+
+
+def load() -> None:
+    """Import every module that registers a component. To be called before any is built; a second call does nothing."""
+    import lightning_modules.dp_sgd  # noqa: F401
 
 
 @contextmanager

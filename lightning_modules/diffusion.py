@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
-from typing import Any
 
 import torch
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
-from configs.fields import component, key
+from configs.components.generators import DiffusionConfig
 from configs.schema import Image
 from lightning_modules.draws import normal_rows
 from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
-
-
-@dataclass
-class DiffusionConfig:
-    name: str = key("diffusion", "conditional diffusion model (EDM)")
-    network: Any = component("network", "unet", "the denoising network")
-    multiplicity: int = key(1, "K: noise draws a record in private training, averaged before clipping", at_least=1)
-    label_dropout: float = key(0.1, "probability that a record is trained without its label", at_least=0, below=1)
-    P_mean: float = key(-1.2, "mean of ln sigma in training")
-    P_std: float = key(1.2, "standard deviation of ln sigma in training", above=0)
-    sigma_data: float = key(math.sqrt(1 / 3), "standard deviation of the data, fixed and public", above=0)
-    guidance: float = key(0.0, "w: (1 + w) conditional - w unconditional prediction when sampling", at_least=0)
-    sampler: Any = component("sampler", "ddim", "how images are sampled")
 
 
 @GENERATORS.register(DiffusionConfig)

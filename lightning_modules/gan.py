@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
-from configs.fields import component, key
+from configs.components.generators import GANConfig
 from configs.schema import Image
 from lightning_modules.draws import normal_rows
 from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, GENERATORS, Follower
-
-
-@dataclass
-class GANConfig:
-    name: str = key("gan", "conditional GAN (BigGAN with a projection discriminator)")
-    network: Any = component("generator_network", "biggan", "the generating network, which is released")
-    discriminator: Any = component("discriminator", "projection", "the network that images train, with DP-SGD")
-    latent: int = key(80, "values of the noise that an image is made from", at_least=2)
-    discriminator_steps: int = key(
-        5,
-        "steps of the discriminator (those that stages count and DP-SGD charges) for one of the generator",
-        at_least=1,
-    )
-    fakes: int = key(256, "images that a step of the generating network learns from", at_least=2)
-    pace: float = key(0.4, "learning rate of the generating network over the stage's, the discriminator's", above=0)
-    beta1: float = key(0.0, "decay of Adam's first moments, of both networks", at_least=0, below=1)
 
 
 @GENERATORS.register(GANConfig)

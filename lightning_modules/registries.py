@@ -9,6 +9,14 @@ from typing import Protocol
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
+from configs.components.generators import GENERATOR_NAMES
+from configs.components.networks import (
+    CLASSIFIER_NAMES,
+    DISCRIMINATOR_NAMES,
+    GENERATOR_NETWORK_NAMES,
+    NETWORK_NAMES,
+)
+from configs.components.samplers import SAMPLER_NAMES
 from configs.registry import Registry
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -93,9 +101,9 @@ class Generator(Learner, Protocol):
         ...
 
 
-NETWORKS: Registry[nn.Module] = Registry("network")
-GENERATOR_NETWORKS: Registry[nn.Module] = Registry("generator_network")
-DISCRIMINATORS: Registry[nn.Module] = Registry("discriminator")
-CLASSIFIERS: Registry[ImageClassifier] = Registry("classifier")
-SAMPLERS: Registry[Sampler] = Registry("sampler")
-GENERATORS: Registry[Learner] = Registry("generator")
+NETWORKS: Registry[nn.Module] = Registry(NETWORK_NAMES)
+GENERATOR_NETWORKS: Registry[nn.Module] = Registry(GENERATOR_NETWORK_NAMES)
+DISCRIMINATORS: Registry[nn.Module] = Registry(DISCRIMINATOR_NAMES)
+CLASSIFIERS: Registry[ImageClassifier] = Registry(CLASSIFIER_NAMES)
+SAMPLERS: Registry[Sampler] = Registry(SAMPLER_NAMES)
+GENERATORS: Registry[Learner] = Registry(GENERATOR_NAMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from configs.components.generators import TeacherConfig
 from configs.errors import UserError
-from configs.fields import component, key
 from configs.schema import Image
 from lightning_modules.draws import normal_rows
 from lightning_modules.inference import evaluating
@@ -20,18 +19,6 @@ from lightning_modules.pixels import to_network
 from lightning_modules.registries import CLASSIFIERS, GENERATORS
 
 LABELLED = 1000  # images at once
-
-
-@dataclass
-class TeacherConfig:
-    name: str = key("teacher", "makes no images: a classifier that labels a simulator's renderings")
-    network: Any = component("classifier", "lenet", "the classifier network; none with BatchNorm")
-    multiplicity: int = key(
-        1, "K: randomly moved views of a record, whose gradients are averaged before clipping", at_least=1
-    )
-    shift: float = key(0.0, "how far a view is shifted at most, in parts of the image's side", at_least=0, at_most=0.5)
-    turn: float = key(0.0, "by how many degrees it is turned at most", at_least=0, at_most=180)
-    stretch: float = key(1.0, "by which factor it is enlarged or made smaller at most", at_least=1, at_most=4)
 
 
 @GENERATORS.register(TeacherConfig)

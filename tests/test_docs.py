@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import launch.components  # noqa: F401  (registers every component)
 from configs.fields import walk
 from configs.loading import load, parse_overrides
 from launch.commands import parse

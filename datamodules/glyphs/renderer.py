@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy.ndimage import map_coordinates
 
+from configs.components.sources import GlyphKeys
+from configs.errors import UserError
 from datamodules.glyphs.alphabet import FONTS, font_path, fonts_of
 
 EM = 64  # pixels of the font size at which every glyph is first drawn; the rest is geometry
@@ -169,3 +171,23 @@ def _ink(character: str, font: int, stroke: int) -> tuple[Image.Image, np.ndarra
 @cache
 def _font(font: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_path(FONTS[font]), EM, layout_engine=ImageFont.Layout.BASIC)
+
+
+def glyph_ranges(keys: GlyphKeys) -> GlyphRanges:
+    """How far random parameters reach. Raises UserError that begins with the key, where no size is left."""
+    if keys.fill_smallest > keys.fill_largest:
+        raise UserError(
+            f"fill_smallest ({keys.fill_smallest:g}) is above fill_largest ({keys.fill_largest:g}). "
+            "Give a smaller or a larger one."
+        )
+    return GlyphRanges(
+        smallest=keys.fill_smallest,
+        largest=keys.fill_largest,
+        rotation=keys.rotation,
+        shear=keys.shear,
+        stretch=keys.stretch,
+        stroke=keys.stroke,
+        blur=keys.blur,
+        shift=keys.shift,
+        bend=keys.bend,
+    )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from torchvision import datasets
 
+from configs.components.sources import CelebaConfig
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Image
 from datamodules.reading.decoded_files import decode_files
 from datamodules.reading.files_error import FilesError
@@ -26,17 +24,7 @@ FACES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list
 FILES = BenchmarkFiles("CelebA", "celeba", ((FACES,), (ATTRIBUTES,), (PARTITION,)), datasets.CelebA)
 
 
-@dataclass
-class Config:
-    name: str = key("celeba", "faces of celebrities, 162770 for training and 19962 for testing")
-    root: str = key("data/celeba", f"folder that holds {FACES} and its two lists, or celeba with them in it")
-    download: bool = key(False, "fetch what is missing, to celeba in root (1.4 GB; needs the package gdown)")
-    attribute: Optional[str] = key(
-        "Male", "attribute that tells the two categories apart; null: one category, unconditional"
-    )
-
-
-@SOURCES.register(Config)
+@SOURCES.register(CelebaConfig)
 class CelebA:
     """CelebA faces in the training and test splits of its authors, with an attribute as category, colour.
 
@@ -48,7 +36,7 @@ class CelebA:
 
     public_benchmark = True
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: CelebaConfig, image: Image) -> None:
         folder = FILES.folder(config.root, config.download)
         self.image = image
         self.attribute = config.attribute

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from torchvision import datasets
 
+from configs.components.sources import Cifar10Config
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Image
 from datamodules.reading.resizing import to_shape
 from datamodules.sets.image_set import ImageSet
@@ -22,14 +21,7 @@ BATCH_RECORDS = 10_000
 FILES = BenchmarkFiles("CIFAR-10", "cifar-10-batches-py", tuple((name,) for name in TRAIN + TEST), datasets.CIFAR10)
 
 
-@dataclass
-class Config:
-    name: str = key("cifar10", "photographs of ten kinds of things, 32x32, 50000 for training and 10000 for testing")
-    root: str = key("data/cifar10", "folder that holds the six batches, or cifar-10-batches-py with them in it")
-    download: bool = key(False, "fetch what is missing, to cifar-10-batches-py in root")
-
-
-@SOURCES.register(Config)
+@SOURCES.register(Cifar10Config)
 class Cifar10:
     """CIFAR-10 photographs from the batches of its Python version in a given folder, 32x32, colour."""
 
@@ -37,7 +29,7 @@ class Cifar10:
     folders: tuple[Path, ...] = ()
     class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: Cifar10Config, image: Image) -> None:
         self.image = image
         self.folder = FILES.folder(config.root, config.download)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from configs.fields import key
+from configs.components.sources import DigitsConfig
 from configs.schema import Image
 from datamodules.reading.resizing import to_shape
 from datamodules.sets.image_set import ImageSet
@@ -17,12 +16,7 @@ from datamodules.sources.source import SOURCES
 RECORDS, TRAIN_RECORDS = 1797, 1437
 
 
-@dataclass
-class Config:
-    name: str = key("digits", "handwritten digits, 8x8, 1437 for training and 360 for testing")
-
-
-@SOURCES.register(Config)
+@SOURCES.register(DigitsConfig)
 class Digits:
     """UCI handwritten digits (inside scikit-learn): 1437 training and 360 test images, 8x8, grayscale."""
 
@@ -30,7 +24,7 @@ class Digits:
     folders: tuple[Path, ...] = ()
     class_names = tuple("0123456789")
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: DigitsConfig, image: Image) -> None:
         self.image = image
 
     def size(self) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
+from configs.components.sources import FolderConfig
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Image
 from datamodules.reading.decoded_files import decode_files
 from datamodules.reading.files_error import FilesError
@@ -29,22 +27,11 @@ from datamodules.sets.image_set import ImageSet
 from datamodules.sources.source import SOURCES
 
 
-@dataclass
-class Config:
-    name: str = key("folder", "any folder with one sub-folder of images per category")
-    root: str = key("", "folder with one sub-folder per category")
-    test_root: str = key("", "the same for the test images; a share of root's unless given")
-    test_fraction: float = key(0.1, "share of root's images for testing, picked by file name", above=0, below=1)
-    corrupt: str = key("refuse", "what to do about unreadable image files", choices=("refuse", "skip"))
-    count: Optional[int] = key(None, "declared number of training images; that of files unless given", at_least=1)
-    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
-
-
-@SOURCES.register(Config)
+@SOURCES.register(FolderConfig)
 class Folder:
     """Your own images: one sub-folder per category, gray or colour, of any size."""
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: FolderConfig, image: Image) -> None:
         self.config = config
         self.image = image
         self.public_benchmark = config.public_benchmark

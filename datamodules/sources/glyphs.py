@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from configs.fields import key
+from configs.components.sources import GlyphsConfig
 from configs.schema import Image
 from datamodules.glyphs.alphabet import ALPHABET
-from datamodules.glyphs.keys import GlyphKeys, glyph_ranges
-from datamodules.glyphs.renderer import random_parameters, render
+from datamodules.glyphs.renderer import glyph_ranges, random_parameters, render
 from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet
 from datamodules.sources.source import SOURCES
@@ -19,14 +17,7 @@ from datamodules.sources.source import SOURCES
 TRAIN, TEST = 0, 1
 
 
-@dataclass
-class Config(GlyphKeys):
-    images_per_category: int = key(400, "training images of each character", at_least=1)
-    test_images_per_category: int = key(50, "test images of each character", at_least=1)
-    seed: int = key(0, "seed of the random glyphs", at_least=0)
-
-
-@SOURCES.register(Config)
+@SOURCES.register(GlyphsConfig)
 class Glyphs:
     """Digits, Latin, Greek and symbols rendered from matplotlib's fonts: a category for each, at any resolution."""
 
@@ -34,7 +25,7 @@ class Glyphs:
     folders: tuple[Path, ...] = ()
     class_names = tuple(ALPHABET)
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: GlyphsConfig, image: Image) -> None:
         self.config = config
         self.image = image
         self.ranges = glyph_ranges(config)

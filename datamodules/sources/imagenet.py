@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from configs.components.sources import ImageNetConfig
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Image
 from datamodules.reading.class_folders import ClassFolders
 from datamodules.sets.indexed_set import IndexedSet
@@ -19,20 +18,11 @@ from datamodules.store.imagenet_layout import class_names, imagenet
 from datamodules.store.store import Store
 
 
-@dataclass
-class Config:
-    name: str = key("imagenet", "ImageNet or any large folder of classes, read from disk by index")
-    store: str = key("", "a .beton file that `privimage prepare imagenet` made")
-    root: str = key("", "the folder itself in place of a store: every file is decoded anew each time")
-    test_fraction: float = key(0.01, "share of the images kept for testing, picked by file name", above=0, below=1)
-    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
-
-
-@SOURCES.register(Config)
+@SOURCES.register(ImageNetConfig)
 class ImageNet:
     """ImageNet from an FFCV store (`privimage prepare imagenet`) or its folder; stays on disk, read by index."""
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: ImageNetConfig, image: Image) -> None:
         if bool(config.store) == bool(config.root):
             raise UserError(
                 "store: give store=FILE.beton, which `privimage prepare imagenet` makes, or root=DIR to read the "

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from configs.components.sources import SOURCE_NAMES
 from configs.registry import Registry
 from datamodules.sets.image_set import LabelledImages
 
@@ -71,4 +72,4 @@ class ClassFoldered(Protocol):
         ...
 
 
-SOURCES: Registry[Source] = Registry("source")
+SOURCES: Registry[Source] = Registry(SOURCE_NAMES)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from configs.components.apis import ChainApiConfig
 from configs.errors import UserError
-from configs.fields import component, key
 from evolution.api import APIS, EvolutionApi, Surroundings
 from evolution.samples import Samples
 
 
-@dataclass
-class Config:
-    name: str = key("chain", "one API for the first rounds, another for the later ones")
-    first: Any = component("evolution_api", "glyphs", "the API that begins, such as a simulator")
-    then: Any = component("evolution_api", "model", "the API that takes over, such as a diffusion model")
-    then_from: int = key(2, "the first round (of 0, 1, …) whose candidates the second one makes", at_least=1)
-
-
-@APIS.register(Config)
+@APIS.register(ChainApiConfig)
 class Chain:
     """Two APIs in a row. The second one gets the first one's images; their parameters mean nothing to it."""
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: ChainApiConfig, surroundings: Surroundings) -> None:
         for section in ("first", "then"):
-            if isinstance(getattr(config, section), Config):
+            if isinstance(getattr(config, section), ChainApiConfig):
                 raise UserError(f"{section}.name: a chain within a chain has no rounds of its own. Name another API.")
         self.first = built("first", config.first, surroundings)
         then = built("then", config.then, surroundings)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image, ImageDraw
 
-from configs.fields import key
+from configs.components.apis import FacesApiConfig
 from evolution.api import APIS, Surroundings
 from evolution.apis.reflection import reflected
 from evolution.samples import Samples
@@ -46,18 +44,13 @@ ON = 0.75
 Colour = tuple[int, int, int]
 
 
-@dataclass
-class Config:
-    name: str = key("faces", "drawn faces, for face sets in colour or gray")
-
-
-@APIS.register(Config)
+@APIS.register(FacesApiConfig)
 class FaceDrawer:
     """Faces of a few ellipses and lines; the same ranges for every category, which votes then tell apart."""
 
     needs_parameters = True
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: FacesApiConfig, surroundings: Surroundings) -> None:
         self.image = surroundings.image
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:

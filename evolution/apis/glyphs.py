@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from configs.fields import key
+from configs.components.apis import GlyphsApiConfig
 from datamodules.glyphs.alphabet import ALPHABET, fonts_of
-from datamodules.glyphs.keys import GlyphKeys, glyph_ranges
-from datamodules.glyphs.renderer import KNOTS, GlyphParameters, random_parameters, render
+from datamodules.glyphs.renderer import KNOTS, GlyphParameters, glyph_ranges, random_parameters, render
 from evolution.api import APIS, Surroundings
 from evolution.apis.reflection import reflected
 from evolution.samples import Samples
@@ -25,21 +23,13 @@ NUMBERS = [1 + i for i, name in enumerate(PLAIN) if name not in ("font", "stroke
 IS_STRETCH = np.array([PLAIN[i - 1] == "stretch" for i in NUMBERS])
 
 
-@dataclass
-class Config(GlyphKeys):
-    bend: float = key(0.05, "elastic deformation: std of the moves of 4x4 points, over the frame", above=0, at_most=0.5)
-    another_font: float = key(
-        0.5, "chance of another font in a variation of degree 1; of a lower degree, so much less", at_least=0, at_most=1
-    )
-
-
-@APIS.register(Config)
+@APIS.register(GlyphsApiConfig)
 class GlyphSimulator:
     """Rendered characters: those that the query found alike, or the one of the category's name, or any."""
 
     needs_parameters = True
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: GlyphsApiConfig, surroundings: Surroundings) -> None:
         self.config = config
         self.image = surroundings.image
         self.alike = surroundings.alike

@@ -6,24 +6,17 @@ import copy
 import hashlib
 import importlib.util
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from configs.components.apis import ImportedApiConfig
 from configs.errors import UserError
-from configs.fields import key
 from evolution.api import APIS, EvolutionApi, Surroundings, contained
 
 
-@dataclass
-class Config:
-    name: str = key("imported", "a class in a Python file of your own (docs/evolution.md)")
-    path: str = key("", "the file and the class, such as shapes.py:Shapes")
-    settings: dict[str, Any] = key({}, "arguments of the class, by name, after the image's shape and category names")
-
-
-@APIS.register(Config)
-def imported(config: Config, surroundings: Surroundings) -> EvolutionApi:
+@APIS.register(ImportedApiConfig)
+def imported(config: ImportedApiConfig, surroundings: Surroundings) -> EvolutionApi:
     """A class of the user's own: `Class(image=…, class_names=…, **settings)` with `random` and `vary`."""
     file, colon, name = config.path.rpartition(":")
     if not colon or not file or not name:

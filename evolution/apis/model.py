@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
+from configs.components.apis import ModelApiConfig
 from configs.errors import UserError
-from configs.fields import key
 from evolution.api import APIS, Surroundings
 from evolution.samples import Samples
 
 
-@dataclass
-class Config:
-    name: str = key("model", "the pre-trained diffusion model: variations are partly noised and denoised")
-    noise_smallest: float = key(0.3, "noise level sigma of a variation of degree 0, in pixels of [-1, 1]", above=0)
-    noise_largest: float = key(3.0, "noise level sigma of a variation of degree 1", above=0)
-    batch_size: int = key(500, "images at once", at_least=1)
-
-
-@APIS.register(Config)
+@APIS.register(ModelApiConfig)
 class DiffusionApi:
     """The diffusion model that `pretrain` left, asked for a category where it has learnt the sensitive ones."""
 
     needs_model = True
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: ModelApiConfig, surroundings: Surroundings) -> None:
         if config.noise_smallest > config.noise_largest:
             raise UserError(
                 f"noise_smallest: got {config.noise_smallest:g}; allowed is at most noise_largest = "

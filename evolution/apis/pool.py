@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from configs.components.apis import PoolApiConfig
 from configs.errors import UserError
-from configs.fields import key
 from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Surroundings
 from evolution.embedding import pixels
@@ -20,20 +19,13 @@ from evolution.samples import Samples
 PART = 10_000  # images compared at once
 
 
-@dataclass
-class Config:
-    name: str = key("pool", "the public images as they are: candidates vary to images alike")
-    widest: int = key(1000, "images alike among which a variation of degree 1 is drawn", at_least=1)
-    narrowest: int = key(5, "images alike among which one of degree 0 is drawn", at_least=1)
-
-
-@APIS.register(Config)
+@APIS.register(PoolApiConfig)
 class Pool:
     """The public images: of the categories that the query found alike or that bear the name, or all."""
 
     needs_parameters = True
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: PoolApiConfig, surroundings: Surroundings) -> None:
         if config.narrowest > config.widest:
             raise UserError(f"narrowest: got {config.narrowest}; allowed is at most widest = {config.widest}.")
         self.config = config

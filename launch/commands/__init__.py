@@ -1,4 +1,8 @@
-"""The commands of `privimage`, one module each; a module adds its own arguments."""
+"""The commands of `privimage`, one module each; a module adds its own arguments.
+
+Importing them is quick: a command imports what takes seconds (torch, Lightning) when it is chosen, and fills the
+registries with `launch.components.load`.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,19 @@ from launch.commands import (
     synthesize,
 )
 
+COMMANDS = {
+    "run": run,
+    "compare": compare,
+    "sweep": sweep,
+    "submit": submit,
+    "preflight": preflight,
+    "config": config,
+    "list": listing,
+    "ledger": ledger,
+    "synthesize": synthesize,
+    "export": export,
+    "prepare": prepare,
+}
 OVERVIEW = """\
 Differentially private image synthesis: a DP semantic query selects public images, a small generator learns them and is
 fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) covers it all.
@@ -48,6 +65,6 @@ def parser() -> argparse.ArgumentParser:
         prog="privimage", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (run, compare, sweep, submit, preflight, config, listing, ledger, synthesize, export, prepare):
+    for module in COMMANDS.values():
         module.add(commands)
     return root

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import warnings
 from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
+from configs.loading import load
+from configs.presets import preset_names, read_preset
 from launch.commands.experiment import add_experiment
 from launch.commands.studies import add_options, do
 
@@ -35,8 +35,6 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """List the cells, run them, compare."""
-    from configs.presets import preset_names
-
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
     if not all(methods):
         raise UserError(f"--methods: got {options.methods!r}; give names separated by commas, or all.")
@@ -48,6 +46,8 @@ def command(options: argparse.Namespace) -> int:
         raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
     configs = {method: config_of(options, method) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
+    from launch.commands.cells import cells_of
+
     cells = []
     for method, config in configs.items():
         try:
@@ -61,8 +61,6 @@ def command(options: argparse.Namespace) -> int:
 
 def config_of(options: argparse.Namespace, method: str) -> Any:
     """The configuration of one method's runs. UserError that names the method it does not fit."""
-    from configs.loading import load, read_preset
-
     read_preset("methods", method)  # that there is none is said without the advice below
     try:
         return load(options.experiment, [*options.overrides, f"method={method}"])
@@ -82,40 +80,3 @@ def numbers(text: str) -> list[float]:
     if any(not value > 0 for value in found):
         raise UserError(f"--epsilons: got {text!r}; every budget must be above 0.")
     return list(dict.fromkeys(found))
-
-
-def cells_of(method: str, config: Any, epsilons: list[float], seeds: int) -> list[Any]:
-    """The runs of one method: for each budget where it hangs on that, else one a seed, with the largest to spend."""
-    chosen = epsilons if hangs_on_budget(config, epsilons) else [None]
-    return [cell(method, x, seed, max(epsilons)) for x in chosen for seed in range(seeds)]
-
-
-def cell(method: str, epsilon: float | None, seed: int, largest: float) -> Any:
-    """One run; of a method that does not hang on the budget, it may spend the largest one."""
-    from launch.studies.study import Cell
-
-    name = Path(method).stem
-    words = (f"method={method}", f"privacy.epsilon={largest if epsilon is None else epsilon!r}")
-    return Cell(name, epsilon, seed, words, name if epsilon is None else f"{name}-{epsilon:.12g}")
-
-
-def hangs_on_budget(config: Any, epsilons: list[float]) -> bool:
-    """Whether another budget would change the noise of any mechanism, or is too small for it: that run then says so."""
-    import launch.stages  # noqa: F401  (registers the stages)
-    from accounting.calibration import BudgetError
-    from launch.preflight.planning import plan
-
-    plans = []
-    with warnings.catch_warnings():  # a run says what is to be said of its own budget
-        warnings.simplefilter("ignore")
-        for epsilon in [*epsilons, 2 * max(epsilons)]:
-            try:
-                plans.append(plan(replaced(config, epsilon)).mechanisms)
-            except BudgetError:
-                return True
-    return any(found != plans[0] for found in plans)
-
-
-def replaced(config: Any, epsilon: float) -> Any:
-    """The configuration with another budget."""
-    return dataclasses.replace(config, privacy=dataclasses.replace(config.privacy, epsilon=epsilon))

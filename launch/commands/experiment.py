@@ -7,12 +7,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from configs.fields import allowed, type_name
 from configs.loading import load
 from configs.presets import preset_names
-from configs.registry import Registry
+from configs.registry import Catalogue
 from configs.schema import Experiment
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -69,7 +68,7 @@ def section_lines(config: Any, path: str) -> list[str]:
         value, help = getattr(config, field.name), field.metadata.get("help", "")
         here = f"{path}{field.name}"
         if dataclasses.is_dataclass(value):
-            registry = Registry.all.get(field.metadata.get("registry", ""))
+            registry = Catalogue.all.get(field.metadata.get("registry", ""))
             choice = f" [{here}.name: {', '.join(registry.names())}]" if registry else ""
             nested += ["", f"{here}: {help}{choice}", *section_lines(value, here + ".")]
         elif here.endswith(".name") and not help:

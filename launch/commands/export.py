@@ -6,32 +6,13 @@ import argparse
 import json
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from configs.errors import UserError
 from configs.files import unwritable
-from datamodules.sets.image_set import ImageSet
-from launch.run.directory import find_run
-from launch.run.file_times import settle
-from launch.run.release import read_images, released_notice
 
-
-def write_image_folder(images: ImageSet, folder: Path) -> None:
-    """One PNG an image in a sub-folder per category."""
-    for label, name in enumerate(images.class_names):
-        place = folder / name.replace("/", "_")
-        place.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(images.of_class(label).images):
-            Image.fromarray(picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)).save(
-                place / f"{number:06d}.png"
-            )
-
-
-FORMATS: dict[str, Callable[[ImageSet, Path], None]] = {"imagefolder": write_image_folder}
+FORMATS = ("imagefolder",)  # those of launch/run/exporting.py, which imports what takes seconds
 
 
 def add(commands: Any) -> None:
@@ -39,7 +20,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("export", help="write the released images as files", description=__doc__)
     parser.add_argument("run", help="name or folder of a run")
     parser.add_argument("folder", type=Path, help="new folder to write to")
-    parser.add_argument("--format", choices=sorted(FORMATS), default="imagefolder", help="layout of the files")
+    parser.add_argument("--format", choices=FORMATS, default="imagefolder", help="layout of the files")
     parser.add_argument("--images", type=Path, help="another .npz file of the run (default: release/synthetic.npz)")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -50,11 +31,16 @@ def command(options: argparse.Namespace) -> None:
     """Read the release, write the files."""
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
+    from launch.run import exporting
+    from launch.run.directory import find_run
+    from launch.run.file_times import settle
+    from launch.run.release import read_images, released_notice
+
     directory = find_run(options.run, options.root)
     release, notice = directory.outputs, released_notice(directory)
     images = read_images(options.images or release / "synthetic.npz")
     try:
-        FORMATS[options.format](images, options.folder)
+        exporting.FORMATS[options.format](images, options.folder)
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error

@@ -7,11 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from accounting.composition import alone
-from accounting.ledger import Ledger
 from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, target_text
 from launch.console import table
-from launch.run.directory import RunDirectory, find_run
 
 DESCRIPTION = """\
 Checks every line of a run's ledger against the hash of the one before, and the whole against what finished stages, the
@@ -30,6 +27,10 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Verify, compose, print."""
+    from accounting.composition import alone
+    from accounting.ledger import Ledger
+    from launch.run.directory import RunDirectory, find_run
+
     given = Path(options.run)
     directory = RunDirectory(given.parent) if given.is_file() else find_run(options.run, options.root)
     ledger = Ledger.read(given if given.is_file() else directory.ledger)

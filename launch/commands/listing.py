@@ -7,9 +7,9 @@ import json
 from itertools import takewhile
 from typing import Any
 
-import launch.components  # noqa: F401  (registers every component)
+import configs.components  # noqa: F401  (the names of every component)
 from configs.presets import PRESETS, preset_names
-from configs.registry import Registry
+from configs.registry import Catalogue
 
 COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",
@@ -64,7 +64,7 @@ def everything() -> dict[str, tuple[str, dict[str, str]]]:
     parts = {
         f"{kind}s": (title, {name: registry.summary(name) for name in registry.names()})
         for kind, title in COMPONENT_KINDS.items()
-        for registry in [Registry.all[kind]]
+        for registry in [Catalogue.all[kind]]
     }
     return presets | parts
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.reading.data_loading import cores
 from datamodules.store.imagenet_layout import LAYOUTS
-from datamodules.store.preparing import prepare
-from datamodules.store.store import StoreInfo, side_file
+
+if TYPE_CHECKING:
+    from datamodules.store.store import StoreInfo
 
 DESCRIPTION = """\
 Decodes, crops and resizes every image of a public data set once, into a store that training reads by index
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--resolution", type=int, required=True, help="height and width of every image, in pixels")
     parser.add_argument("--channels", type=int, choices=(1, 3), default=3, help="1: grayscale, 3: colour (default: 3)")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.beton", help="store to write")
-    parser.add_argument("--workers", type=int, default=cores(), help="processes that decode (default: one a core)")
+    parser.add_argument("--workers", type=int, help="processes that decode (default: one a core)")
     parser.add_argument(
         "--corrupt", choices=("refuse", "skip"), default="refuse", help="what to do about unreadable files"
     )
@@ -56,27 +56,32 @@ def command(options: argparse.Namespace) -> None:
     """Check, write, say what is there."""
     if options.resolution < 4:
         raise UserError(f"--resolution: got {options.resolution}; allowed is 4 or more.")
-    if options.workers < 0:
+    if options.workers is not None and options.workers < 0:
         raise UserError(f"--workers: got {options.workers}; allowed is 0 or more.")
     if options.output.suffix != ".beton":
         raise UserError(f"--output: got '{options.output}'; the name of a store ends in .beton.")
+    from datamodules.reading.data_loading import cores
+    from datamodules.store.preparing import prepare
+    from datamodules.store.store import side_file
+
     info = prepare(
         options.layout,
         options.source,
         Image(options.resolution, options.channels),
         options.output,
-        workers=options.workers,
+        workers=cores() if options.workers is None else options.workers,
         corrupt=options.corrupt,
         progress=not (options.quiet or options.json),
     )
-    print(json.dumps(report(options.output, info), indent=2) if options.json else readable(options.output, info))
+    found = report(options.output, side_file(options.output), info)
+    print(json.dumps(found, indent=2) if options.json else readable(options.output, info))
 
 
-def report(path: Path, info: StoreInfo) -> dict[str, Any]:
+def report(path: Path, side_file: Path, info: StoreInfo) -> dict[str, Any]:
     """What was written, as plain values."""
     return {
         "store": str(path),
-        "side_file": str(side_file(path)),
+        "side_file": str(side_file),
         "images": info.count,
         "categories": len(info.class_names),
         "fewest_of_a_category": min(info.counts),

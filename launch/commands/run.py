@@ -37,8 +37,10 @@ def command(options: argparse.Namespace) -> int:
 
         return start_processes(config.launch.devices, options.words)
     install()
-    from launch.pipeline import run, summary  # imports Lightning
+    from launch import components
+    from launch.pipeline import run, summary
 
+    components.load()
     console = Console(quiet=options.quiet or options.json)
     directory = run(config, console)
     if rank() != 0:

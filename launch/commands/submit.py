@@ -39,17 +39,19 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Check, write the script, submit."""
-    from launch.preflight.checks import check_experiment
-    from launch.preflight.planning import plan
-    from launch.processes.slurm import batch_script, submit
-    from launch.run.directory import RunDirectory
-
     words = [options.experiment, *options.overrides, "launch.devices=1"]  # the processes are srun's
     given = {name: getattr(options, name.replace("-", "_")) for name in OPTIONS}
     options.overrides = options.overrides + [
         f"slurm.{name.replace('-', '_')}={value}" for name, value in given.items() if value is not None
     ]
     config = read(options)
+    from launch import components
+    from launch.preflight.checks import check_experiment
+    from launch.preflight.planning import plan
+    from launch.processes.slurm import batch_script, submit
+    from launch.run.directory import RunDirectory
+
+    components.load()
     plan(config)
     check_experiment(config)
     directory = RunDirectory(Path(config.run.root) / config.run.name)

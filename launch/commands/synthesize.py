@@ -9,16 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from configs.loading import load
-from datamodules.progress import track
-from launch.run.directory import find_run
-from launch.run.file_times import settle
-from launch.run.release import load_model, released_notice, write_images
-from launch.stages.sampling import draw
 
 DESCRIPTION = """\
 Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing
@@ -52,6 +44,16 @@ def command(options: argparse.Namespace) -> None:
         raise UserError("--count and --batch-size must be 1 or more.")
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise UserError("--seed must be in 0 … 2^63 - 1.")
+    import torch
+
+    from datamodules.progress import track
+    from launch import components
+    from launch.run.directory import find_run
+    from launch.run.file_times import settle
+    from launch.run.release import load_model, released_notice, write_images
+    from launch.stages.sampling import draw
+
+    components.load()
     directory = find_run(options.run, options.root)
     settings = load(str(directory.config)).synthesize
     precision = options.precision or settings.precision

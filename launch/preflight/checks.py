@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-import launch.components  # noqa: F401  (registers every component)
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from configs.schema import Experiment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -12,17 +11,12 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 
+from configs.components.trackers import CsvConfig, TensorBoardConfig
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Experiment
 from launch.tracking.tracker import TRACKERS, TrackedRun, Tracker
 
 SCORES = "scores"  # the folder of scores, beside those of the stages
-
-
-@dataclass
-class TensorBoardConfig:
-    name: str = key("tensorboard", "TensorBoard's event files in internal/tensorboard")
 
 
 @TRACKERS.register(TensorBoardConfig)
@@ -63,11 +57,6 @@ class TensorBoard(Tracker):
     @property
     def place(self) -> str:
         return f"tensorboard --logdir {self.folder}"
-
-
-@dataclass
-class CsvConfig:
-    name: str = key("csv", "tables of comma-separated values in internal/csv")
 
 
 @TRACKERS.register(CsvConfig)

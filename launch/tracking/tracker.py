@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
+from configs.components.trackers import TRACKER_NAMES
 from configs.registry import Registry
 from configs.schema import Experiment
 from launch.tracking.guard import Guard, Origin
@@ -94,4 +95,4 @@ class Tracker:
         return ""
 
 
-TRACKERS: Registry[Tracker] = Registry("tracker")
+TRACKERS: Registry[Tracker] = Registry(TRACKER_NAMES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +12,8 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from accounting.statements import epsilon_text
+from configs.components.trackers import WandbConfig
 from configs.errors import UserError
-from configs.fields import key
 from configs.schema import Experiment
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
@@ -28,19 +27,14 @@ NO_KEY = (
 )
 
 
-@dataclass
-class Config:
-    name: str = key("wandb", "Weights & Biases; see the keys wandb.*")
-
-
-@TRACKERS.register(Config)
+@TRACKERS.register(WandbConfig)
 class WeightsAndBiases(Tracker):
     """Weights & Biases (wandb.*): offline files in internal/wandb, or a server.
 
     Nothing it does may stop a run: the first failure is a warning, and the rest of this process goes without it.
     """
 
-    def __init__(self, config: Config, run: TrackedRun) -> None:
+    def __init__(self, config: WandbConfig, run: TrackedRun) -> None:
         self.tracked = run
         self.settings = run.config.wandb
         self.live = run.guard.open  # else the moments at which steps are shown would tell what they took

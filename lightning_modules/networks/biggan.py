@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from configs.components.networks import BigGANConfig
 from configs.errors import UserError
-from configs.fields import key
 from lightning_modules.networks.layers import resampled
 from lightning_modules.registries import GENERATOR_NETWORKS
-
-
-@dataclass
-class BigGANConfig:
-    name: str = key("biggan", "residual network with class-conditional BatchNorm and spectral normalisation")
-    base_channels: int = key(32, "channels that the multipliers count in", at_least=2)
-    multipliers: list[int] = key(
-        [4, 4, 4], "channels of each block over base_channels; each block doubles the resolution"
-    )
-    attention_resolutions: list[int] = key(
-        [16], "resolutions with self-attention after the block; those the network has not are left out"
-    )
-    class_embedding: int = key(128, "width of the class embedding that all blocks share", at_least=1)
 
 
 @GENERATOR_NETWORKS.register(BigGANConfig)

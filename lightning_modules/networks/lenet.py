@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from configs.components.networks import LeNetConfig
 from configs.errors import UserError
-from configs.fields import key
 from lightning_modules.registries import CLASSIFIERS
 
 PLACES = 7  # across and down, where the linear layers begin: as of an image of 28 pixels, halved twice
 GROUPS = 4
-
-
-@dataclass
-class LeNetConfig:
-    name: str = key("lenet", "two 5 x 5 convolutions and two linear layers; fit for DP-SGD")
-    width: int = key(16, "channels of the first convolution, a multiple of 4; the second has twice as many", at_least=4)
-    hidden: int = key(128, "units of the first linear layer", at_least=1)
 
 
 @CLASSIFIERS.register(LeNetConfig)

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.components.networks import ProjectionConfig
 from configs.errors import UserError
-from configs.fields import key
 from lightning_modules.networks.layers import Attention, group_norm, resampled
 from lightning_modules.registries import DISCRIMINATORS
 
 HEAD_STD = 0.02  # of the initial weights that turn features into a score
-
-
-@dataclass
-class ProjectionConfig:
-    name: str = key("projection", "residual network with GroupNorm and a projection on the class")
-    base_channels: int = key(32, "channels that the multipliers count in", at_least=2)
-    multipliers: list[int] = key([4, 4, 4, 4], "channels of each block over base_channels")
-    halvings: int = key(2, "how many blocks halve the resolution: the first ones", at_least=0)
-    attention_resolutions: list[int] = key(
-        [], "resolutions with self-attention after the block; those the network has not are left out"
-    )
 
 
 @DISCRIMINATORS.register(ProjectionConfig)

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from configs.components.networks import ResNetConfig
 from configs.errors import UserError
-from configs.fields import key
 from lightning_modules.registries import CLASSIFIERS
-
-
-@dataclass
-class ResNetConfig:
-    name: str = key("resnet", "residual network from torchvision's blocks, small-image stem")
-    blocks: list[int] = key(
-        [1, 1, 1], "residual blocks of each stage; ResNet-18: [2, 2, 2, 2], ResNet-50: [3, 4, 6, 3]"
-    )
-    width: int = key(
-        32, "channels of the first stage; each further stage doubles them. Published ResNets: 64", at_least=1
-    )
-    bottleneck: bool = key(False, "bottleneck blocks of three convolutions, as in ResNet-50 and deeper")
 
 
 @CLASSIFIERS.register(ResNetConfig)

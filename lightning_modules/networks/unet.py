@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.components.networks import UNetConfig
 from configs.errors import UserError
-from configs.fields import key
 from lightning_modules.networks.layers import ResidualBlock, SinusoidalEmbedding, group_norm, zeroed
 from lightning_modules.registries import NETWORKS
-
-
-@dataclass
-class UNetConfig:
-    name: str = key("unet", "U-Net of residual blocks with attention")
-    base_channels: int = key(32, "channels of the first level; an even number", at_least=4)
-    blocks_per_level: int = key(2, "residual blocks a level on the way down (one more on the way up)", at_least=1)
-    multipliers: list[int] = key(
-        [1, 2, 2], "channels of each level over base_channels; each level halves the resolution"
-    )
-    attention_resolutions: list[int] = key(
-        [16], "resolutions with self-attention; those the network has not are left out"
-    )
-    embedding_multiplier: int = key(4, "width of the noise and class embedding over base_channels", at_least=1)
-    patch: int = key(
-        1, "side of the square of pixels that the network takes as one position; 2: a quarter of the work", at_least=1
-    )
 
 
 @NETWORKS.register(UNetConfig)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import launch.components
 import launch.stages  # noqa: F401  (registers the stages)
-from configs.registry import Registry
+from configs.registry import Catalogue
 from configs.schema import Experiment
 from launch.run.stage import STAGES
 
@@ -36,7 +35,7 @@ SECTIONS = {
     for field in dataclasses.fields(Experiment)
     if dataclasses.is_dataclass(value := getattr(Experiment(), field.name))
 }
-PARTS = [registry.config(name) for registry in Registry.all.values() for name in registry.names()]
+PARTS = [registry.config(name) for registry in Catalogue.all.values() for name in registry.names()]
 KEYS = [
     pytest.param(kind, field.name, id=f"{kind.__module__}.{kind.__name__}.{field.name}")
     for kind in [Experiment, *SECTIONS, *PARTS]

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import launch.components  # noqa: F401  (registers every component)
 from configs.errors import UserError
 from configs.fields import walk, within
 from configs.loading import differences, load, to_yaml, typed
 from configs.presets import preset_names
-from configs.registry import Registry
+from configs.registry import Catalogue
 from configs.schema import Experiment
 
 DEMO = load("demo")
@@ -303,7 +302,7 @@ def test_differences_name_key_and_both_values_and_pass_over_the_machine() -> Non
 
 
 def test_every_key_of_every_part_has_help_and_a_default_it_allows() -> None:
-    kinds = [registry.config(name) for registry in Registry.all.values() for name in registry.names()]
+    kinds = [registry.config(name) for registry in Catalogue.all.values() for name in registry.names()]
     for kind in kinds:
         made = typed(kind, {}, "")
         for field in dataclasses.fields(kind):

@@ -13,7 +13,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import launch.components  # noqa: F401  (registers every component)
 from configs.fields import walk, within
 from configs.loading import differences, load, to_yaml
 from configs.schema import Experiment

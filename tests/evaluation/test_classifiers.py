@@ -6,12 +6,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from configs.components.scorers import CNNConfig, LogisticRegressionConfig, MLPConfig
 from configs.errors import UserError
 from configs.scoring import LargeTraining, Training
 from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, classification_accuracy, scorer, split
-from evaluation.cnn import CNNConfig, CNNScorer, PlainCNN
-from evaluation.linear_and_mlp import LogisticRegressionConfig, MLPConfig
+from evaluation.cnn import CNNScorer, PlainCNN
 from evaluation.scoring import accuracy
 
 NAMES = ("lr", "mlp", "cnn")

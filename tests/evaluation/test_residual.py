@@ -3,17 +3,17 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from configs.components.scorers import ResNetScorerConfig, ResNeXtScorerConfig, WideResNetScorerConfig
 from configs.scoring import Training
 from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, split
-from evaluation.residual import ResNetConfig, ResNeXtConfig, WideResNetConfig
 from evaluation.scoring import accuracy
 
 QUICK = Training(epochs=1, least_steps=50)
 SMALL = [
-    ResNetConfig(depth=8, training=QUICK),
-    WideResNetConfig(depth=10, width=1, training=QUICK),
-    ResNeXtConfig(depth=11, groups=2, group_width=2, training=QUICK),
+    ResNetScorerConfig(depth=8, training=QUICK),
+    WideResNetScorerConfig(depth=10, width=1, training=QUICK),
+    ResNeXtScorerConfig(depth=11, groups=2, group_width=2, training=QUICK),
 ]
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from configs.components.networks import ResNetConfig
 from configs.schema import Classifier, Image
 from lightning_modules.classifier import SemanticClassifier
-from lightning_modules.networks.resnet import ResNetConfig
 
 CLASSES = 4
 NETWORK = ResNetConfig(blocks=[1, 1], width=8)

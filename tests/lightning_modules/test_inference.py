@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
-from lightning_modules.diffusion import Diffusion, DiffusionConfig
+from lightning_modules.diffusion import Diffusion
 from lightning_modules.inference import accelerated
-from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
-from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.networks.test_unet import awake
 
 SMALL = UNetConfig(base_channels=4, blocks_per_level=1, multipliers=[1, 2], attention_resolutions=[4])

@@ -7,12 +7,13 @@ import lightning
 import pytest
 import torch
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.schema import Image, Pretrain
-from lightning_modules.diffusion import Diffusion, DiffusionConfig
-from lightning_modules.networks.unet import UNetConfig
+from lightning_modules.diffusion import Diffusion
 from lightning_modules.public_module import step_generator
 from lightning_modules.public_training import PublicTraining
-from lightning_modules.samplers import DDIMConfig
 
 STEPS = 12
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from configs.components.samplers import DDIMConfig, HeunConfig
 from configs.errors import UserError
 from lightning_modules.registries import SAMPLERS
-from lightning_modules.samplers import DDIMConfig, HeunConfig, noise_levels
+from lightning_modules.samplers import noise_levels
 
 LABELS = torch.zeros(2000, dtype=torch.long)
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from configs.components.generators import TeacherConfig
+from configs.components.networks import LeNetConfig, ResNetConfig
 from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.dp_sgd.engine import ENGINES, trained_parameters
 from lightning_modules.dp_sgd.validation import check_network, check_records_apart
-from lightning_modules.networks.lenet import LeNetConfig
-from lightning_modules.networks.resnet import ResNetConfig
-from lightning_modules.teacher import Teacher, TeacherConfig, moved
+from lightning_modules.teacher import Teacher, moved
 
 
 @pytest.fixture

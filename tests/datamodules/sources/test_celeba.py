@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from configs.components.sources import CelebaConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES, Source
-from datamodules.sources.celeba import Config
 from datamodules.sources.source import Described
 from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba
 
 
 def build(root: Path, image: Image = Image(32, 3), **keys: object) -> Source:  # noqa: B008 (a constant)
-    return SOURCES.build(Config(root=str(root), **keys), image)  # type: ignore[arg-type]
+    return SOURCES.build(CelebaConfig(root=str(root), **keys), image)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("below", ["", "celeba"])

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from configs.components.sources import Cifar10Config
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES, Source, cifar10
-from datamodules.sources.cifar10 import TEST, TRAIN, Config
+from datamodules.sources.cifar10 import TEST, TRAIN
 from tests.datamodules.class_images import CIFAR
 from tests.datamodules.stand_ins import write_cifar10
 
@@ -30,7 +31,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(root: Path, image: Image = Image(32, 3)) -> Source:  # noqa: B008 (a constant)
-    return SOURCES.build(Config(root=str(root)), image)
+    return SOURCES.build(Cifar10Config(root=str(root)), image)
 
 
 @pytest.mark.parametrize("below", ["", "cifar-10-batches-py"])

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from configs.components.sources import DigitsConfig
 from configs.schema import Image
 from datamodules.sources import SOURCES
-from datamodules.sources.digits import Config, fixed_order
+from datamodules.sources.digits import fixed_order
 
 
 def build(resolution: int = 8, channels: int = 1):
-    return SOURCES.build(Config(), Image(resolution, channels))
+    return SOURCES.build(DigitsConfig(), Image(resolution, channels))
 
 
 def test_the_splits_are_disjoint_and_complete():

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
+from configs.components.sources import FashionMnistConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES, Source
-from datamodules.sources.fashion_mnist import Config, FashionMnist
+from datamodules.sources.fashion_mnist import FashionMnist
 from tests.datamodules.stand_ins import write_idx_files
 
 
 def build(root: Path, **keys: object) -> Source:
-    return SOURCES.build(Config(root=str(root), **keys), Image(28, 1))  # type: ignore[arg-type]
+    return SOURCES.build(FashionMnistConfig(root=str(root), **keys), Image(28, 1))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("below", ["", "FashionMNIST/raw"])

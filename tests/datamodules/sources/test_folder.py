@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from configs.components.sources import FolderConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.files_error import FilesError
 from datamodules.sources import SOURCES
-from datamodules.sources.folder import Config
 
 
 def save(root, name: str, value: int, size=(20, 20), mode: str = "L") -> None:
@@ -28,7 +28,7 @@ def root(tmp_path):
 
 
 def build(root, channels: int = 1, **keys):
-    return SOURCES.build(Config(root=str(root), **keys), Image(16, channels))
+    return SOURCES.build(FolderConfig(root=str(root), **keys), Image(16, channels))
 
 
 def values(images) -> list[int]:

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
+from configs.components.sources import GlyphsConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES
-from datamodules.sources.glyphs import Config
 
 
 def build(resolution: int = 8, channels: int = 1, **keys):
     return SOURCES.build(
-        Config(**{"images_per_category": 3, "test_images_per_category": 2, **keys}), Image(resolution, channels)
+        GlyphsConfig(**{"images_per_category": 3, "test_images_per_category": 2, **keys}), Image(resolution, channels)
     )
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs.components.sources import FolderConfig, ImageNetConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.image_folder import falls_to_testing, image_files
 from datamodules.sources import SOURCES, Source
-from datamodules.sources.folder import Config as FolderConfig
-from datamodules.sources.imagenet import Config
 from tests.datamodules.class_images import SYNSETS, store_of, write_classes
 
 SHAPE = Image(12, 3)
@@ -31,7 +30,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(source: Path, kind: str, fraction: float = 0.2) -> Source:
     where = {"store": str(source / "a.beton")} if kind == "store" else {"root": str(source)}
-    return SOURCES.build(Config(**where, test_fraction=fraction), SHAPE)
+    return SOURCES.build(ImageNetConfig(**where, test_fraction=fraction), SHAPE)
 
 
 @pytest.mark.parametrize("kind", ["store", "root"])
@@ -56,5 +55,5 @@ def test_a_split_without_images_is_refused(source: Path) -> None:
 def test_images_are_public_by_declaration_alone(source: Path) -> None:
     """Any folder can be given: that this is ImageNet, nobody can know."""
     assert not build(source, "root").public_benchmark
-    declared = Config(root=str(source), public_benchmark=True)
+    declared = ImageNetConfig(root=str(source), public_benchmark=True)
     assert SOURCES.build(declared, SHAPE).public_benchmark

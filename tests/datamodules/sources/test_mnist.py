@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs.components.sources import MnistConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES
-from datamodules.sources.mnist import Config
 from tests.datamodules.sources.test_idx import idx_bytes
 
 REAL = Path(os.environ.get("PRIVIMAGE_MNIST", Path(__file__).parents[4] / "shared" / "data" / "mnist"))
@@ -26,7 +26,7 @@ def root(tmp_path):
 
 
 def build(root: Path, resolution: int = 28, channels: int = 1):
-    return SOURCES.build(Config(root=str(root)), Image(resolution, channels))
+    return SOURCES.build(MnistConfig(root=str(root)), Image(resolution, channels))
 
 
 @pytest.mark.parametrize(("resolution", "channels"), [(28, 1), (32, 3)])

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.glyphs.alphabet import fonts_of
@@ -16,10 +19,7 @@ from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Checked, Surroundings, by_round
 from evolution.apis import chain, faces, glyphs, imported, model, pool
 from evolution.samples import Samples
-from lightning_modules.diffusion import DiffusionConfig
-from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
-from lightning_modules.samplers import DDIMConfig
 from tests.evolution.shapes import SIDE, surroundings
 
 EXAMPLE = str(Path(__file__).parents[3] / "docs" / "examples" / "shapes.py")

@@ -11,7 +11,7 @@ import pytest
 from configs.fields import walk
 from configs.loading import load
 from configs.presets import preset_names
-from configs.registry import Registry
+from configs.registry import Catalogue
 from tests.launch.runs import privimage
 
 
@@ -42,7 +42,7 @@ def test_help_teaches_every_key(command: str, capsys: pytest.CaptureFixture[str]
     for path, value in walk(load("demo", ["privacy.epsilon=3"])):
         assert f"  {path}={'null' if value is None else value}\n" in text
     assert "privacy.epsilon=3.0\n      a number >= 1e-06 and <= 1e+06; privacy budget of the whole run" in text
-    assert f"[sensitive.name: {', '.join(Registry.all['source'].names())}]" in text
+    assert f"[sensitive.name: {', '.join(Catalogue.all['source'].names())}]" in text
 
 
 def test_help_without_an_experiment_names_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:

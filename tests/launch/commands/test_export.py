@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from datamodules.sets.image_set import ImageSet
-from launch.commands.export import write_image_folder
+from launch.run import exporting
 from launch.run.file_times import RELEASED_AT
 from launch.run.release import read_images, write_images
 from tests.launch.runs import privimage, times
@@ -35,7 +35,7 @@ def test_an_image_folder_holds_the_release(finished: Path, tmp_path: Path, capsy
 def test_colours_stay_in_order(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 5, 4), dtype=np.uint8)
     images = ImageSet(pixels, np.array([0, 1, 1]), ("a/b", "c"))
-    write_image_folder(images, tmp_path)
+    exporting.write_image_folder(images, tmp_path)
     assert np.array_equal(np.asarray(Pillow.open(tmp_path / "a_b" / "000000.png")), pixels[0].transpose(1, 2, 0))
     assert np.array_equal(np.asarray(Pillow.open(tmp_path / "c" / "000001.png")), pixels[2].transpose(1, 2, 0))
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from configs.presets import preset_names
-from configs.registry import Registry
+from configs.registry import Catalogue
 from tests.launch.runs import privimage
 
 
@@ -26,7 +26,7 @@ def test_everything_that_can_be_named_is_listed(capsys: pytest.CaptureFixture[st
         "classifier",
         "score",
     ):
-        assert any(sorted(names) == Registry.all[kind].names() for names in told.values())
+        assert any(sorted(names) == Catalogue.all[kind].names() for names in told.values())
     assert {"digits", "folder", "glyphs", "mnist"} <= told["sources"].keys() and "demo" in told["experiments"]
     for names in told.values():
         assert names and all(text for text in names.values())

@@ -15,19 +15,17 @@ from torch.utils.data import DataLoader
 
 from accounting.access import PrivateAccess
 from accounting.mechanisms import SampledGaussian
+from configs.components.generators import DiffusionConfig, GANConfig, TeacherConfig
+from configs.components.networks import BigGANConfig, LeNetConfig, ProjectionConfig, UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
-from lightning_modules.diffusion import Diffusion, DiffusionConfig
+from lightning_modules.diffusion import Diffusion
 from lightning_modules.dp_sgd.engine import ENGINES
 from lightning_modules.dp_sgd.grid import MARGIN, check_noise, from_grid, grid_unit, to_grid
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from lightning_modules.gan import GAN, GANConfig
-from lightning_modules.networks.biggan import BigGANConfig
-from lightning_modules.networks.lenet import LeNetConfig
-from lightning_modules.networks.projection import ProjectionConfig
-from lightning_modules.networks.unet import UNetConfig
-from lightning_modules.samplers import DDIMConfig
-from lightning_modules.teacher import Teacher, TeacherConfig
+from lightning_modules.gan import GAN
+from lightning_modules.teacher import Teacher
 from tests.lightning_modules.dp_sgd.private import reserved
 
 CLIP, SIGMA = 1.0, 2.0

@@ -5,14 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.schema import Image
-from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_parameters
 from lightning_modules.dp_sgd.grid import MARGIN
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
-from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
-from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.dp_sgd.toy import autograd_sum, records, summed, toy
 
 

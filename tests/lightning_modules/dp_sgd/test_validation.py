@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
-from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.validation import check_network, check_records_apart
-from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
-from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.dp_sgd.fused.random_networks import RandomGenerator
 from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, toy
 

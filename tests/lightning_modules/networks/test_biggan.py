@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.nn.utils import parametrize
 
+from configs.components.networks import BigGANConfig
 from configs.errors import UserError
-from lightning_modules.networks.biggan import BigGAN, BigGANConfig
+from lightning_modules.networks.biggan import BigGAN
 from lightning_modules.registries import GENERATOR_NETWORKS
 
 PRESETS = Path(__file__).parents[3] / "configs" / "generator_networks"

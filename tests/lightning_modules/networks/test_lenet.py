@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from configs.components.networks import LeNetConfig
 from configs.errors import UserError
 from lightning_modules.dp_sgd.validation import check_network
-from lightning_modules.networks.lenet import LeNet, LeNetConfig
+from lightning_modules.networks.lenet import LeNet
 
 
 @pytest.mark.parametrize(("resolution", "channels"), [(8, 1), (17, 3), (28, 1), (64, 3)])

@@ -7,10 +7,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from configs.components.networks import ProjectionConfig
 from configs.errors import UserError
 from lightning_modules.dp_sgd.fused.engine import unknown_layers
 from lightning_modules.dp_sgd.validation import check_network
-from lightning_modules.networks.projection import ProjectionConfig, ProjectionDiscriminator
+from lightning_modules.networks.projection import ProjectionDiscriminator
 from lightning_modules.registries import DISCRIMINATORS
 from tests.lightning_modules.networks.test_unet import awake
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torchvision.models import resnet50
 
+from configs.components.networks import ResNetConfig
 from configs.errors import UserError
-from lightning_modules.networks.resnet import ResNet, ResNetConfig
+from lightning_modules.networks.resnet import ResNet
 from lightning_modules.registries import CLASSIFIERS
 
 

@@ -11,8 +11,9 @@ from opacus import GradSampleModule
 from opacus.validators import ModuleValidator
 from torch import nn
 
+from configs.components.networks import UNetConfig
 from configs.errors import UserError
-from lightning_modules.networks.unet import UNet, UNetConfig
+from lightning_modules.networks.unet import UNet
 from lightning_modules.registries import NETWORKS
 
 PRESETS = Path(__file__).parents[3] / "configs" / "networks"

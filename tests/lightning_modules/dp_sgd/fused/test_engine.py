@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from configs.components.generators import DiffusionConfig
+from configs.components.networks import UNetConfig
+from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
-from lightning_modules.diffusion import DiffusionConfig
 from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_parameters
 from lightning_modules.dp_sgd.fused import gradients, tape
 from lightning_modules.dp_sgd.fused.engine import FusedEngine, unknown_layers
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
-from lightning_modules.networks.unet import UNetConfig
 from lightning_modules.registries import GENERATORS
-from lightning_modules.samplers import DDIMConfig
 from tests.lightning_modules.dp_sgd.fused.random_networks import RandomGenerator, random_generator, random_records
 from tests.lightning_modules.dp_sgd.toy import ToyGenerator, autograd_sum, records, summed, toy
 
