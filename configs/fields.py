@@ -19,7 +19,7 @@ def key(
     at_most: float | None = None,
     choices: Sequence[Any] | None = None,
 ) -> Any:
-    """A configuration key with its default, one line of help and, for numbers, an open or closed range."""
+    """A configuration key with its default, one line of help and, for numbers, the range of allowed values."""
     limits = {"above": above, "at_least": at_least, "below": below, "at_most": at_most}
     metadata = {"help": help, "limits": {k: v for k, v in limits.items() if v is not None}, "choices": choices}
     if isinstance(default, (list, dict)):
@@ -40,7 +40,7 @@ def component(registry: str, default: str, help: str) -> Any:
 
 
 def allowed(metadata: Any) -> str:
-    """The range of a key in words, or '' where any value of its type will do."""
+    """The range of a key in words, or '' if any value of its type is allowed."""
     if metadata.get("choices"):
         return "one of " + ", ".join(map(str, metadata["choices"]))
     words = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
@@ -48,7 +48,7 @@ def allowed(metadata: Any) -> str:
 
 
 def within(value: Any, metadata: Any) -> bool:
-    """Whether a value lies in the range of its key; NaN and infinity lie in none."""
+    """Whether a value is in the range of its key; NaN and infinity never are."""
     if value is None:
         return True
     if metadata.get("choices") and value not in metadata["choices"]:
@@ -90,7 +90,7 @@ def type_name(kind: type, field: dataclasses.Field[Any]) -> str:
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The types that a union allows, as a tuple; any other type alone."""
+    """The types that a union allows; for any other type, a tuple of just that type."""
     return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Union else (annotation,)
 
 

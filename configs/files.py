@@ -18,10 +18,15 @@ DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFil
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, mode: int = 0o644) -> None:
-    """Write a file beside `path`, flush it to the disk, then put it in place of `path`.
+    """Write a file next to `path`, flush it to the disk, then replace `path` by it.
 
-    write: is given the open binary file. Raises UserError where the disk is full or may not be written; whatever stood
-    at `path` before is still there then.
+    Args:
+        path: of the file; missing folders are created.
+        write: receives the open binary file.
+        mode: permissions of the file.
+
+    Raises:
+        UserError: if the disk is full or cannot be written. The old file is then still there.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")  # one writer a run; a leftover goes with the next write
@@ -50,7 +55,7 @@ def atomic_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, advice: str) -> Any:
-    """What `atomic_json` wrote. Raises UserError with `advice`, a sentence, where the file is missing or damaged."""
+    """What `atomic_json` wrote. Raises UserError, ending with `advice` (a sentence), if it is missing or damaged."""
     try:
         return json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
@@ -72,6 +77,6 @@ def sync_folder(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> UserError:
     """The message for a file that could not be written."""
     return UserError(
-        f"cannot write '{path}': {error.strerror or error}. Nothing finished so far is lost; free some space or mend "
+        f"cannot write '{path}': {error.strerror or error}. Nothing finished so far is lost; free some space or fix "
         "the permissions, then give the same command again."
     )

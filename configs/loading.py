@@ -24,19 +24,26 @@ from configs.schema import Experiment
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """A plain value from the command line: as it was typed, for keys that are text, and as YAML reads it."""
+    """A plain value from the command line."""
 
     text: str
+    """As it was typed, for keys that are text."""
     value: Any
+    """As YAML reads it."""
 
 
 def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
-    experiment: the name of a preset in `configs/experiments`, or the path of a YAML file. What the preset lists under
-    `for_api.NAME` counts where Private Evolution asks the API NAME, above the rest of the preset, above that what is
-    under `for_generator.NAME` where the generator is NAME, and above all `for_method.NAME`. overrides:
-    `section.key=value`. Raises UserError for an unknown key, a wrong type or an impossible value.
+    Within a preset, `for_method.NAME` overrides `for_generator.NAME`, which overrides `for_api.NAME` (the API of
+    Private Evolution), which overrides the rest.
+
+    Args:
+        experiment: name of a preset in `configs/experiments`, or path of a YAML file.
+        overrides: `section.key=value` each.
+
+    Raises:
+        UserError: for an unknown key, a wrong type or an impossible value.
     """
     preset = read_preset("experiments", experiment)
     given = parse_overrides(overrides or [])
@@ -47,7 +54,9 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     overlay = read_preset("methods", method)
     for layer in (overlay, *variants(preset, given, overlay), for_method(preset, method), given):
         tree = merge(tree, layer, Experiment, "")
-    if method != own and part_of(given, ("run", "name")) is None:  # or it would find the run of the preset's own method
+    if (
+        method != own and part_of(given, ("run", "name")) is None
+    ):  # otherwise it would find the run of the preset's own method
         tree["run"]["name"] = f"{tree['run']['name']}-{method}"
     return typed(Experiment, tree, "")
 
@@ -58,10 +67,10 @@ def parse_overrides(overrides: list[str]) -> Tree:
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals or not path:
-            raise UserError(f"'{override}' is no override. Write section.key=value, such as privacy.epsilon=1.")
+            raise UserError(f"'{override}' is not an override. Write section.key=value, such as privacy.epsilon=1.")
         if not value.strip():
             raise UserError(
-                f"{path}: there is no value. Write {path}=null for none, or {path}=\"''\" for an empty text."
+                f"{path}: there is no value. Write {path}=null for no value, or {path}=\"''\" for an empty text."
             )
         node = tree
         *parents, last = path.split(".")
@@ -78,7 +87,7 @@ def parse_overrides(overrides: list[str]) -> Tree:
 
 
 def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:
-    """Lay one tree over another. A component that changes its name forgets the keys of the part it was."""
+    """Lay one tree over another. A component that gets another name forgets the keys of the old one."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     merged = dict(low)
     for name, value in high.items():
@@ -109,7 +118,7 @@ def merge(low: Tree, high: Tree, kind: type, path: str) -> Tree:
 
 
 def typed(kind: type, tree: Tree, path: str) -> Any:
-    """An instance of a configuration dataclass from a tree, every key checked."""
+    """An instance of a configuration dataclass from a tree, with every key checked."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in tree:
         if name not in fields:
@@ -118,7 +127,7 @@ def typed(kind: type, tree: Tree, path: str) -> Any:
 
 
 def read_field(kind: type, field: dataclasses.Field[Any], tree: Tree, path: str) -> Any:
-    """One value of a configuration dataclass: a part, a section or a plain key."""
+    """One value of a configuration dataclass: a component, a section or a plain key."""
     here = f"{path}{field.name}"
     if "registry" in field.metadata:
         registry = Catalogue.all[field.metadata["registry"]]
@@ -145,7 +154,7 @@ def plain(value: Any) -> Any:
 
 
 def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -> Any:
-    """A plain key, its type converted and checked by OmegaConf, its range by the key's own limits."""
+    """A plain key. OmegaConf converts and checks its type, `within` its range."""
     if field.name not in tree:
         return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     node = copy.deepcopy(structured(kind))
@@ -160,7 +169,7 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     kinds = alternatives(section_type(kind, field))
     try:
         if type(value) is int and float in kinds and int not in kinds:
-            value = float(value)  # OmegaConf does so for a plain float, not for one of several types
+            value = float(value)  # OmegaConf converts for a plain float, but not if other types are allowed as well
         if isinstance(value, float) and int in kinds:
             if not value.is_integer():
                 raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
@@ -176,12 +185,12 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
 
 @cache
 def structured(kind: type) -> Any:
-    """OmegaConf's view of a configuration dataclass, with the types of its keys."""
+    """A configuration dataclass as OmegaConf sees it, with the types of its keys."""
     return OmegaConf.structured(kind)
 
 
 def registry_config(registry: Catalogue, name: str, path: str) -> type:
-    """The configuration dataclass of a component, or a message that names the key."""
+    """The configuration dataclass of a component; the message of a UserError begins with the key."""
     try:
         return registry.config(name)
     except UserError as error:
@@ -189,7 +198,7 @@ def registry_config(registry: Catalogue, name: str, path: str) -> type:
 
 
 def unknown_key(path: str, name: str, known: list[str], component: str | None = None) -> UserError:
-    """The message for a key that nothing reads, with the key that was probably meant."""
+    """The message for an unknown key, with the key that was probably meant."""
     near = get_close_matches(name, known, n=1)
     others = [
         other
@@ -209,12 +218,12 @@ def unknown_key(path: str, name: str, known: list[str], component: str | None = 
 
 
 def to_yaml(config: Experiment) -> str:
-    """The resolved configuration as YAML; reading it back gives the same configuration."""
+    """The resolved configuration as YAML. Reading it back gives the same configuration."""
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
 
 
 MEMORY = ("micro_batch", "memory_gib")
-"""Keys of a stage that decide what it holds at once, and are no part of its result."""
+"""Keys of a stage that decide how much it holds in memory at once. They never change its result."""
 FREE = (
     *("launch.", "slurm.", "run.root", "run.share", "tracking", "wandb."),
     *(f"{stage}.{name}" for stage in ("classifier", "pretrain", "finetune") for name in MEMORY),
@@ -223,7 +232,7 @@ FREE = (
 
 
 def differences(old: Experiment, new: Experiment, ignore: tuple[str, ...] = FREE) -> list[str]:
-    """What differs between two configurations, a line each, leaving out what does not touch the result."""
+    """The differences between two configurations, one line each, without the keys that do not affect the result."""
     before, after = dict(walk(old)), dict(walk(new))
     return [
         f"{path}: {before.get(path, 'not set')!r} there, {after.get(path, 'not set')!r} here"

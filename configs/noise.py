@@ -1,5 +1,5 @@
-"""What a noise multiplier may be, for configuration keys and mechanisms alike."""
+"""What a noise multiplier may be, for configuration keys and for mechanisms."""
 
 SMALLEST_NOISE = 1e-6
 LARGEST_NOISE = 1e6
-"""It drowns any answer; whole numbers far beyond it leave no room for the noise."""
+"""More noise drowns any answer, and the whole numbers that the noise is drawn as would become too large."""

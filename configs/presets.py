@@ -1,4 +1,4 @@
-"""The YAML files of `configs/`, and what a preset says for one choice of a component or a method alone."""
+"""The YAML files of `configs/`, and what a preset says for one component or method only."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def read_preset(kind: str, name: str) -> Tree:
 
 
 VARIANTS = {"for_api": ("evolution", "api"), "for_generator": ("generator",)}
-"""Groups of a preset that count for one choice of a component alone, and where that component is; the later win."""
+"""Groups of a preset that apply to one choice of a component only, and where that component is. Later groups win."""
 
 
 def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
-    """A preset's settings for any choice, and above them those for the components that will be chosen."""
+    """A preset's general settings, followed by those for the components that will be chosen."""
     settings = {name: value for name, value in preset.items() if name not in (*VARIANTS, "for_method")}
     layers = [given, settings, overlay]
     return [settings, *(variant(choices_of(preset, group, "component"), layers, group) for group in VARIANTS)]
 
 
 def for_method(preset: Tree, method: str) -> Tree:
-    """A preset's settings for one method alone."""
+    """A preset's settings for one method only."""
     choices, known = choices_of(preset, "for_method", "method"), preset_names("methods")
     for name in choices:
         if name not in known:
@@ -72,14 +72,14 @@ def choices_of(preset: Tree, group: str, kind: str) -> Tree:
 
 
 def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
-    """The settings of one group for the component that the layers choose, the first of them that names one."""
+    """The settings of one group for the component that the layers choose; the first layer that names one decides."""
     *sections, last = VARIANTS[group]
     default: Any = Experiment()
     for section in sections:
         default = getattr(default, section)
     named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
     name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
-    if not isinstance(name, str) or name not in choices:  # what is no name is found out with the rest
+    if not isinstance(name, str) or name not in choices:  # an invalid name is reported with the other keys
         return {}
     tree = copy.deepcopy(choices[name])
     node = tree
@@ -90,7 +90,7 @@ def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
 
 
 def part_of(tree: Tree, place: tuple[str, ...]) -> Any:
-    """What stands at a place of a tree; None where nothing does."""
+    """The value at a place in a tree, or None."""
     node: Any = tree
     for name in place:
         node = node.get(name) if isinstance(node, dict) else None

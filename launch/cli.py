@@ -15,11 +15,11 @@ from launch.processes.allocator import keep_freed_memory
 from launch.processes.environment import rank
 from launch.processes.interrupts import Interrupted, expect_requeue, ignore
 
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+FIXABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command. Exit code 0: done; 2: something the user can mend; 128 + n: stopped by signal n."""
+    """Run a command. Exit code 0: done; 2: a mistake that the user can fix; 128 + n: stopped by signal n."""
     if "run" in (sys.argv[1:2] if arguments is None else arguments[:1]):
         expect_requeue()  # before the imports that take seconds
     plain_warnings()
@@ -39,13 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"privimage: {stop}", file=sys.stderr)
         return 128 + stop.signal
     except KeyboardInterrupt:
-        print("privimage: stopped at once; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("privimage: stopped at once; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: nor shall the last flush fail
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nobody reads; the last flush must not fail either
         return 141
     except OSError as error:
-        if error.errno not in MENDABLE:
+        if error.errno not in FIXABLE:
             raise
         print(f"privimage: {unwritable(Path(error.filename or '?'), error)}", file=sys.stderr)
         return 2

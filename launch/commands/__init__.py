@@ -38,9 +38,9 @@ COMMANDS = {
 }
 OVERVIEW = """\
 Differentially private image synthesis: a DP semantic query selects public images, a small generator learns them and is
-fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) covers it all.
+fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) covers everything.
 
-  privimage run demo                         the whole thing on embedded data, a few minutes on a laptop
+  privimage run demo                         everything on embedded data, a few minutes on a laptop
   privimage run demo privacy.epsilon=1 run.name=less
                                              the same with another budget, in a folder of its own
   privimage run demo --help                  every key of the experiment, with its default and range
@@ -48,7 +48,7 @@ fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) cove
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options of a command line; overrides may stand before and after options such as `-q`."""
+    """The options of a command line; overrides may come before and after options such as `-q`."""
     root = parser()
     options, rest = root.parse_known_args(arguments)
     options.words = list(sys.argv[1:] if arguments is None else arguments)

@@ -13,13 +13,13 @@ from launch.commands.experiment import add_experiment
 from launch.commands.studies import add_options, do
 
 DESCRIPTION = """\
-Runs an experiment with several methods, budgets and seeds, whatever of it is missing, and puts the results side by
-side: accuracy and distances over ε, the gap to the non-private ceilings, time and memory of every stage, samples. Give
-the same command again to go on after an interruption. Stages that see no sensitive image (the classifier, pre-training
-on all public images) are done once and shared.
+Runs an experiment with several methods, budgets and seeds, as far as these runs are missing, and puts the results side
+by side: accuracy and distances against ε, the gap to the non-private ceilings, time and memory of every stage, samples.
+Give the same command again to resume after an interruption. Stages that see no sensitive image (the classifier,
+pre-training on all public images) are run once and shared.
 
 Tables and page go to RUN.ROOT/NAME/comparison.{csv,md,html}. They are NOT private. Every run is private by itself; all
-of them together cost more than each, as the page says.
+of them together cost more than each one, as the page says.
 """
 CEILINGS = {"diffusion": "nonpriv_d", "gan": "nonpriv_g"}
 """The method without privacy that a generator is measured against."""
@@ -60,14 +60,14 @@ def command(options: argparse.Namespace) -> int:
 
 
 def config_of(options: argparse.Namespace, method: str) -> Any:
-    """The configuration of one method's runs. UserError that names the method it does not fit."""
-    read_preset("methods", method)  # that there is none is said without the advice below
+    """The configuration of one method's runs. A UserError names the method that it does not fit."""
+    read_preset("methods", method)  # an unknown method is reported without the advice below
     try:
         return load(options.experiment, [*options.overrides, f"method={method}"])
     except UserError as error:
         raise UserError(
-            f"method={method}: {error} An override counts for every method; one that fits some of them alone belongs "
-            "into a YAML file, under for_generator or for_api."
+            f"method={method}: {error} An override applies to every method; one that fits only some of them belongs "
+            "in a YAML file, under for_generator or for_api."
         ) from error
 
 

@@ -12,7 +12,7 @@ from launch.commands.experiment import add_experiment, read
 
 DESCRIPTION = """\
 Prints the configuration of an experiment after its method, preset and overrides are merged and checked. Save it, change
-a few lines, and give its path in place of the experiment's name.
+a few lines, and give its path instead of the experiment's name.
 """
 
 

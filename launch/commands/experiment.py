@@ -18,7 +18,7 @@ Command = Callable[[argparse.Namespace], int | None]
 
 
 def add_experiment(commands: Any, name: str, help: str, description: str, command: Command) -> argparse.ArgumentParser:
-    """A sub-command that takes an experiment and overrides, and shows the experiment's keys with `--help`."""
+    """A sub-command that takes an experiment and overrides; `--help` lists the experiment's keys."""
     parser = commands.add_parser(
         name, help=help, description=description, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,7 +29,7 @@ def add_experiment(commands: Any, name: str, help: str, description: str, comman
         "overrides", nargs="*", metavar="key=value", help="changes to the preset, such as privacy.epsilon=1"
     )
     parser.add_argument(
-        "-h", "--help", action="store_true", help="show this help and, given an experiment, all its keys"
+        "-h", "--help", action="store_true", help="show this help and, if an experiment is given, all its keys"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     parser.set_defaults(command=lambda options: dispatch(parser, command, options))
@@ -37,7 +37,7 @@ def add_experiment(commands: Any, name: str, help: str, description: str, comman
 
 
 def dispatch(parser: argparse.ArgumentParser, command: Command, options: argparse.Namespace) -> int | None:
-    """Show the help that was asked for, or do the command."""
+    """Show the help if it was asked for, else do the command."""
     if options.help:
         print(parser.format_help())
         if options.experiment:

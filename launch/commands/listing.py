@@ -1,4 +1,4 @@
-"""`privimage list`: everything that can be named in a configuration."""
+"""`privimage list`: every name that a configuration can use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPONENT_KINDS = {
     "discriminator": "discriminators of a GAN (generator.discriminator.name)",
     "sampler": "samplers (generator.sampler.name)",
     "classifier": "semantic classifiers (classifier.network.name)",
-    "evolution_api": "models and simulators of Private Evolution (evolution.api.name)",
+    "evolution_api": "models and simulators for Private Evolution (evolution.api.name)",
     "score": "classifiers for accuracy (evaluate.classifiers)",
     "tracker": "dashboards (tracking)",
 }
@@ -37,7 +37,7 @@ PRESET_KINDS = {
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("list", help="name every experiment, method, source and model", description=__doc__)
+    parser = commands.add_parser("list", help="list experiments, methods, sources and models", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(command=command)
 

@@ -10,13 +10,13 @@ from configs.errors import UserError
 from launch.commands.experiment import add_experiment, read
 
 DESCRIPTION = """\
-Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs alone and composed,
-and the time and memory of each stage, from a few measured batches of public images. Reads no sensitive image, unless
---overlap asks for it: then all images are read, to count which sensitive ones are among the public ones. What it prints
-of them is not private, and no guarantee covers it.
+Checks an experiment and prints its plan: every mechanism with its noise multiplier, what it costs by itself and
+composed, and the time and memory of each stage, estimated from a few batches of public images. Reads no sensitive image
+unless you give --overlap: then all images are read, to count the sensitive ones among the public ones. That count is
+not private, and no guarantee covers it.
 
-For a job of several devices, run it on one of them (on a node of the cluster) and say how many there will be: each
-stage is measured with one device's part of a batch, and sending gradients is reckoned from the bandwidth.
+For a job with several devices, run it on one of them (on a node of the cluster) and say how many there will be. Each
+stage is measured with one device's part of a batch; the time to send gradients is computed from the bandwidth.
 """
 
 
@@ -26,12 +26,15 @@ def add(commands: Any) -> None:
         commands, "preflight", "check an experiment, print its plan and its cost", DESCRIPTION, command
     )
     parser.add_argument(
-        "--devices", type=int, metavar="N", help="devices of the job, over all machines (default: launch.devices)"
+        "--devices",
+        type=int,
+        metavar="N",
+        help="devices of the job, on all machines together (default: launch.devices)",
     )
     parser.add_argument(
         "--bandwidth", type=float, default=10.0, metavar="GB/S", help="between the machines (default: 10, 100 Gbit/s)"
     )
-    parser.add_argument("--no-measure", action="store_true", help="leave out the measurement of time and memory")
+    parser.add_argument("--no-measure", action="store_true", help="do not measure time and memory")
     parser.add_argument(
         "--overlap",
         action="store_true",

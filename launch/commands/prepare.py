@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from datamodules.store.store import StoreInfo
 
 DESCRIPTION = """\
-Decodes, crops and resizes every image of a public data set once, into a store that training reads by index
-at memory speed: an FFCV file and, beside it, FILE.beton.json with the names of its categories. Keep the two together.
+Decodes, crops and resizes every image of a public data set once, into a store that training reads by index at memory
+speed: an FFCV file and, next to it, FILE.beton.json with the names of its categories. Keep the two together.
 
   privimage prepare imagenet --source ILSVRC2012 --resolution 32 --output imagenet32.beton
   privimage run EXPERIMENT public.name=imagenet public.store=imagenet32.beton image.resolution=32 image.channels=3
 
-imagenet: the folder of the download (train/n01440764/*.JPEG, also Kaggle's ILSVRC/Data/CLS-LOC/train), with the first
-names of the synsets where a list of them is there (LOC_synset_mapping.txt, synset_words.txt, words.txt); a folder of
-class folders is taken as it is. folder: any folder with a sub-folder per category.
+imagenet: the folder of the download (train/n01440764/*.JPEG, also Kaggle's ILSVRC/Data/CLS-LOC/train). Categories get
+the first name of their synset if a list of them is there (LOC_synset_mapping.txt, synset_words.txt, words.txt). A
+folder of class folders is used as it is. folder: any folder with one sub-folder per category.
 
-An image takes resolution * resolution * channels bytes and 48 more: ImageNet-1k 4.0 GB at 32, 15.8 GB at 64. Stopped or
-killed, the same command goes on where it was; a store that is there already is left as it is. FFCV is not needed here.
+An image takes resolution * resolution * channels + 48 bytes: ImageNet-1k 4.0 GB at 32, 15.8 GB at 64. After an
+interruption the same command resumes where it was; an existing store is left as it is. FFCV is not needed here.
 """
 
 
@@ -34,18 +34,18 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "prepare",
-        help="make a store of public images, such as ImageNet, for fast reading",
+        help="write a store of public images, such as ImageNet, for fast reading",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("layout", choices=sorted(LAYOUTS), help="how the images lie in --source")
+    parser.add_argument("layout", choices=sorted(LAYOUTS), help="folder layout of --source")
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="folder of the data set")
     parser.add_argument("--resolution", type=int, required=True, help="height and width of every image, in pixels")
     parser.add_argument("--channels", type=int, choices=(1, 3), default=3, help="1: grayscale, 3: colour (default: 3)")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.beton", help="store to write")
-    parser.add_argument("--workers", type=int, help="processes that decode (default: one a core)")
+    parser.add_argument("--workers", type=int, help="processes that decode (default: one per core)")
     parser.add_argument(
-        "--corrupt", choices=("refuse", "skip"), default="refuse", help="what to do about unreadable files"
+        "--corrupt", choices=("refuse", "skip"), default="refuse", help="what to do with unreadable files"
     )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace) -> None:
-    """Check, write, say what is there."""
+    """Check, write, report."""
     if options.resolution < 4:
         raise UserError(f"--resolution: got {options.resolution}; allowed is 4 or more.")
     if options.workers is not None and options.workers < 0:

@@ -1,4 +1,4 @@
-"""`privimage run`: do an experiment from data to report, or what is left of it."""
+"""`privimage run`: run an experiment from data to report, or resume it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from launch.processes.environment import one_of_several, rank
 from launch.processes.interrupts import install, stop_if_asked
 
 DESCRIPTION = """\
-Runs an experiment from data to report. Give the same command again to go on after an interruption: finished stages are
-skipped, training goes on from its last checkpoint, and nothing is charged twice. launch.devices=N works on N processes
-of this machine; for several machines use torchrun (`torchrun … --no-python privimage run EXPERIMENT`). A run may go on
-with another number of processes.
+Runs an experiment from data to report. Give the same command again to resume after an interruption: finished stages are
+skipped, training resumes from its last checkpoint, and nothing is charged twice. launch.devices=N uses N processes on
+this machine; for several machines use torchrun (`torchrun … --no-python privimage run EXPERIMENT`). The number of
+processes may change when a run is resumed.
 
 Results go to runs/NAME: release/ is safe to publish, internal/ (scores, report, curves) is not private.
 """
@@ -24,12 +24,12 @@ Results go to runs/NAME: release/ is safe to publish, internal/ (scores, report,
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = add_experiment(commands, "run", "do an experiment, or what is left of it", DESCRIPTION, command)
+    parser = add_experiment(commands, "run", "run an experiment, or resume it", DESCRIPTION, command)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
 
 
 def command(options: argparse.Namespace) -> int:
-    """Run, on several processes if wanted, then say where things are."""
+    """Run, on several processes if configured, then say where the results are."""
     config = read(options)
     stop_if_asked()
     if config.launch.devices > 1 and not one_of_several():

@@ -50,10 +50,10 @@ def do(
     folder = Path(config.run.root) / name
     cells = list(dict.fromkeys(cells))
     study = Study(folder, options.experiment, options.overrides, cells, options.jobs)
-    configs = [study.config(cell) for cell in cells]  # a mistake in the configuration is one before any work
+    configs = [study.config(cell) for cell in cells]  # so that a mistake in a configuration is found before any work
     missing = [config for config in configs if "evaluate" not in config.stages or "report" not in config.stages]
     if missing:
-        raise UserError("stages: what is compared are scores; let every run have the stages evaluate and report.")
+        raise UserError("stages: scores are compared, so every run needs the stages evaluate and report.")
     public = all(components.sensitive_source(config).public_benchmark for config in configs)
     install()
     console = Console(quiet=options.quiet or options.json)

@@ -11,21 +11,21 @@ from configs.files import atomic_text
 from launch.commands.experiment import add_experiment, read
 
 DESCRIPTION = """\
-Writes a SLURM batch script for an experiment and submits it: one task a GPU, on as many machines as wanted. Some
-minutes before the time limit, and at a preemption, the run saves a checkpoint and is queued again under the same job
-number; give the same command later to go on with other resources. The experiment is checked before it is queued.
+Writes a SLURM batch script for an experiment and submits it: one task per GPU, on any number of machines. Some minutes
+before the time limit, and at a preemption, the run saves a checkpoint and is requeued under the same job number. Give
+the same command later to resume with other resources. The experiment is checked before it is queued.
 
-Every option is a key of the section `slurm` as well (partition, account, container, setup lines, further directives),
-so a cluster's settings can stand in the experiment's YAML. docs/cluster.md has examples.
+Every option is also a key of the section `slurm` (partition, account, container, setup lines, further directives), so
+that a cluster's settings can be in the experiment's YAML. docs/cluster.md has examples.
 """
 OPTIONS = {
     "nodes": "machines",
-    "gpus-per-node": "GPUs of each machine; 0 for CPUs alone",
-    "tasks-per-node": "processes on each machine; one a GPU unless given",
-    "cpus-per-task": "CPU cores of each process",
+    "gpus-per-node": "GPUs per machine; 0: CPUs only",
+    "tasks-per-node": "processes per machine (default: one per GPU)",
+    "cpus-per-task": "CPU cores per process",
     "time": "time limit of one allocation, such as 24:00:00",
     "partition": "partition of the cluster",
-    "account": "account that is charged",
+    "account": "account to charge",
 }
 
 

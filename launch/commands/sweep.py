@@ -17,8 +17,8 @@ Runs an experiment for every value of a key and puts the results side by side, s
   privimage sweep demo selection.semantics=1,2,4 --seeds 3
   privimage sweep demo generator.network.base_channels=8,16,24 privacy.epsilon=1
 
-A key with several values separated by commas is swept (several such keys: every combination); values with commas of
-their own stand in brackets or quotes. Give the same command again to go on after an interruption.
+A key with several values separated by commas is swept (several such keys: every combination); put values that
+contain commas in brackets or quotes. Give the same command again to resume after an interruption.
 
 Tables and page go to RUN.ROOT/NAME/comparison.{csv,md,html}. They are NOT private. Choosing a value by them spends
 privacy that no ε here covers: tune on public or held-out data.
@@ -41,7 +41,7 @@ def command(options: argparse.Namespace) -> int:
         raise UserError("which key? Give one with several values, such as selection.semantics=1,2,4.")
     empty = [key for key, values in swept.items() if not all(values)]
     if empty:
-        raise UserError(f"{empty[0]}: a value between or after the commas is missing; write null for none.")
+        raise UserError(f"{empty[0]}: a value between or after the commas is missing; write null for no value.")
     if "run.seed" in swept:
         raise UserError("run.seed: sweep chooses this itself; use --seeds.")
     last = list(swept)[-1]

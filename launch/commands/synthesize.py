@@ -21,7 +21,7 @@ sensitive and costs no privacy budget, however many images are drawn.
 def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "synthesize", help="draw more images from a finished run, free of charge", description=DESCRIPTION
+        "synthesize", help="draw more images from a finished run, at no privacy cost", description=DESCRIPTION
     )
     parser.add_argument("run", help="name or folder of a run")
     parser.add_argument("--count", type=int, required=True, help="number of images")
