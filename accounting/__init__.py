@@ -1,1 +1,4 @@
-"""The privacy of a run: mechanisms, composition, calibration, the ledger and keyed randomness. Knows no training."""
+"""The privacy of a run: mechanisms, composition, calibration, the ledger and keyed randomness.
+
+Nothing here reads an image or knows how a network is trained.
+"""

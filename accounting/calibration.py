@@ -14,11 +14,11 @@ from accounting.statements import delta_text, epsilon_text, noise_text, target_t
 from configs.errors import UserError
 from configs.noise import LARGEST_NOISE
 
-TOLERANCE = 1e-4  # how far above the smallest sufficient noise multiplier the answer may lie
+TOLERANCE = 1e-4  # how far the answer may be above the smallest sufficient noise multiplier
 
 
 class BudgetError(UserError):
-    """The budget cannot be met, whatever the noise of DP-SGD."""
+    """The budget cannot be met with any amount of DP-SGD noise."""
 
 
 def calibrate_noise_multiplier(
@@ -30,10 +30,24 @@ def calibrate_noise_multiplier(
     delta: float,
     accountant: str = "rdp",
 ) -> float:
-    """The smallest DP-SGD noise multiplier, to 1e-4, whose composition with `others` is at most `epsilon` at `delta`.
+    """The smallest DP-SGD noise multiplier, to 1e-4, that composes with `others` to at most `epsilon` at `delta`.
 
-    It is the upper end of a bracket narrower than 1e-4, so the composed epsilon never exceeds the target.
-    Raises BudgetError where the others alone reach the target. Touches no data.
+    Args:
+        others: mechanisms of the run whose noise is fixed.
+        sampling_rate: of DP-SGD, in (0, 1].
+        steps: of DP-SGD, >= 1.
+        epsilon: target, > 0.
+        delta: in (0, 1).
+        accountant: "rdp" or "prv".
+
+    Returns:
+        The upper end of a bracket narrower than 1e-4, so the composed epsilon never exceeds the target.
+
+    Raises:
+        BudgetError: if `others` reach the target without DP-SGD, or no noise multiplier up to LARGEST_NOISE meets it.
+        UserError: if the sampling rate, the number of steps or the accountant is not allowed.
+
+    Source: PrivImage Thm E.3.
     """
     left_over = _Excess(others, sampling_rate, steps, epsilon, delta, accountant)
     if left_over.without >= epsilon:
@@ -41,7 +55,7 @@ def calibrate_noise_multiplier(
     guess = left_over.gaussian_guess()
     step = 0.05 * guess
     if accountant == "rdp" and sampling_rate < 1:
-        # A few orders show where the best one lies, its neighbours where the root lies; all of them have the last word.
+        # A few orders show where the best one is, its neighbours where the root is; the result is checked with all.
         rough = _bracket(left_over.at_orders(ORDERS[::8]), guess, 0.1 * guess, 0.01 * guess)[1]
         best = left_over.best_order(rough, ORDERS[::8])
         near = ORDERS[max(ORDERS.index(best) - 8, 0) :][:17]
@@ -51,7 +65,7 @@ def calibrate_noise_multiplier(
 
 
 class _Excess:
-    """How far a noise multiplier's composed epsilon lies above the target: decreasing, negative where it suffices."""
+    """How far a noise multiplier's composed epsilon is above the target: decreasing, negative if it suffices."""
 
     def __init__(
         self, others: Sequence[Mechanism], rate: float, steps: int, target: float, delta: float, accountant: str
@@ -65,7 +79,7 @@ class _Excess:
         return epsilon([*self.others, self._candidate(noise_multiplier)], self.delta, self.accountant) - self.target
 
     def at_orders(self, orders: tuple[float, ...]) -> Callable[[float], float]:
-        """The same by RDP at a few orders; the others' part is computed once."""
+        """The same excess by RDP at a few orders; the part of the others is computed once."""
         fixed = rdp_curve(self.others, orders)
 
         def excess(noise_multiplier: float) -> float:
@@ -75,12 +89,12 @@ class _Excess:
         return excess
 
     def best_order(self, noise_multiplier: float, orders: tuple[float, ...]) -> float:
-        """The order that gives the composed epsilon."""
+        """The one of `orders` that gives the composed epsilon."""
         curve = rdp_curve([*self.others, self._candidate(noise_multiplier)], orders)
         return orders[curve_to_epsilon(curve, self.delta, orders)[1]]
 
     def gaussian_guess(self) -> float:
-        """The central limit: T steps at rate q act as one Gaussian with mu = q sqrt(T (e^(1/sigma^2) - 1)).
+        """A guess by the central limit: T steps at rate q act as one Gaussian with mu = q sqrt(T (e^(1/sigma^2) - 1)).
 
         Source: Bu et al. 2020, "Deep learning with Gaussian differential privacy", eq. (5).
         """
@@ -102,22 +116,23 @@ class _Excess:
 def _bracket(excess: Callable[[float], float], guess: float, step: float, width: float) -> tuple[float, float]:
     """low < high with excess(low) > 0 >= excess(high) and high - low < width, for a decreasing `excess`.
 
-    guess, step: where to look first and how far on either side; both ends move on until they hold the root.
+    The search starts at `guess`, `step` on either side; both ends move until the root is between them.
     """
     low, high = max(guess - step, guess / 2), guess + step
     at_low, at_high = excess(low), excess(high)
     while at_high > 0:
         if high > LARGEST_NOISE / 4:  # the next one is up to four times as great
             raise BudgetError(
-                "no noise multiplier of DP-SGD meets the budget: raise privacy.epsilon, or lower finetune.steps or "
-                "finetune.batch_size; privacy.accountant=prv can state an epsilon below 0.15, which rdp cannot"
+                "privacy.epsilon: no noise multiplier of DP-SGD meets the budget. Raise privacy.epsilon, or lower "
+                "finetune.steps or finetune.batch_size; privacy.accountant=prv can state an epsilon below 0.15, which "
+                "rdp cannot."
             )
         step *= 3
         low, at_low, high = high, at_high, high + step
         at_high = excess(high)
     while at_low <= 0:
         if low < width:
-            return 0.0, low  # hardly any noise is needed: the answer is known to the precision asked for
+            return 0.0, low  # hardly any noise is needed: the answer is known to the requested precision
         step *= 3
         high, at_high, low = low, at_low, max(low - step, low / 2)
         at_low = excess(low)
@@ -147,7 +162,7 @@ def _narrow(
 
 
 MORE_NOISE = (
-    "Raise query.noise_multiplier (where it is auto: lower query.budget_share), the same of evolution, or "
+    "Raise query.noise_multiplier (if it is auto: lower query.budget_share), the same key of evolution, or "
     "privacy.epsilon."
 )
 
@@ -156,5 +171,5 @@ def _exhausted(others: Sequence[Mechanism], spent: float, target: float, delta: 
     names = ", ".join(f"{m.name} (noise multiplier {noise_text(m.noise_multiplier)})" for m in others)
     return (
         f"privacy.epsilon: {names} alone costs epsilon {epsilon_text(spent)} at delta {delta_text(delta)} "
-        f"({accountant}), which leaves nothing of {target_text(target)} for DP-SGD. {MORE_NOISE}"
+        f"({accountant}), which leaves nothing of the target {target_text(target)} for DP-SGD. {MORE_NOISE}"
     )

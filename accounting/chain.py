@@ -1,4 +1,4 @@
-"""A file of hash-chained JSON lines: append-only, durable line by line, and no byte of it changes unnoticed."""
+"""A file of hash-chained JSON lines: append-only, durable line by line, and a change of any byte is noticed."""
 
 from __future__ import annotations
 
@@ -15,31 +15,41 @@ from typing import Any
 from configs.errors import UserError
 from configs.files import sync_folder
 
-GENESIS = "0" * 64  # what the first line names as the line before it
+GENESIS = "0" * 64  # the first line's `previous`
 
 
 class LedgerError(UserError):
-    """The ledger is damaged, belongs to another run, or refuses what is asked of it."""
+    """The ledger is damaged, belongs to another run, or refuses a request."""
 
 
 class Chain:
     """The verified lines of a file: dicts with index, time, nonce, kind, a payload, previous and hash.
 
-    `hash` is SHA-256 over the line's canonical JSON without it. Hashes are published, times are not: the nonce, drawn
-    for each line, keeps anybody from trying out at which time a line has its hash. The chain shows damage and careless
-    edits; against a rewritten or shortened file stand the heads that checkpoints keep.
+    `hash` is SHA-256 over the line's canonical JSON without the key `hash`. Hashes are published, times are not. A
+    nonce is drawn for each line, so nobody can find the time by trying which one gives the hash. The chain shows damage
+    and careless edits. A rewritten or shortened file is noticed by the heads that checkpoints keep.
+
+    Args:
+        path: of the file.
+        entries: its verified lines, in order.
+        size: bytes of these lines in the file.
     """
 
     def __init__(self, path: Path, entries: list[dict[str, Any]], size: int) -> None:
         self.path = path
         self.entries = entries
-        self._size = size  # bytes of whole, verified lines
+        self._size = size
 
     @classmethod
     def read(cls, path: Path, *, repair: bool) -> Chain:
-        """Verify `path`; a torn last line is left out with a warning and, to `repair`, moved to a file beside it.
+        """The lines of `path`, verified. A torn last line is left out, with a warning.
 
-        Raises LedgerError for a missing or unreadable file and for anything else that is wrong, with the line's number.
+        Args:
+            repair: whether to move a torn last line to a file next to `path`.
+
+        Raises:
+            LedgerError: if the file is missing or cannot be read, or a line is wrong; says which line.
+            UserError: if a torn line cannot be moved.
         """
         try:
             content = path.read_bytes()
@@ -57,7 +67,11 @@ class Chain:
 
     @classmethod
     def create(cls, path: Path) -> Chain:
-        """A new, empty, durable file that its owner alone may read; an empty one that is there already will do."""
+        """A new, empty, durable file with mode 0600; an existing empty file is taken.
+
+        Raises:
+            UserError: if the file cannot be created.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
@@ -68,14 +82,20 @@ class Chain:
 
     @property
     def head(self) -> str:
-        """The hash of the last line."""
-        return self.entries[-1]["hash"] if self.entries else GENESIS
+        """The hash of the last line; GENESIS if there is no line."""
+        head: str = self.entries[-1]["hash"] if self.entries else GENESIS
+        return head
 
     def append(self, kind: str, **payload: Any) -> dict[str, Any]:
         """Add a line and return it once it is on the disk.
 
-        UserError where it cannot be written, and then nothing is entered; LedgerError where another process has
-        written in the file meanwhile.
+        Args:
+            kind: of the line, such as "reserve".
+            payload: the line's own keys; values that JSON can hold.
+
+        Raises:
+            UserError: if the line cannot be written; nothing is entered then.
+            LedgerError: if another process has written to the file in the meantime.
         """
         entry = {
             "index": len(self.entries),
@@ -92,7 +112,7 @@ class Chain:
         except OSError as error:
             raise UserError(
                 f"{self.path}: the ledger could not be written ({error.strerror}); nothing was entered. "
-                "Make room or mend the disk, then run the same command again."
+                "Free some space or repair the disk, then run the same command again."
             ) from error
         self.entries.append(entry)
         self._size += len(line)
@@ -103,7 +123,7 @@ class Chain:
         try:
             if os.fstat(descriptor).st_size != self._size:
                 raise LedgerError(
-                    f"{self.path}: the ledger was changed by somebody else while this process held it. "
+                    f"{self.path}: the ledger was changed by somebody else while this process had it open. "
                     "Make sure that no second process works on this run, then run the same command again."
                 )
             try:
@@ -112,9 +132,7 @@ class Chain:
                     rest = rest[os.write(descriptor, rest) :]
                 os.fsync(descriptor)
             except OSError:
-                with contextlib.suppress(
-                    OSError
-                ):  # what stays of the line then is torn, and set aside when next opened
+                with contextlib.suppress(OSError):  # if this fails too, the rest is a torn line: set aside later
                     os.ftruncate(descriptor, self._size)
                     os.fsync(descriptor)
                 raise
@@ -137,8 +155,8 @@ class Chain:
                 raise UserError(f"{aside}: the ledger's torn line cannot be set aside ({error.strerror})") from error
             where = f"moved to {aside.name}"
         warnings.warn(
-            f"{self.path}: the last line was torn by a crash while it was written; nothing had been drawn from it, "
-            f"and it is {where}.",
+            f"{self.path}: a crash interrupted the writing of the last line. Nothing had been drawn from it; "
+            f"the torn line is {where}.",
             stacklevel=4,
         )
 
@@ -147,7 +165,7 @@ _RESTORE = "Restore the file from a backup, or start a new run under another run
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
-    """Whole lines and a torn last one: without its line end, or with blocks of zeros that a crash left in it."""
+    """Whole lines, and a torn last one: it has no line end, or contains blocks of zeros that a crash left."""
     whole, newline, torn = content.rpartition(b"\n")
     whole += newline
     if not torn:
@@ -170,9 +188,9 @@ def _verified(path: Path, line: bytes, index: int, previous: str) -> dict[str, A
         raise wrong("this is not an entry")
     # Byte for byte, so that not even a blank can be added.
     if entry.get("hash") != _digest(entry) or canonical + b"\n" != line:
-        raise wrong("its contents do not fit its hash")
+        raise wrong("its contents do not match its hash")
     if entry.get("index") != index or entry.get("previous") != previous:
-        raise wrong("it does not follow on the line before it")
+        raise wrong("it does not follow the line before it")
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Epsilon of a list of mechanisms, by Rényi DP, by privacy loss random variables, or exactly where that is possible."""
+"""Epsilon of a list of mechanisms: by Rényi DP, by privacy loss random variables (PRV), or exactly if possible."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from accounting.gaussian import gaussian_epsilon
@@ -17,18 +18,20 @@ from accounting.prv import Part, prv_bound, tail
 from configs.errors import UserError
 
 ORDERS: tuple[float, ...] = (*(1 + x / 10 for x in range(1, 100)), *(float(x) for x in range(12, 64)))
-# A nearly free mechanism has its best order far above 63: log(1/delta) / (order - 1) alone would read 0.1 there.
+# The best order of a nearly free mechanism is far above 63, where log(1/delta) / (order - 1) by itself is still 0.1.
 HIGH_ORDERS: tuple[float, ...] = tuple(np.unique(np.geomspace(64, 40_000, 200).round()).tolist())
 
 _LARGEST_SAMPLED_ORDER = 1000  # binomial coefficients of higher orders overflow a float
-_LARGEST_PRV_EPSILON = 100.0  # above it exp() of the privacy loss overflows and no accountant's figure is of use
-_SMALLEST_PRV_EPSILON = 1e-3  # below it the grid grows no finer
+_LARGEST_PRV_EPSILON = 100.0  # above it exp() of the privacy loss overflows, and no accountant's number is useful
+_SMALLEST_PRV_EPSILON = 1e-3  # below it the grid does not get finer
 _GRID_ERROR = 0.002  # of epsilon
 
 
 @lru_cache(maxsize=512)
-def _renyi(sampling_rate: float, noise_multiplier: float, orders: tuple[float, ...], records: int = 1) -> np.ndarray:
-    """RDP of one step of the sampled Gaussian mechanism at each order, of one record or of several together.
+def _renyi(
+    sampling_rate: float, noise_multiplier: float, orders: tuple[float, ...], records: int = 1
+) -> NDArray[np.float64]:
+    """RDP of one step of the sampled Gaussian mechanism at each order, for one or more records; inf without a bound.
 
     Source: Mironov et al. 2019, §3.3, for one record; `Mixture` for more.
     """
@@ -41,18 +44,27 @@ def _renyi(sampling_rate: float, noise_multiplier: float, orders: tuple[float, .
             continue
         try:
             value = compute_rdp(q=sampling_rate, noise_multiplier=noise_multiplier, steps=1, orders=[order])[0]
-        except (ValueError, OverflowError):  # an alternating series that has lost its digits: no statement there
+        except (ValueError, OverflowError):  # an alternating series that has lost its digits: no bound at this order
             continue
-        # Rounding can take a tiny divergence below zero.
+        # Rounding can make a tiny divergence negative.
         values[i] = math.inf if math.isnan(value) else max(float(value), 0.0)
     values.setflags(write=False)
     return values
 
 
-def rdp_curve(mechanisms: Sequence[Mechanism], orders: tuple[float, ...] = ORDERS, records: int = 1) -> np.ndarray:
-    """Summed RDP of the mechanisms at each order (composition: PrivImage Thm E.2). Touches no data.
+def rdp_curve(
+    mechanisms: Sequence[Mechanism], orders: tuple[float, ...] = ORDERS, records: int = 1
+) -> NDArray[np.float64]:
+    """Summed RDP of the mechanisms at each order.
 
-    records: how many records are added or removed together.
+    Args:
+        orders: Rényi orders, each > 1.
+        records: how many records are added or removed together, >= 1.
+
+    Returns:
+        float64 [orders]; inf at an order without a bound.
+
+    Source: PrivImage Thm E.2 (composition).
     """
     total = np.zeros(len(orders))
     for m in mechanisms:
@@ -60,8 +72,19 @@ def rdp_curve(mechanisms: Sequence[Mechanism], orders: tuple[float, ...] = ORDER
     return total
 
 
-def curve_to_epsilon(curve: np.ndarray, delta: float, orders: tuple[float, ...] = ORDERS) -> tuple[float, int]:
-    """Epsilon at `delta` of an RDP curve, and the index of the order that attains it (Balle et al. 2020, Thm 21)."""
+def curve_to_epsilon(curve: NDArray[np.float64], delta: float, orders: tuple[float, ...] = ORDERS) -> tuple[float, int]:
+    """Epsilon at `delta` of an RDP curve, and the index of the order that gives it.
+
+    Args:
+        curve: RDP at each order, [orders], as from `rdp_curve`.
+        delta: in (0, 1).
+        orders: Rényi orders of the curve, each > 1.
+
+    Returns:
+        Epsilon >= 0 and the index; inf and 0 if no order gives a bound.
+
+    Source: Balle et al. 2020, Thm 21.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the best order may be the last one: the bound still holds
         epsilon, order = get_privacy_spent(orders=np.asarray(orders), rdp=curve, delta=delta)
@@ -73,9 +96,12 @@ def curve_to_epsilon(curve: np.ndarray, delta: float, orders: tuple[float, ...] 
 def rdp_epsilon(
     mechanisms: Sequence[Mechanism], delta: float, orders: tuple[float, ...] = ORDERS, records: int = 1
 ) -> float:
-    """Epsilon at `delta` by Rényi DP at the given orders alone; inf where they give no bound. Touches no data.
+    """Epsilon at `delta` by Rényi DP at the given orders only; inf if they give no bound.
 
-    records: how many records are added or removed together.
+    Args:
+        delta: in (0, 1).
+        orders: Rényi orders, each > 1.
+        records: how many records are added or removed together, >= 1.
     """
     if not mechanisms:
         return 0.0
@@ -85,9 +111,13 @@ def rdp_epsilon(
 def prv_epsilon(mechanisms: Sequence[Mechanism], delta: float, records: int = 1) -> float:
     """Epsilon at `delta` by privacy loss random variables: an upper bound, grid error at most 0.002 of epsilon.
 
-    records: how many records are added or removed together; both directions are composed.
-    The grid is coarser where that needs more than `prv.LARGEST_GRID` points (epsilon below about 0.1 with thousands of
-    steps). Falls back on Rényi DP, which holds too, above epsilon 100 or where delta is too small for the grid.
+    The grid is coarser if that needs more than `prv.LARGEST_GRID` points (epsilon below about 0.1 with thousands of
+    steps). Falls back on Rényi DP, which is an upper bound too, above epsilon 100 or if delta is too small for the
+    grid.
+
+    Args:
+        delta: in (0, 1).
+        records: how many records are added or removed together, >= 1; both directions are composed.
     """
     if not mechanisms:
         return 0.0
@@ -98,7 +128,7 @@ def prv_epsilon(mechanisms: Sequence[Mechanism], delta: float, records: int = 1)
             steps[pair] = steps.get(pair, 0) + m.steps
     mu = _mu([m for m in mechanisms if m.sampling_rate == 1])
     parts = [(rate, multiplier, count) for (rate, multiplier), count in sorted(steps.items())]
-    # Gaussians over every record compose exactly to one of them, so they cost the grid one variable.
+    # Gaussians over every record compose exactly to a single one, so they are one variable on the grid.
     by_rdp = rdp_epsilon(mechanisms, delta, records=records)
     return _prv_epsilon(tuple(parts + ([(1.0, 1 / mu, 1)] if mu else [])), delta, by_rdp, records)
 
@@ -121,9 +151,9 @@ def _prv_epsilon(parts: tuple[Part, ...], delta: float, by_rdp: float, records: 
 
 
 def _loss_range(parts: Sequence[Part], missed: float, records: int) -> float:
-    """How far the privacy loss reaches but for a chance of `missed` (Gopi et al. 2021, Remark 5.6), and 3 to spare.
+    """A bound that the privacy loss exceeds with probability `missed` at most, plus 3 as a reserve.
 
-    In either direction: RDP is of the worse one.
+    It holds in both directions: RDP is that of the worse one. Source: Gopi et al. 2021, Remark 5.6.
     """
     curves = [_renyi(rate, multiplier, ORDERS, records) for rate, multiplier, _ in parts]
     counts = [steps for _, _, steps in parts]
@@ -136,15 +166,23 @@ _ACCOUNTANTS: dict[str, Callable[..., float]] = {"rdp": rdp_epsilon, "prv": prv_
 
 
 def is_exact(mechanisms: Sequence[Mechanism]) -> bool:
-    """Whether every mechanism reads all the records: these Gaussians compose exactly, whatever the accountant."""
+    """Whether every mechanism reads all records: such Gaussians compose exactly, under any accountant."""
     return all(mechanism.sampling_rate == 1 for mechanism in mechanisms)
 
 
 def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rdp", records: int = 1) -> float:
-    """Composed epsilon at `delta`; exact, under either accountant, where every mechanism reads all the records.
+    """Composed epsilon at `delta`; exact, under either accountant, if every mechanism reads all records.
 
-    accountant: "rdp" or "prv"; UserError for another. records: how many records are added or removed together; inf
-    where the accountant has no bound for so many. Touches no data.
+    Args:
+        delta: in (0, 1).
+        accountant: "rdp" or "prv".
+        records: how many records are added or removed together, >= 1.
+
+    Returns:
+        Epsilon >= 0; inf if the accountant has no bound for so many records.
+
+    Raises:
+        UserError: if there is no such accountant.
     """
     if accountant not in _ACCOUNTANTS:
         raise UserError(f"privacy.accountant: there is no {accountant!r} (there are: {', '.join(_ACCOUNTANTS)})")
@@ -156,15 +194,15 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float, accountant: str = "rd
 def alone(mechanism: Mechanism, delta: float) -> float:
     """The best epsilon at `delta` that can be stated of one mechanism without a grid.
 
-    Exact where it reads every record; else the least of RDP at all orders and the exact epsilon of the same noise
-    without sampling, which sampling can only lower. Touches no data.
+    It is exact if the mechanism reads every record. Otherwise it is the smaller of two bounds: RDP at all orders, and
+    the exact epsilon of the same noise without sampling, which sampling can only lower.
     """
     exact = gaussian_epsilon(_mu([mechanism]), delta)
     return exact if mechanism.sampling_rate == 1 else min(exact, rdp_epsilon([mechanism], delta, ORDERS + HIGH_ORDERS))
 
 
 def shares(mechanisms: Sequence[Mechanism], delta: float) -> list[float]:
-    """Each mechanism's part of the composed RDP at the order that gives epsilon; they sum to 1. Touches no data."""
+    """Each mechanism's share of the composed RDP at the order that gives epsilon; the shares sum to 1."""
     total = rdp_curve(mechanisms)
     _, best = curve_to_epsilon(total, delta)
     return [float(rdp_curve([m])[best] / total[best]) for m in mechanisms]

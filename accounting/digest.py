@@ -1,15 +1,17 @@
-"""What the ledger knows a private answer by."""
+"""The hash by which the ledger recognises a private answer."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def digest(arrays: Iterable[np.ndarray]) -> str:
-    """SHA-256 of the types, shapes and values of arrays, in their order; for answers that have their noise."""
+def digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 of the dtypes, shapes and values of arrays, in order; only for answers that already have their noise."""
     found = hashlib.sha256()
     for array in arrays:
         found.update(f"{array.dtype}{array.shape}".encode())

@@ -12,14 +12,16 @@ def _log_delta(epsilon: float, mu: float) -> float:
     """log of delta(eps) = Phi(-eps/mu + mu/2) - e^eps Phi(-eps/mu - mu/2), without leaving log space."""
     first = log_ndtr(-epsilon / mu + mu / 2)
     second = epsilon + log_ndtr(-epsilon / mu - mu / 2)
-    # Rounding can make the two terms meet far out in the tail, where delta is 0 for every purpose.
+    # Rounding can make the two terms equal far out in the tail, where delta is 0 for every purpose.
     return -math.inf if second >= first else float(first + math.log(-math.expm1(second - first)))
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """Exact epsilon at `delta` of Gaussian mechanisms whose sensitivity / noise ratios have root sum of squares `mu`.
 
-    mu: sqrt(sum steps / noise_multiplier^2), >= 0. delta in (0, 1). Touches no data.
+    Args:
+        mu: sqrt(sum steps / noise_multiplier^2), >= 0.
+        delta: in (0, 1).
     """
     if mu == 0 or delta >= erf(mu / math.sqrt(8)):
         return 0.0
@@ -30,7 +32,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
-    """The mu whose exact epsilon at `delta` is `epsilon`: the inverse of `gaussian_epsilon`. epsilon > 0."""
+    """The mu whose exact epsilon at `delta` is `epsilon` (> 0): the inverse of `gaussian_epsilon`."""
     upper = 1.0
     while gaussian_epsilon(upper, delta) < epsilon:
         upper *= 2

@@ -1,4 +1,4 @@
-"""The mechanisms of a run: what is noised, how much and how often."""
+"""The mechanisms of a run: what gets noise, how much and how often."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from configs.noise import LARGEST_NOISE
 
 @dataclass(frozen=True, kw_only=True)
 class _Gaussian:
-    """What the accountant and the source of noise need to know of one private access.
+    """What the accountant and the source of noise need to know about one private access.
 
-    noise_multiplier: noise std divided by the L2 sensitivity, > 0 and at most 1e6.
-    sensitivity: L2 distance that adding or removing one record can move the noised quantity, > 0.
-    Raises UserError for an impossible value. Holds no sensitive data.
+    Raises:
+        UserError: if a value is out of range.
     """
 
     name: str
+    """Not empty; what the ledger and all tables call the mechanism."""
     noise_multiplier: float
+    """Noise std divided by the L2 sensitivity, > 0 and at most 1e6."""
     sensitivity: float
+    """Greatest L2 distance that adding or removing one record moves the quantity that gets the noise, > 0."""
 
     kind: ClassVar[str]
+    """Name of the class in `to_dict`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -34,12 +37,12 @@ class _Gaussian:
             self._set_positive(field)
         if self.noise_multiplier > LARGEST_NOISE:
             raise UserError(
-                f"{self.name}: noise_multiplier must be at most {LARGEST_NOISE:g}, got {self.noise_multiplier}: such "
+                f"{self.name}: noise_multiplier must be at most {LARGEST_NOISE:g}, got {self.noise_multiplier}: more "
                 "noise leaves nothing of the answer"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `mechanism_from_dict` and JSON carry without loss."""
+        """Plain values for JSON, without loss; `mechanism_from_dict` reads them."""
         return {"kind": self.kind, **dataclasses.asdict(self)}
 
     def _set_positive(self, field: str) -> None:
@@ -65,23 +68,29 @@ class _Gaussian:
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianQuery(_Gaussian):
-    """One Gaussian mechanism over every record (PrivImage §3.3: the semantic query, sensitivity sqrt(k1))."""
+    """One Gaussian mechanism over every record: the semantic query, of sensitivity sqrt(k1).
+
+    Source: PrivImage §3.3.
+    """
 
     kind: ClassVar[str] = "gaussian query"
     sampling_rate: ClassVar[float] = 1.0
+    """Every record is read."""
     steps: ClassVar[int] = 1
+    """One release."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampledGaussian(_Gaussian):
-    """`steps` adaptive runs of the sampled Gaussian mechanism (Mironov et al. 2019, Def. 3): DP-SGD.
+    """`steps` adaptive runs of the sampled Gaussian mechanism: DP-SGD. Its sensitivity is the clip norm.
 
-    sampling_rate: Poisson probability of each record, in (0, 1].
-    steps: runs, >= 1. sensitivity: the clip norm.
+    Source: Mironov et al. 2019, Def. 3.
     """
 
     sampling_rate: float
+    """Poisson probability of each record in a step, in (0, 1]."""
     steps: int
+    """Number of runs, >= 1."""
 
     kind: ClassVar[str] = "sampled gaussian"
 
@@ -95,13 +104,16 @@ class SampledGaussian(_Gaussian):
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianHistogram(_Gaussian):
-    """`rounds` noisy histograms over every record (Private Evolution: each record casts votes of L2 norm 1)."""
+    """`rounds` noisy histograms over every record: Private Evolution, where each record casts votes of L2 norm 1."""
 
     rounds: int
+    """Number of histograms, >= 1."""
     sensitivity: float = 1.0
+    """L2 norm of a record's votes, > 0."""
 
     kind: ClassVar[str] = "gaussian histogram"
     sampling_rate: ClassVar[float] = 1.0
+    """Every record is read."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +121,7 @@ class GaussianHistogram(_Gaussian):
 
     @property
     def steps(self) -> int:
-        """One noisy histogram a round."""
+        """One noisy histogram per round."""
         return self.rounds
 
 
@@ -119,7 +131,11 @@ _KINDS: dict[str, type[Mechanism]] = {c.kind: c for c in (GaussianQuery, Sampled
 
 
 def mechanism_from_dict(values: Mapping[str, Any]) -> Mechanism:
-    """The mechanism that `to_dict` described; UserError where the values describe none."""
+    """The mechanism that `to_dict` described.
+
+    Raises:
+        UserError: if the kind, a key or a value is not that of a mechanism.
+    """
     values = dict(values)
     kind = values.pop("kind", None)
     if kind not in _KINDS:
@@ -127,4 +143,4 @@ def mechanism_from_dict(values: Mapping[str, Any]) -> Mechanism:
     try:
         return _KINDS[kind](**values)
     except TypeError as error:
-        raise UserError(f"a {kind} cannot be made from the keys {sorted(values)}: {error}") from None
+        raise UserError(f"a {kind} cannot be built from the keys {sorted(values)}: {error}") from None

@@ -5,26 +5,34 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import comb, ndtr, xlog1py, xlogy
 
-_REACH = 12.0  # standard deviations: what an integrand of a Rényi divergence has beyond them is below e^-72 of it
+_REACH = 12.0  # standard deviations: beyond them is less than e^-72 of an integral of a Rényi divergence
 _LARGEST_HALF = 2**18  # points on either side of 0; an order that needs more gets no bound
 _PANEL = np.polynomial.legendre.leggauss(20)
 
 
 class Mixture:
-    """P, the noised sum with the group, against Q, the sum without it, in units of the sensitivity.
+    """P, the noised sum with the group, against Q, the noised sum without it, in units of the sensitivity.
 
-    Each of `records` records takes part with probability `sampling_rate` and then moves the sum by 1 at most, so that
-    P = sum_k Bin(records, sampling_rate)(k) N(k, s^2) and Q = N(0, s^2) with s = `noise_multiplier`. In both directions
-    this pair dominates every other group of that size, in any dimension: the likelihood ratio of a sampled subset S
-    with sum v_S is exp(X_S - Var X_S / 2) with X_S = <x, v_S> / s^2, where Cov(X_S, X_S') = <v_S, v_S'> / s^2 is at
-    most |S| |S'| / s^2, and by Kahane's convexity inequality the mean of any convex function of the mixture of these
-    ratios is then greatest where all records move the sum the same way, by 1. The other records are the same on both
-    sides, and divergences are jointly convex.
-    Sources: Ganesh 2024, "Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians
+    Each of `records` records takes part with probability `sampling_rate` and then moves the sum by at most 1. So
+    P = sum_k Bin(records, sampling_rate)(k) N(k, s^2) and Q = N(0, s^2), with s = `noise_multiplier`.
+
+    In both directions this pair dominates every other group of that size, in any dimension. The likelihood ratio of a
+    sampled subset S with sum v_S is exp(X_S - Var X_S / 2) with X_S = <x, v_S> / s^2, where
+    Cov(X_S, X_S') = <v_S, v_S'> / s^2 is at most |S| |S'| / s^2. By Kahane's convexity inequality, the mean of any
+    convex function of the mixture of these ratios is greatest if all records move the sum in the same direction, by 1.
+    The other records are the same on both sides, and divergences are jointly convex.
+
+    Args:
+        sampling_rate: Poisson probability of each record, in (0, 1].
+        noise_multiplier: noise std divided by the sensitivity, > 0.
+        records: size of the group, >= 1.
+
+    Source: Ganesh 2024, "Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians
     mechanisms"; Choquette-Choo et al. 2024, "Privacy amplification for matrix mechanisms", Cor. 4.7; Kahane 1985,
-    "Sur le chaos multiplicatif". Touches no data.
+    "Sur le chaos multiplicatif".
     """
 
     def __init__(self, sampling_rate: float, noise_multiplier: float, records: int = 1) -> None:
@@ -32,21 +40,22 @@ class Mixture:
         logs = np.log(comb(records, counts)) + xlogy(counts, sampling_rate) + xlog1py(records - counts, -sampling_rate)
         present = (counts > 0) & np.isfinite(logs)
         self.records, self.deviation, self.variance = records, noise_multiplier, noise_multiplier**2
-        self.log_absent = float(logs[0])  # of the chance that none takes part
+        self.log_absent = float(logs[0])  # log of the probability that no record takes part
         self.counts, self.log_weights = counts[present].tolist(), logs[present].tolist()
 
-    def log_ratio(self, x: np.ndarray) -> np.ndarray:
-        """log P/Q at x: increasing and convex."""
-        return np.logaddexp(self.log_absent, self._present(x)[0])
+    def log_ratio(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log P/Q at each x [N]: increasing and convex."""
+        ratio: NDArray[np.float64] = np.logaddexp(self.log_absent, self._present(x)[0])
+        return ratio
 
-    def where(self, log_ratio: np.ndarray) -> np.ndarray:
-        """The x at which log P/Q has these values; -inf at and below the log of the chance that none takes part."""
+    def where(self, log_ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The x at which log P/Q has each of these values [N]; -inf for values that it never has (<= `log_absent`)."""
         t = np.asarray(log_ratio, dtype=float)
         above = t > self.log_absent
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             wanted = np.where(above, t + np.log(-np.expm1(self.log_absent - t)), 0.0)
         starts = [(wanted - w) * self.variance / k + k / 2 for k, w in zip(self.counts, self.log_weights, strict=True)]
-        x = np.minimum.reduce(starts)  # not left of the root, towards which a convex function's Newton steps lead
+        x = np.minimum.reduce(starts)  # right of the root or at it: Newton's steps of a convex function lead to it
         for _ in range(50 if len(self.counts) > 1 else 0):
             value, mean = self._present(x)
             step = (value - wanted) * self.variance / mean
@@ -55,12 +64,18 @@ class Mixture:
                 break
         return np.where(above, x, -math.inf)
 
-    def renyi(self, orders: tuple[float, ...]) -> np.ndarray:
-        """The greater of the Rényi divergences of P from Q and of Q from P, at each order > 1; inf: no bound.
+    def renyi(self, orders: tuple[float, ...]) -> NDArray[np.float64]:
+        """The greater of the Rényi divergences of P from Q and of Q from P, at each order.
 
-        By the trapezoidal rule, whose error is below 1e-14 of the integral: P/Q has no zero nearer to the real axis
-        than pi s^2 (its polynomial in exp(x / s^2) has real roots, the weights being those of a binomial distribution
-        times exp(-k^2 / 2 s^2)), and the step follows from that.
+        The trapezoidal rule computes them with an error below 1e-14 of the integral. Its step follows from the zeros of
+        P/Q, which are at least pi s^2 away from the real axis: the polynomial in exp(x / s^2) has real roots, because
+        its weights are those of a binomial distribution times exp(-k^2 / 2 s^2).
+
+        Args:
+            orders: each > 1.
+
+        Returns:
+            float64 [orders], >= 0; inf at an order that needs too many points and gets no bound.
         """
         fineness = max(4.0, 0.75 * math.sqrt(self.records * max(orders)))
         step = min(self.deviation / 4, self.variance / fineness)
@@ -77,8 +92,8 @@ class Mixture:
                 values[i] = max(0.0, *(_log_sum(terms) for terms in both)) / (order - 1)
         return values
 
-    def _present(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """log of the part of P/Q in which some record takes part, and the mean number of records in it."""
+    def _present(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """log of the part of P/Q in which some record takes part, and the mean number of records in that part."""
         terms = [w + (2 * x - k) * k / (2 * self.variance) for k, w in zip(self.counts, self.log_weights, strict=True)]
         largest = np.maximum.reduce(terms)
         total, weighted = np.zeros_like(largest), np.zeros_like(largest)
@@ -90,26 +105,28 @@ class Mixture:
 
 
 class PrivacyLoss:
-    """The privacy loss of a group of records that is removed (log P/Q of a draw from P) or added (log Q/P, from Q).
+    """The privacy loss of a group of records.
 
-    Touches no data.
+    Args:
+        mixture: the pair P, Q.
+        removed: whether the group is removed (log P/Q of a draw from P) or added (log Q/P of a draw from Q).
     """
 
     def __init__(self, mixture: Mixture, *, removed: bool) -> None:
         self.mixture, self.removed = mixture, removed
         reach = _REACH * mixture.deviation
         ends = mixture.log_ratio(np.array([-reach, mixture.records + reach])) * (1 if removed else -1)
-        self._low, self._high = sorted(ends.tolist())  # beyond them lies less than 1e-32
+        self._low, self._high = sorted(ends.tolist())  # the probability beyond them is below 1e-32
 
-    def cdf(self, t: np.ndarray) -> np.ndarray:
-        """The chance that the loss is at most t, for rising values [N] of t."""
+    def cdf(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probability that the loss is at most t, [N], for ascending values t [N]."""
         first, last = np.searchsorted(t, (self._low, self._high))
         x = self.mixture.where(t[first:last] if self.removed else -t[first:last])
         inside = self._cdf_of_p(x) if self.removed else ndtr(-x / self.mixture.deviation)
         return np.concatenate([np.zeros(first), inside, np.ones(len(t) - last)])
 
     def mean_between(self, low: float, high: float) -> float:
-        """The mean of the loss times the indicator of being in [low, high], by Gauss-Legendre quadrature."""
+        """The mean of the loss times the indicator of low <= loss <= high, by Gauss-Legendre quadrature."""
         mixture = self.mixture
         low, high = max(low, self._low), min(high, self._high)
         ends = mixture.where(np.array([low, high] if self.removed else [-high, -low]))
@@ -124,14 +141,14 @@ class PrivacyLoss:
         terms = np.exp(log_q + ratio) * ratio if self.removed else -np.exp(log_q) * ratio
         return float(half * np.dot(np.tile(_PANEL[1], panels), terms))
 
-    def _cdf_of_p(self, x: np.ndarray) -> np.ndarray:
+    def _cdf_of_p(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         mixture = self.mixture
-        total = math.exp(mixture.log_absent) * ndtr(x / mixture.deviation)
+        total: NDArray[np.float64] = math.exp(mixture.log_absent) * ndtr(x / mixture.deviation)
         for k, w in zip(mixture.counts, mixture.log_weights, strict=True):
             total += math.exp(w) * ndtr((x - k) / mixture.deviation)
         return total
 
 
-def _log_sum(terms: np.ndarray) -> float:
+def _log_sum(terms: NDArray[np.float64]) -> float:
     largest = float(terms.max())
     return largest + math.log(float(np.exp(terms - largest).sum()))

@@ -21,7 +21,11 @@ DP_SGD = "dp-sgd"
 
 
 def default_delta(n: int) -> float:
-    """delta = 1 / (n ln n) for n public-by-declaration records; UserError where n < 3 (then delta would be >= 1/n)."""
+    """delta = 1 / (n ln n) for n records; n is public by declaration.
+
+    Raises:
+        UserError: if n < 3, where delta would be >= 1/n.
+    """
     if n < 3:
         raise UserError(
             f"sensitive: {n} records are too few for a guarantee: with delta below 1/n at least 3 are needed"
@@ -30,7 +34,11 @@ def default_delta(n: int) -> float:
 
 
 def check_budget(epsilon: float, delta: float, n: int) -> list[str]:
-    """Warnings about a budget; UserError for an impossible one (epsilon <= 0, delta outside (0, 1/n))."""
+    """Warnings about a budget that is allowed but weak.
+
+    Raises:
+        UserError: if epsilon is not a number > 0, delta is not in (0, 1/n), or n < 1.
+    """
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise UserError(f"privacy.epsilon must be a number > 0, got {epsilon}")
     if n < 1:
@@ -40,8 +48,8 @@ def check_budget(epsilon: float, delta: float, n: int) -> list[str]:
     largest, advised = (rounded_down(share / n, 3, significant=True) for share in (1.0, 0.1))
     if delta >= 1 / n:
         raise UserError(
-            f"privacy.delta={delta_text(delta)} is not below 1/n = {largest} (n = {n}): releasing a random record "
-            f"outright would satisfy it. Leave it out for 1/(n ln n), or set it below {advised}."
+            f"privacy.delta={delta_text(delta)} is not below 1/n = {largest} (n = {n}): even the release of a random "
+            f"record would satisfy it. Leave the key out (default: 1/(n ln n)), or set it below {advised}."
         )
     if delta > 1 / (10 * n):
         return [f"privacy.delta={delta_text(delta)} is above 1/(10 n) = {advised} (n = {n}): a weak guarantee"]
@@ -50,29 +58,31 @@ def check_budget(epsilon: float, delta: float, n: int) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetPlan:
-    """Everything that a run will spend. n records, target epsilon at delta; `mechanisms` in order of use.
-
-    Holds public constants alone (n is public by declaration).
-    """
+    """Everything that a run will spend. Holds public constants only."""
 
     n: int
+    """Number of sensitive records, public by declaration."""
     epsilon: float
+    """Target, > 0."""
     delta: float
+    """In (0, 1/n)."""
     accountant: str
+    """The one that composes the mechanisms: "rdp" or "prv"."""
     mechanisms: tuple[Mechanism, ...]
+    """In the order of use."""
 
     def composed(self, accountant: str | None = None) -> float:
-        """Epsilon of all mechanisms together under "rdp" or "prv" (the plan's own accountant unless given)."""
+        """Epsilon of all mechanisms together, under "rdp" or "prv" (default: the plan's accountant)."""
         return epsilon(self.mechanisms, self.delta, accountant or self.accountant)
 
     @property
     def remaining(self) -> float:
-        """What the plan leaves of the target, under its own accountant."""
+        """What the plan leaves of the target epsilon, under the plan's accountant."""
         return self.epsilon - self.composed()
 
     @property
     def training_steps(self) -> int:
-        """T: the planned DP-SGD steps; 0 where there are none."""
+        """T, the number of planned DP-SGD steps, >= 0."""
         return sum(m.steps for m in self.mechanisms if m.name == DP_SGD)
 
     def epsilon_after(self, steps: int) -> float:
@@ -94,11 +104,20 @@ class BudgetPlan:
         return self.composed()  # by PRV it takes a while, and a progress bar asks at every step
 
     def mechanism(self, name: str) -> Mechanism:
-        """The planned mechanism of that name; KeyError where there is none."""
+        """The planned mechanism of that name.
+
+        Raises:
+            KeyError: if no mechanism has this name.
+        """
         return {m.name: m for m in self.mechanisms}[name]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A table row for each mechanism; `epsilon_alone` is its own best statement, `share` its part of the RDP."""
+        """A table row for each mechanism, as plain values for JSON.
+
+        Returns:
+            Dicts with name, kind, sensitivity, noise_multiplier, sampling_rate, steps, `epsilon_alone` (the best
+            epsilon of this mechanism by itself) and `share` (of the composed RDP; shares sum to 1).
+        """
         parts = shares(self.mechanisms, self.delta)
         return [
             {
@@ -126,7 +145,11 @@ class BudgetPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BudgetPlan:
-        """The plan that `to_dict` described; UserError where a mechanism is none."""
+        """The plan that `to_dict` described.
+
+        Raises:
+            UserError: if the values of a mechanism are not valid.
+        """
         mechanisms = tuple(mechanism_from_dict(m) for m in values["mechanisms"])
         return cls(**{**values, "mechanisms": mechanisms})
 
@@ -143,10 +166,24 @@ def plan_budget(
     clip_norm: float,
     evolution: GaussianHistogram | None = None,
 ) -> BudgetPlan:
-    """The plan of a run: a semantic query, Private Evolution (or neither), `steps` DP-SGD steps (0: none) of batch q n.
+    """The plan of a run: a semantic query, Private Evolution, or neither; then DP-SGD with the least possible noise.
 
-    The DP-SGD noise multiplier is the smallest that the others leave room for. Raises UserError for an impossible
-    budget or batch, BudgetError where the others alone exceed epsilon. Opens no data: n is public by declaration.
+    Opens no data.
+
+    Args:
+        n: number of sensitive records, public by declaration.
+        epsilon: target, > 0.
+        delta: in (0, 1/n).
+        accountant: "rdp" or "prv".
+        query: the semantic query, if the run has one.
+        steps: of DP-SGD, >= 0.
+        expected_batch: q n, the mean number of records in a DP-SGD step, in (0, n]; not used without steps.
+        clip_norm: C, > 0; not used without steps.
+        evolution: the votes of Private Evolution, if the run has them.
+
+    Raises:
+        UserError: if the budget or the batch is out of range.
+        BudgetError: if the other mechanisms cost more than epsilon, or leave nothing for DP-SGD.
     """
     check_budget(epsilon, delta, n)
     others = tuple(mechanism for mechanism in (query, evolution) if mechanism is not None)
@@ -173,7 +210,11 @@ def plan_budget(
 
 
 def check_affordable(mechanisms: Sequence[Mechanism], target: float, delta: float, accountant: str) -> None:
-    """BudgetError where mechanisms whose noise is given cost more than the target."""
+    """Check that mechanisms whose noise is fixed cost at most the target epsilon.
+
+    Raises:
+        BudgetError: if they cost more.
+    """
     spent = epsilon(mechanisms, delta, accountant)
     if spent > target:
         names = ", ".join(f"{m.name} (noise multiplier {noise_text(m.noise_multiplier)})" for m in mechanisms)

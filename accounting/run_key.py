@@ -18,9 +18,14 @@ SIZE = 32  # bytes
 
 
 class RunKey(Secret):
-    """The run key; stream keys are derived from it and it is handed to nobody.
+    """The run key. Stream keys are derived from it; the key itself never leaves this object.
 
-    insecure: whether it is a fixed key for tests, which makes every output NOT PRIVATE.
+    Args:
+        secret: 32 bytes.
+        insecure: whether it is a fixed key for tests, which makes the run NOT PRIVATE.
+
+    Raises:
+        ValueError: if the secret has another length.
     """
 
     def __init__(self, secret: bytes, *, insecure: bool) -> None:
@@ -31,11 +36,17 @@ class RunKey(Secret):
 
     @classmethod
     def create_or_load(cls, path: str | Path, insecure_hex: str | None = None) -> RunKey:
-        """The key in `path`, made by the operating system's generator where there is none; mode 0600.
+        """The key in `path`; if it is missing, one is drawn by the operating system's generator (file mode 0600).
 
-        insecure_hex: 64 hexadecimal digits to use instead; nothing is written then. A file that is shorter than a key
-        or all zeros was never in use, or was being destroyed, and is made anew. UserError for a file that others may
-        read, a link, or what is no key.
+        A file that is shorter than a key, or all zeros, was never in use or was being destroyed: it is replaced by a
+        new key.
+
+        Args:
+            insecure_hex: 64 hexadecimal digits to use instead of the file; nothing is written then.
+
+        Raises:
+            UserError: if others may read the file, it is a link, it is not a key or it cannot be used; if
+                `insecure_hex` does not have 64 hexadecimal digits.
         """
         if insecure_hex is not None:
             return cls(_parse(insecure_hex), insecure=True)
@@ -48,31 +59,45 @@ class RunKey(Secret):
                 secret = _load(path)
         except OSError as error:
             raise UserError(
-                f"{path}: the run key cannot be used ({error.strerror}); see to the folder's rights"
+                f"{path}: the run key cannot be used ({error.strerror}). Check the folder's permissions."
             ) from error
         if secret is None:
-            raise UserError(f"{path}: the run key changed while it was read; is a second process on this run?")
+            raise UserError(
+                f"{path}: the run key changed while it was read. Make sure that no second process works on this run."
+            )
         return cls(secret, insecure=False)
 
     @classmethod
     def load(cls, path: str | Path, insecure_hex: str | None = None) -> RunKey:
-        """The key that another process of the same job has made; UserError where there is none. Makes nothing."""
+        """The key in `path`, which another process of the same job has written. Writes nothing.
+
+        Args:
+            insecure_hex: as in `create_or_load`.
+
+        Raises:
+            UserError: if there is no key, or for the reasons of `create_or_load`.
+        """
         if insecure_hex is not None:
             return cls(_parse(insecure_hex), insecure=True)
         secret = _load(Path(path))
         if secret is None:
-            raise UserError(f"{path}: no run key here. All processes of a job must see the same run folder (run.root).")
+            raise UserError(
+                f"{path}: there is no run key. All processes of a job must see the same run folder (run.root)."
+            )
         return cls(secret, insecure=False)
 
     def derive(self, info: bytes) -> bytes:
-        """32 bytes for the purpose that `info` names: HKDF-SHA256 (RFC 5869) without salt."""
+        """32 bytes for the purpose that `info` describes: HKDF-SHA256 without salt. Source: RFC 5869."""
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._secret)
 
     @staticmethod
     def destroy(path: str | Path) -> None:
-        """Overwrite the key with zeros and remove it; nothing happens where there is none.
+        """Overwrite the key with zeros and remove it, if there is one.
 
         Best effort: a journalling or copy-on-write file system, a snapshot or an SSD may keep the old block.
+
+        Raises:
+            UserError: if the file cannot be opened for writing.
         """
         path = Path(path)
         try:
@@ -80,7 +105,9 @@ class RunKey(Secret):
         except FileNotFoundError:
             return
         except OSError as error:
-            raise UserError(f"{path}: the run key cannot be destroyed ({error.strerror}); remove it by hand") from error
+            raise UserError(
+                f"{path}: the run key cannot be destroyed ({error.strerror}). Remove the file by hand."
+            ) from error
         try:
             os.write(descriptor, bytes(max(SIZE, os.fstat(descriptor).st_size)))
             os.fsync(descriptor)
@@ -94,7 +121,7 @@ def _parse(digits: str) -> bytes:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digits):
         raise UserError(
             f"privacy.insecure_key must be 64 hexadecimal digits, got {len(digits)} characters. "
-            "It is for tests alone; leave it out for a private run."
+            "It is for tests only; leave it out for a private run."
         )
     return bytes.fromhex(digits)
 
@@ -103,7 +130,7 @@ def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)  # whatever the umask says
+        os.fchmod(descriptor, 0o600)  # regardless of the umask
         os.write(descriptor, os.urandom(SIZE))
         os.fsync(descriptor)
     finally:
@@ -112,9 +139,9 @@ def _create(path: Path) -> None:
 
 
 def _load(path: Path) -> bytes | None:
-    """The key in `path`; None where there is no file or an unfinished or zeroed one."""
+    """The key in `path`; None if there is no file, or an unfinished or zeroed one."""
     if path.is_symlink():
-        raise UserError(f"{path}: the run key is a symbolic link, which is refused; remove the link")
+        raise UserError(f"{path}: the run key is a symbolic link, which is not allowed. Remove the link.")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -123,12 +150,12 @@ def _load(path: Path) -> bytes | None:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         if mode & 0o077:
             raise UserError(
-                f"{path}: the run key can be read by others (mode {mode:04o}), so its noise may be known to them. "
-                "Start a new run, or, if you are sure that nobody read it, run chmod 600 on it."
+                f"{path}: the run key can be read by others (mode {mode:04o}), so they may know its noise. "
+                "Start a new run or, if you are sure that nobody has read it, run chmod 600 on it."
             )
         secret = os.read(descriptor, SIZE + 1)
     finally:
         os.close(descriptor)
     if len(secret) > SIZE:
-        raise UserError(f"{path}: this is not a run key ({SIZE} bytes); restore it or start a new run")
+        raise UserError(f"{path}: this is not a run key ({SIZE} bytes). Restore it, or start a new run (run.name).")
     return secret if len(secret) == SIZE and any(secret) else None

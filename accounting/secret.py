@@ -1,8 +1,8 @@
-"""What objects that hold key material have in common: they are never shown, copied or stored."""
+"""The base of objects that hold key material: they are never shown, copied or stored."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn, SupportsIndex
 
 
 class Secret:
@@ -11,7 +11,7 @@ class Secret:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, contents hidden>"
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError(f"{type(self).__name__} holds key material and cannot be pickled or copied")
 
     def __getstate__(self) -> NoReturn:

@@ -1,7 +1,7 @@
-"""How numbers of a guarantee are printed: rounded so that what is read is never better than what holds.
+"""How numbers of a guarantee are printed: rounded so that the printed guarantee is never better than the real one.
 
-A guarantee stays true where epsilon, delta, a sampling rate or a sensitivity is read as more, or noise as less. Every
-printer of one of these goes through this module; `tests/launch/test_printers.py` looks for those that do not.
+A guarantee stays true if epsilon, delta, a sampling rate or a sensitivity is read as more, or noise as less. All code
+that prints one of these uses this module; `tests/launch/test_printers.py` looks for code that does not.
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ NO_BOUND = "no bound"
 
 
 def rounded_up(value: float, digits: int, *, significant: bool = False) -> str:
-    """A number that is at least `value` when it is read again.
+    """A number as text that reads as at least `value`.
 
-    digits: decimals, all of them shown; with `significant`, of the number itself (at most 15), without trailing zeros.
+    Args:
+        digits: number of decimals, all of them shown.
+        significant: whether `digits` counts significant digits instead (at most 15); trailing zeros are left out then.
     """
     return _rounded(value, digits, significant, ROUND_CEILING)
 
 
 def rounded_down(value: float, digits: int, *, significant: bool = False) -> str:
-    """A number that is at most `value` when it is read again; `digits` as in `rounded_up`."""
+    """A number as text that reads as at most `value`; arguments as in `rounded_up`."""
     return _rounded(value, digits, significant, ROUND_FLOOR)
 
 
 def epsilon_text(value: float | None, decimals: int = 4) -> str:
-    """An epsilon that was or would be spent, never less than it is; None is where there is no bound."""
+    """An epsilon that was or would be spent, never less than it is; None means that there is no bound."""
     return NO_BOUND if value is None else rounded_up(value, decimals)
 
 
 def target_text(value: float) -> str:
-    """An epsilon that must not be exceeded, as it was given (to six digits, up)."""
+    """An epsilon that must not be exceeded, to six digits, rounded up."""
     return rounded_up(value, 6, significant=True)
 
 
 def delta_text(value: float) -> str:
-    """A delta, to three digits: a guarantee at `value` holds at what is shown."""
+    """A delta, to three digits, rounded up: a guarantee at `value` holds at the delta that is shown too."""
     return rounded_up(value, 3, significant=True)
 
 
@@ -46,19 +48,19 @@ def rate_text(value: float) -> str:
 
 
 def sensitivity_text(value: float) -> str:
-    """How far one record can move a quantity, to six digits, never less than it is."""
+    """A sensitivity, to six digits, never less than it is."""
     return rounded_up(value, 6, significant=True)
 
 
 def noise_text(value: float) -> str:
-    """A noise multiplier or standard deviation, to six digits: never more noise than there is."""
+    """A noise multiplier or standard deviation, to six digits, never more than it is."""
     return rounded_down(value, 6, significant=True)
 
 
 def _rounded(value: float, digits: int, significant: bool, direction: str) -> str:
     if not math.isfinite(value):
         return str(float(value))
-    exact = Decimal(repr(float(value)))  # the shortest decimal that is read as this very float
+    exact = Decimal(repr(float(value)))  # the shortest decimal that reads as exactly this float
     last = exact.adjusted() - digits + 1 if significant else -digits
     found = exact.quantize(Decimal(1).scaleb(last), rounding=direction, context=Context(prec=800))
     return f"{float(found):.{digits}g}" if significant else f"{found:f}"

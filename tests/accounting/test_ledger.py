@@ -371,7 +371,7 @@ def test_nobody_joins_a_charge_that_is_another_or_has_gone_on(path: Path, key: R
         with pytest.raises(LedgerError, match="same run folder"):
             _join(path, wrong, key)
     access.progress(1)
-    with pytest.raises(LedgerError, match="gone on"):
+    with pytest.raises(LedgerError, match="lines were added since"):
         _join(path, start, key)
-    with pytest.raises(LedgerError, match="gone on"):  # the line of a step is no start either
+    with pytest.raises(LedgerError, match="lines were added since"):  # the line of a step is not a start either
         _join(path, ledger.head, key)

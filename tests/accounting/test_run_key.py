@@ -66,7 +66,7 @@ def test_a_link_or_a_stranger_is_refused(tmp_path: Path) -> None:
     stranger.chmod(0o600)
     with pytest.raises(UserError, match="not a run key"):
         RunKey.create_or_load(stranger)
-    with pytest.raises(UserError, match="rights"):
+    with pytest.raises(UserError, match="permissions"):
         RunKey.create_or_load(tmp_path / "key" / "below")
 
 

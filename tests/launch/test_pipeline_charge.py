@@ -52,7 +52,7 @@ def test_an_answer_that_was_changed_is_refused(finished: Path, copied: Callable[
     answer.write_text(json.dumps(found))
     before = (path / "ledger.jsonl").read_bytes()
     code, text = finish(run_words(path), tmp_path / "output")
-    assert code == 2 and "the answer of semantic query that is on the disk (step 1) is not the one" in errors(text)[0]
+    assert code == 2 and "the answer of semantic query on the disk (step 1) is not the one" in errors(text)[0]
     assert (path / "ledger.jsonl").read_bytes() == before and not (path / "release").exists()
 
 

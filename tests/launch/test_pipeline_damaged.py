@@ -59,7 +59,7 @@ def test_a_tampered_ledger_is_refused(finished: Path, copied: Copy, tmp_path: Pa
     ledger.write_text(ledger.read_text().replace('"noise_multiplier":5.0', '"noise_multiplier":9.0'))
     code, text = finish(run_words(path), tmp_path / "output")
     assert code == 2
-    assert len(errors(text)) == 1 and "ledger.jsonl, line 2: its contents do not fit its hash" in errors(text)[0]
+    assert len(errors(text)) == 1 and "ledger.jsonl, line 2: its contents do not match its hash" in errors(text)[0]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 8])

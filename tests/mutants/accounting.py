@@ -178,7 +178,7 @@ MUTANTS = (
     mutant(
         "the key is for everybody to read",
         RUN_KEY,
-        "os.fchmod(descriptor, 0o600)  # whatever the umask says",
+        "os.fchmod(descriptor, 0o600)  # regardless of the umask",
         "os.fchmod(descriptor, 0o644)",
         "accounting/test_run_key.py::test_a_key_is_made_once_private_and_loaded_again",
     ),

@@ -51,7 +51,7 @@ def damage(path: Path, how: str) -> str:
     lines = ledger.read_text().splitlines(keepends=True)
     if how == "tampered":
         ledger.write_text("".join(lines).replace('"steps":4', '"steps":3'))
-        return "its contents do not fit its hash"
+        return "its contents do not match its hash"
     if how == "shortened":
         ledger.write_text("".join(lines[:3]))
         return "the ledger was shortened or replaced"

@@ -293,7 +293,7 @@ def test_candidates_that_were_changed_are_not_released(
     with np.load(outcome) as data:
         np.savez_compressed(outcome, **{**data, "images": 255 - data["images"]})
     assert privimage(*run_words(path, SIM_PE)) == 2
-    assert "is not the one that was given: its file was changed" in capsys.readouterr().err
+    assert "is not the one that was released: its file was changed" in capsys.readouterr().err
     assert not (path / "release" / "synthetic.npz").exists()
 
 
