@@ -80,7 +80,7 @@ def test_categories_that_depend_on_the_batch_are_refused_before_the_charge(
     monkeypatch.setattr(SemanticClassifier, "topk", topk)
     path = tmp_path / "run"
     assert privimage(*run_words(path)) == 2
-    assert "query: the categories that the query function names of an image change" in capsys.readouterr().err
+    assert "query: the query function's categories of an image change" in capsys.readouterr().err
     assert charges(path) == [] and read == []
 
 

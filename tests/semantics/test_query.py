@@ -197,7 +197,9 @@ class Rounded(LinearQuery):
     ids=["place", "neighbour", "mean"],
 )
 def test_answers_that_depend_on_other_images_are_refused(change):
-    with pytest.raises(UserError, match=r"^query: the categories .* change with its place in a batch"):
+    with pytest.raises(
+        UserError, match=r"^query: the query function's categories of an image change with its place in a batch"
+    ):
         checked(Placed(change), 2)
 
 
