@@ -28,12 +28,30 @@ def classification_accuracy(
     training: LargeTraining | None = None,
     progress: bool = False,
 ) -> dict[str, float]:
-    """Accuracy in [0, 1] on `test` of each named classifier trained on `synthetic` (PrivImage §4.3).
+    """Accuracy on `test` of each named classifier trained on `synthetic`.
 
-    Everything is chosen on a random `holdout_fraction` of the synthetic images; `test` is used once, at the end.
-    training: how DPImageBench's networks are trained. progress: whether to draw bars. Not private where `test` is
-    sensitive. Empty where fewer than two categories leave nothing to tell apart. Raises UserError for a name that is
-    not registered and for too few images.
+    Everything is chosen on a random `holdout_fraction` of the synthetic images. `test` is used once, at the end.
+
+    Args:
+        names: of registered classifiers.
+        synthetic: images to learn from.
+        test: images to score on.
+        holdout_fraction: of the synthetic images, in (0, 1).
+        seed: of the split and of training, >= 0.
+        device: where networks are trained.
+        training: how DPImageBench's networks are trained (default: the defaults of each).
+        progress: whether to draw progress bars.
+
+    Returns:
+        By name, the share of `test` that is classified correctly, in [0, 1]. Empty if the synthetic images are of fewer
+        than two categories.
+
+    Raises:
+        UserError: if a name is not registered, or there are too few synthetic images.
+
+    Source: PrivImage §4.3.
+
+    Sensitive: not private if `test` is sensitive.
     """
     if len(np.unique(synthetic.labels)) < 2:
         return {}
@@ -47,14 +65,26 @@ def classification_accuracy(
 
 
 def scorer(name: str, training: LargeTraining | None = None) -> Scorer:
-    """A classifier by its name. training: of DPImageBench's networks; each has its defaults without."""
+    """The classifier with this name; `training` says how DPImageBench's networks are trained (default: their own keys).
+
+    Raises:
+        UserError: if the name is not registered.
+    """
     config = SCORERS.config(name)()
     given = getattr(training, name, None)
     return SCORERS.build(config if given is None else replace(config, training=given))
 
 
 def split(images: ImageSet, holdout_fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Two disjoint random parts of a set, for training and for choosing. Raises UserError where it is too small."""
+    """Two disjoint random parts of a set: for training, and to hold out.
+
+    Args:
+        holdout_fraction: share of the second part, in (0, 1); it has at least one image.
+        seed: of the draw, >= 0.
+
+    Raises:
+        UserError: if fewer than two categories are left for training.
+    """
     held = max(1, round(holdout_fraction * len(images)))
     order = np.random.default_rng(seed).permutation(len(images))
     train, holdout = images.subset(np.sort(order[held:])), images.subset(np.sort(order[:held]))

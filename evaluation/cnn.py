@@ -1,4 +1,4 @@
-"""The convolutional classifier that scores synthetic images, for 8 x 8 to 64 x 64 pixels."""
+"""A small convolutional classifier that scores synthetic images, for 8 x 8 to 64 x 64 pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from evaluation.scoring import SCORERS
 
 
 class PlainCNN(nn.Module):
-    """3 x 3 convolutions with batch normalisation; the image is halved until it is 4 pixels wide or less.
+    """3 x 3 convolutions with batch normalisation; the image is halved until it is at most 4 pixels wide.
 
-    Batch normalisation mixes records, which is fine here: this network never trains on sensitive images.
-    x: [B, channels, H, W] in [-1, 1]. Returns logits [B, classes].
+    Batch normalisation mixes records, which is allowed here: this network never trains on sensitive images.
+
+    Args:
+        channels: of an image.
+        resolution: height and width of an image, in pixels.
+        classes: number of categories.
+        width: channels of the first convolution.
     """
 
     def __init__(self, channels: int, resolution: int, classes: int, width: int) -> None:
@@ -29,6 +34,7 @@ class PlainCNN(nn.Module):
         self.head = nn.Linear(width * resolution**2, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, classes] of images [B, channels, H, W] in [-1, 1]."""
         return self.head(self.body(x))
 
 
@@ -38,7 +44,7 @@ def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 @SCORERS.register(CNNConfig)
 class CNNScorer(NetworkScorer):
-    """Small convolutional network; the epoch is chosen on the hold-out."""
+    """Small convolutional network; the epoch is chosen on held-out images."""
 
     def __init__(self, config: CNNConfig) -> None:
         super().__init__(config.training)

@@ -1,4 +1,7 @@
-"""What several runs came to, side by side: means and spread over seeds, and which differences are ties. NOT private."""
+"""Results of several runs next to each other: mean and spread over seeds, and which differences are ties.
+
+Sensitive: the scores are computed from test images without noise and are not private.
+"""
 
 from __future__ import annotations
 
@@ -10,52 +13,65 @@ from dataclasses import dataclass, field
 from accounting.mechanisms import Mechanism
 from evaluation.report import StageCost
 
-TIE = 2  # standard deviations over seeds below which a difference is none
+TIE = 2  # standard deviations over seeds; a smaller difference is a tie
 BEFORE = ", before fine-tuning"
 MARK = "NOT PRIVATE"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One finished run. SENSITIVE: its scores are computed from test images without noise.
+    """One finished run.
 
-    group: what is compared, such as a method. x: what it is compared over, such as the target epsilon; None for a run
-    that does not depend on it. scores: by measure; `before` the same of the model before fine-tuning, if there are any.
-    epsilon: what was spent at `delta`, None for a run without a guarantee; mechanisms: on what, by their release
-    ids.
+    Sensitive: its scores are computed from test images without noise.
     """
 
     group: str
+    """What is compared, such as a method."""
     x: float | str | None
+    """What the groups are compared over, such as the target epsilon; None for a run that does not depend on it."""
     seed: int
+    """Of the run."""
     epsilon: float | None
+    """Spent at `delta`; None for a run without a guarantee."""
     delta: float = 0.0
+    """Delta of the run's ledger, in [0, 1)."""
     mechanisms: Mapping[str, Mechanism] = field(default_factory=dict)
+    """The charged mechanisms, by their release ids."""
     scores: Mapping[str, float]
+    """By measure."""
     before: Mapping[str, float] = field(default_factory=dict)
+    """By measure, the scores of the model before fine-tuning; empty if there are none."""
     costs: Sequence[StageCost] = ()
+    """Time and memory of the stages, in order."""
     samples: str = ""
+    """The grid of sample images as a data: URI; '' if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """The runs of one group at one x: mean and standard deviation over seeds of each measure, and the spent epsilon."""
+    """The runs of one group at one x."""
 
     group: str
+    """As in `Entry`."""
     x: float | str | None
+    """As in `Entry`."""
     seeds: int
+    """Number of runs."""
     epsilon: float | None
+    """The largest that a run has spent; None if one of them has no guarantee."""
     mean: Mapping[str, float]
+    """By measure, over the runs that have it."""
     deviation: Mapping[str, float | None]
+    """By measure, the sample standard deviation over seeds; None for a single run."""
 
     @property
     def private(self) -> bool:
-        """Whether all of its runs have a guarantee."""
+        """Whether all its runs have a guarantee."""
         return self.epsilon is not None
 
 
 def summarised(entries: Sequence[Entry]) -> list[Line]:
-    """A line for each group and x, in the order of the entries; scores before fine-tuning are lines of their own."""
+    """A line for each group and x, in the order of the entries; then lines of the scores before fine-tuning."""
     found: dict[tuple[str, float | str | None], list[Entry]] = {}
     for entry in entries:
         found.setdefault((entry.group, entry.x), []).append(entry)
@@ -68,7 +84,7 @@ def summarised(entries: Sequence[Entry]) -> list[Line]:
 def line(
     group: str, x: float | str | None, runs: Sequence[Entry], scores: Callable[[Entry], Mapping[str, float]]
 ) -> Line:
-    """One line of the table."""
+    """One line of the table: the runs of `group` at `x`, with the scores that `scores` takes from a run."""
     measures = list(dict.fromkeys(name for run in runs for name in scores(run)))
     values = {name: [scores(run)[name] for run in runs if name in scores(run)] for name in measures}
     spent = [run.epsilon for run in runs]
@@ -83,10 +99,16 @@ def line(
 
 
 def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str | None], str]:
-    """Which of several private lines is "best" at an x and which "tie" with it, by group and x; no tie of one seed.
+    """Which private lines are the "best" at an x, and which are a "tie" with the best.
 
-    A difference below two standard deviations over seeds (the root mean square of the two) is a tie. Lines that do not
-    depend on x take part where it `covers` what they have spent.
+    A difference below two standard deviations over seeds (the root mean square of the two lines') is a tie. A line of a
+    single seed is never a tie. A line that does not depend on x takes part at each x that `covers` what it has spent.
+
+    Args:
+        measure: the score to compare by.
+
+    Returns:
+        "best" or "tie", by group and x; only at an x with two or more lines.
     """
     able = [line for line in lines if line.private and measure in line.mean and not line.group.endswith(BEFORE)]
     found: dict[tuple[str, float | str | None], str] = {}
@@ -107,24 +129,24 @@ def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str
 
 
 def named(lines: Sequence[Line], group: str) -> str:
-    """A group as tables and legends name it: marked where a run of it has no guarantee."""
+    """The name of a group in tables and legends: marked NOT PRIVATE if one of its runs has no guarantee."""
     return group if all(line.private for line in lines if line.group == group) else f"{group} ({MARK})"
 
 
 def covers(x: float | str | None, line: Line) -> bool:
-    """Whether a line that does not depend on x, a budget, may stand at it: not where it has spent more."""
+    """Whether a line that does not depend on x may be shown at x: not if x is a budget and the line has spent more."""
     return line.epsilon is None or not isinstance(x, int | float) or line.epsilon <= x
 
 
 UNITS = {"FID": -1, "Fréchet distance": -1, "Inception Score": 1}
-"""Measures that are no shares of one, and whether more (1) or less (-1) of them is better."""
+"""Measures that are not shares in [0, 1], and whether more (1) or less (-1) is better."""
 
 
 def sign(measure: str) -> int:
-    """1 where more is better, -1 where less is."""
+    """1 if more of a measure is better, -1 if less is."""
     return UNITS.get(measure, 1)
 
 
 def measures_of(lines: Sequence[Line]) -> list[str]:
-    """Every measure that some line has."""
+    """Every measure that some line has, in the order in which they first occur."""
     return list(dict.fromkeys(name for line in lines for name in line.mean))

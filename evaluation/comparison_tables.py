@@ -1,4 +1,7 @@
-"""Tables, curves and a page of what several runs came to. NOT private."""
+"""Tables, curves and a page with the results of several runs.
+
+Sensitive: the scores are computed from test images without noise and are not private.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ EVERYWHERE: tuple[None] = (None,)
 
 
 def shown(value: float | None, deviation: float | None, measure: str) -> str:
-    """A mean with its standard deviation: accuracies and other shares in per cent, the rest as it is."""
+    """A mean with its standard deviation, if known: shares such as accuracies in per cent, other measures unchanged."""
     if value is None:
         return MISSING
     if measure not in UNITS:
@@ -39,7 +42,7 @@ def shown(value: float | None, deviation: float | None, measure: str) -> str:
 
 
 def place(x: float | str | None) -> str:
-    """Where on the axis of the comparison a line stands: exact, for it may be a budget."""
+    """The x of a line as text; exact, because it may be a budget."""
     if x is None or isinstance(x, str):
         return MISSING if x is None else x
     short = f"{x:g}"
@@ -47,7 +50,19 @@ def place(x: float | str | None) -> str:
 
 
 def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> list[list[str]]:
-    """One measure, a row a group and a column an x (the paper's Table 2); lines without x stand in every column."""
+    """One measure as a table with a row per group and a column per x, like PrivImage Table 2.
+
+    A line without x appears in every column whose budget it does not exceed.
+
+    Args:
+        lines: to show.
+        measure: the score to show.
+        group_name: heading of the groups.
+        x_name: name of x in the headings.
+
+    Returns:
+        Rows of cells; the first row is the heading.
+    """
     columns = sorted(
         {line.x for line in lines if line.x is not None}, key=lambda x: (isinstance(x, str), x), reverse=True
     )
@@ -66,7 +81,7 @@ def wide(lines: Sequence[Line], measure: str, group_name: str, x_name: str) -> l
 
 
 def long(lines: Sequence[Line], group_name: str, x_name: str) -> list[list[str]]:
-    """Every line with every measure."""
+    """Every line with every measure: rows of cells, the first row is the heading."""
     measures = measures_of(lines)
     rows = [[group_name, x_name, "ε spent", "seeds", *measures]]
     for line in lines:
@@ -77,7 +92,17 @@ def long(lines: Sequence[Line], group_name: str, x_name: str) -> list[list[str]]
 
 
 def gaps(lines: Sequence[Line], measure: str, ceilings: Mapping[str, str], x_name: str) -> list[list[str]]:
-    """What privacy costs each method: its ceiling's mean less its own, in points or units (the paper's Table 3)."""
+    """What privacy costs each method, like PrivImage Table 3: the mean of its ceiling minus its own mean.
+
+    Args:
+        lines: methods and their ceilings.
+        measure: the score to show, in percentage points or in its own unit.
+        ceilings: by group, the group that is its ceiling.
+        x_name: heading of x.
+
+    Returns:
+        Rows of cells; the first row is the heading. Groups without a ceiling are left out.
+    """
     cells = {line.group: line for line in lines if line.x is None}
     rows = [["method", x_name, "ceiling", f"{measure}, ceiling", f"{measure}, private", "gap"]]
     for line in lines:
@@ -92,8 +117,11 @@ def gaps(lines: Sequence[Line], measure: str, ceilings: Mapping[str, str], x_nam
 
 
 def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
-    """Mean time and greatest peak memory of each stage (the paper's Table 4). Shared ones count where done."""
-    latest: dict[str, int] = {}  # how late a stage comes in a run: those that not all runs have stand in its order too
+    """Mean time and greatest peak memory of each stage, like PrivImage Table 4: rows of cells, the heading first.
+
+    A shared stage counts for the run that has done it.
+    """
+    latest: dict[str, int] = {}  # last position of a stage in any run: it orders the stages that not all runs have too
     for entry in entries:
         for position, cost in enumerate(entry.costs):
             latest[cost.name] = max(position, latest.get(cost.name, 0))
@@ -116,9 +144,9 @@ def resources(entries: Sequence[Entry], group_name: str) -> list[list[str]]:
 
 
 def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
-    """Each measure over x, where x is a number and there are at least two; ceilings as lines across.
+    """A chart of each measure over x, if x is a number and there are at least two.
 
-    What was before fine-tuning stays in the tables.
+    Groups without x are horizontal lines. Scores before fine-tuning are in the tables only.
     """
     lines = [line for line in lines if not line.group.endswith(BEFORE)]
     xs = sorted({float(line.x) for line in lines if isinstance(line.x, int | float)})
@@ -142,13 +170,13 @@ def charts(lines: Sequence[Line], x_name: str) -> list[Chart]:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a Markdown table; the first is the heading."""
+    """Rows as a Markdown table; the first row is the heading."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [cells[0], ["---"] * len(cells[0]), *cells[1:]])
 
 
 def comma_separated(entries: Sequence[Entry], group_name: str, x_name: str) -> str:
-    """One row a run, unrounded."""
+    """A CSV file with one row per run, not rounded."""
     measures = list(dict.fromkeys(name for entry in entries for name in entry.scores))
     stages = list(dict.fromkeys(cost.name for entry in entries for cost in entry.costs))
     out = io.StringIO()
@@ -174,7 +202,15 @@ def page(
     drawings: Sequence[Chart],
     pictures: Sequence[tuple[str, str]],
 ) -> str:
-    """The comparison as one self-contained page. tables: title, caption, rows. pictures: caption and data URI."""
+    """The comparison as one self-contained HTML page.
+
+    Args:
+        title: of the page.
+        notes: paragraphs below the title.
+        tables: (title, caption, rows) of each table; the first row is the heading.
+        drawings: charts.
+        pictures: (caption, data: URI) of each picture.
+    """
     return (
         page_environment()
         .get_template("comparison.html.j2")

@@ -1,4 +1,4 @@
-"""Controls: training sets that show what public images give without fine-tuning on the sensitive ones."""
+"""Controls: training sets that show what public images achieve without fine-tuning on the sensitive ones."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ CONTROLS = {
     "selected": "selected public images, relabelled",
     "by_name": "no private access: public categories of the same name",
 }
-"""What a control is called beside the synthetic images, by its name in `evaluate.controls`."""
+"""The title of each control next to the synthetic images, by its name in `evaluate.controls`."""
 EVOLVED = "renderings of the evolved candidates, before DP-SGD"
-"""What `selected` is called where pre-training had those: they are not public images, and cost the votes."""
+"""The title of `selected` if pre-training used evolved candidates: they are not public images, and cost the votes."""
 
 
 def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:
-    """Public label -> sensitive label for every name that both sets have; upper and lower case are the same.
+    """Public label -> sensitive label for every name that both sets have, regardless of upper and lower case.
 
-    Where several public names differ only in case, the one spelled as the sensitive name is taken, else the first.
+    If several public names differ only in case, the one spelled like the sensitive name is taken, else the first one.
     Names are public by declaration, so this touches no sensitive data.
     """
     matches: dict[int, int] = {}
     for label, name in enumerate(sensitive_names):
-        alike = [i for i, other in enumerate(public_names) if other.casefold() == name.casefold() and i not in matches]
-        if alike:
-            matches[min(alike, key=lambda i: (public_names[i] != name, i))] = label
+        same = [i for i, other in enumerate(public_names) if other.casefold() == name.casefold() and i not in matches]
+        if same:
+            matches[min(same, key=lambda i: (public_names[i] != name, i))] = label
     return matches
 
 
 def named_categories(
     pairs: Sequence[str], public_names: Sequence[str], sensitive_names: Sequence[str]
 ) -> dict[int, int]:
-    """Public label -> sensitive label of pairs such as "tabby -> cat"; all categories of the same name without any.
+    """Public label -> sensitive label of pairs such as "tabby -> cat" (default: all categories of the same name).
 
-    Raises UserError for a pair in another form, a name that is none, or a public category named twice.
+    Raises:
+        UserError: if a pair has another form, a category does not exist, or a public category occurs twice.
     """
     if not pairs:
         return matching_categories(public_names, sensitive_names)
@@ -48,11 +49,11 @@ def named_categories(
         public, arrow, sensitive = (part.strip() for part in pair.partition("->"))
         if not arrow or public not in public_names or sensitive not in sensitive_names:
             raise UserError(
-                f"selection.names: got {pair!r}; allowed is 'public category -> sensitive category', with the names as "
-                f"the sets have them (sensitive: {', '.join(sensitive_names)})."
+                f"selection.names: got {pair!r}. Give 'public category -> sensitive category', with the names that the "
+                f"sets have (sensitive: {', '.join(sensitive_names)})."
             )
         if public_names.index(public) in matches:
-            raise UserError(f"selection.names: the public category {public!r} is named twice.")
+            raise UserError(f"selection.names: the public category {public!r} occurs twice. Give it once.")
         matches[public_names.index(public)] = sensitive_names.index(sensitive)
     return matches
 
@@ -68,9 +69,14 @@ def unmatched(config: Experiment) -> UserError:
 def public_only_set(
     public: LabelledImages, sensitive_names: Sequence[str], pairs: Sequence[str] = ()
 ) -> LabelledImages | None:
-    """The public images of the categories that bear a sensitive category's name, relabelled; None where there are none.
+    """The public images of the categories that have a sensitive category's name, relabelled; None if there are no such.
 
-    What a user could have trained on with no private access at all. pairs: see `named_categories`.
+    This is what a user could have trained on without any private access. Touches no sensitive data.
+
+    Args:
+        public: the public images.
+        sensitive_names: names of the sensitive categories.
+        pairs: see `named_categories`.
     """
     matches = named_categories(pairs, public.class_names, sensitive_names)
     kept = np.flatnonzero(np.isin(public.labels, list(matches)))
@@ -78,15 +84,19 @@ def public_only_set(
 
 
 def balanced_sample(images: LabelledImages, count: int, seed: int) -> LabelledImages:
-    """At most `count` images drawn at random without replacement, as evenly over the categories as they allow.
+    """At most `count` images drawn at random without replacement, as evenly over the categories as possible.
 
-    Cuts a control (the selected images for "query only") down to the size of the synthetic set.
+    Reduces a control (the selected images for "query only") to the size of the synthetic set.
+
+    Args:
+        count: number of images, >= 0; all images if there are no more.
+        seed: of the draw, >= 0.
     """
     if len(images) <= count:
         return images
     order = np.random.default_rng(seed).permutation(len(images))
     labels = images.labels[order]
-    turn = np.empty(len(images), dtype=np.int64)  # how many of its category come before each image
+    turn = np.empty(len(images), dtype=np.int64)  # number of images of its category before each image
     for label in np.unique(labels):
         here = np.flatnonzero(labels == label)
         turn[here] = np.arange(len(here))

@@ -1,4 +1,4 @@
-"""t-SNE: synthetic and real images side by side, where a classifier's features put them (PrivImage Figure 4)."""
+"""t-SNE: a map of synthetic and real images by a classifier's features (PrivImage Figure 4)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,38 @@ from evaluation.figures import INK, inline_svg
 
 PERPLEXITY = 30.0
 SHOWN_CATEGORIES = 20
-MARKERS = (("o", 3.4, 0.55), ("x", 3.8, 0.9))  # of each kind of image: shape, size, opacity
+MARKERS = (("o", 3.4, 0.55), ("x", 3.8, 0.9))  # for each kind of image: shape, size, opacity
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap:
-    """Where images lie in the plane: places [N, 2]; kinds and labels: indices [N] into kind_names and class_names."""
+    """Positions of images in the plane. As sensitive as the images."""
 
     places: np.ndarray
+    """float64 [N, 2]."""
     kinds: np.ndarray
+    """[N], indices into `kind_names`."""
     labels: np.ndarray
+    """[N], indices into `class_names`."""
     kind_names: Sequence[str]
+    """One or two kinds of image, such as synthetic and real."""
     class_names: Sequence[str]
+    """Names of the categories."""
 
 
 def embed(features: np.ndarray, seed: int) -> np.ndarray | None:
-    """Two dimensions in which images that are alike stay close, float64 [N, 2] (van der Maaten and Hinton 2008).
+    """Two dimensions in which similar images stay close.
 
-    features: [N, D] of all images together, as sensitive as they are. None where they are fewer than four or all the
-    same: there is nothing to see.
+    Args:
+        features: [N, D], of all images together.
+        seed: of the optimisation, >= 0.
+
+    Returns:
+        float64 [N, 2]; None if there are fewer than four images or all features are equal.
+
+    Source: van der Maaten and Hinton 2008.
+
+    Sensitive: the result is as sensitive as the features.
     """
     features = np.asarray(features, dtype=np.float64)
     if len(features) < 4 or not np.ptp(features, axis=0).any():
@@ -44,7 +57,12 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray | None:
 
 
 def feature_map_svg(shown: FeatureMap, width: float = 8.2, height: float = 5.0) -> str:
-    """The map as an `<svg>` element: a colour a category, of the first twenty, and a mark a kind of image."""
+    """The map as an `<svg>` element: a colour per category (the first twenty) and a marker per kind of image.
+
+    Args:
+        width: in inches.
+        height: in inches.
+    """
     names = shown.class_names[:SHOWN_CATEGORIES]
     colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"](range(len(names)))
 

@@ -1,4 +1,4 @@
-"""Pictures for the report and the release: sample grids as PNG, curves as SVG."""
+"""Pictures for the report and the release: grids of samples as PNG, curves as SVG."""
 
 from __future__ import annotations
 
@@ -21,43 +21,57 @@ from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.sets.image_set import ImageSet, LabelledImages
 
-SHOWN_PIXELS = 48  # small images are enlarged by whole pixels to about this width
+SHOWN_PIXELS = 48  # small images are enlarged by a whole factor to about this width
 COLOURS = ("#3b82c4", "#e07b39", "#2f9e77", "#b0609f", "#9a8523")  # readable on white and on black
-MARKED = 12  # points of a line, at most, that are marked one by one
+MARKED = 12  # a line of more points has no marker at each point
 DASHES = ("-", "--", ":", "-.")  # lines differ in more than colour
-IN_LEGEND = 6  # lines that a legend names; more are named at their ends
-LINE_HEIGHT = 0.17  # inches that a name takes there
-INK = "#010203"  # stands for the page's text colour until the drawing is finished
+IN_LEGEND = 6  # a chart with more lines has their names at their ends, and no legend
+LINE_HEIGHT = 0.17  # inches that such a name takes
+INK = "#010203"  # placeholder for the page's text colour until the drawing is finished
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: x and y of equal length."""
+    """One line of a chart."""
 
     name: str
+    """In the legend, or at the end of the line."""
     x: Sequence[float]
+    """[N]."""
     y: Sequence[float]
+    """[N]."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A line chart; `limit` draws a labelled horizontal line, such as a target."""
+    """A line chart."""
 
     title: str
+    """Different from those of the other charts on the page."""
     x_label: str
+    """Of the horizontal axis."""
     y_label: str
+    """Of the vertical axis."""
     series: Sequence[Series]
+    """The lines; an empty chart is not shown."""
     log_y: bool = False
+    """Whether the vertical axis is logarithmic."""
     limit: tuple[str, float] | None = None
+    """Name and height of a horizontal line, such as a target."""
 
 
 def enlargement(width: int) -> int:
-    """How many times an image of this width is enlarged: 6 for 8 pixels, 2 for 28 and 32, 1 for 64."""
+    """The factor by which an image of this width (in pixels) is enlarged: 6 for 8, 2 for 28 and 32, 1 for 64."""
     return max(1, round(SHOWN_PIXELS / width))
 
 
 def image_strip(images: np.ndarray, gap: int = 3) -> Image.Image:
-    """Images side by side on a transparent ground, enlarged without smoothing. images: uint8 [N, C, H, W]."""
+    """Images next to each other on a transparent background, enlarged without smoothing.
+
+    Args:
+        images: uint8 [N, 1 or 3, H, W], N >= 0.
+        gap: between two images, in pixels.
+    """
     scale = enlargement(images.shape[3])
     height, width = (side * scale for side in images.shape[2:])
     strip = Image.new("RGBA", (max(1, len(images) * (width + gap) - gap), height))
@@ -68,12 +82,18 @@ def image_strip(images: np.ndarray, gap: int = 3) -> Image.Image:
 
 
 def first_of_class(images: LabelledImages, label: int, count: int) -> np.ndarray:
-    """The first `count` images of a class (fewer if there are fewer), uint8 [M, C, H, W]: no choosing of good ones."""
+    """The first `count` images of a category (or all, if fewer), uint8 [M, C, H, W]; good ones are not picked."""
     return np.asarray(images.subset(np.flatnonzero(images.labels == label)[:count]).in_memory().images)
 
 
 def sample_grid(images: ImageSet, per_class: int = 10, classes: int = 20, title: str | None = None) -> Image.Image:
-    """The first images of the first categories, one named row each, on white; `title` is a warning in red."""
+    """A picture of the first images of the first categories: a row with its name per category, on white.
+
+    Args:
+        per_class: images in a row.
+        classes: rows.
+        title: a warning in red above the rows, if any.
+    """
     margin, font = 16, ImageFont.load_default(15)
     names = images.class_names[:classes]
     strips = [image_strip(first_of_class(images, label, per_class)) for label in range(len(names))]
@@ -100,12 +120,17 @@ def png(picture: Image.Image) -> bytes:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """A picture as a data: URI, to stand inside a page."""
+    """A picture as a data: URI, for use inside a page."""
     return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
 
 
 def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
-    """A chart as an `<svg>` element whose text and axes take the colour of the text around it (light or dark pages)."""
+    """A chart as an `<svg>` element whose text and axes have the colour of the text around it (light or dark pages).
+
+    Args:
+        width: in inches.
+        height: in inches; more if many lines have their names at their ends.
+    """
 
     def draw(axes: Axes) -> None:
         for place, series in enumerate(chart.series):
@@ -133,7 +158,12 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
 
 
 def name_ends(axes: Axes, series: Sequence[Series], gap: float) -> None:
-    """The name of each line right of its end, in its colour; moved up or down to be `gap` apart, in axes' heights."""
+    """Write the name of each line to the right of its end, in its colour.
+
+    Args:
+        series: the first lines of `axes`, in order.
+        gap: least vertical distance of two names, as a fraction of the height of the axes; names are moved for it.
+    """
     lines = axes.get_lines()[: len(series)]
     last = np.array([[each.x[-1], each.y[-1]] for each in series], dtype=np.float64)
     ends = (axes.transData + axes.transAxes.inverted()).transform(last)[:, 1].tolist()
@@ -142,7 +172,7 @@ def name_ends(axes: Axes, series: Sequence[Series], gap: float) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Places moved as little as need be until they are `gap` apart, in their order, the highest at most at 1."""
+    """Positions moved just enough to be at least `gap` apart, in the same order, with the highest at most at 1."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     found = list(places)
     for before, i in itertools.pairwise(order):
@@ -155,7 +185,14 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: float) -> str:
-    """What `draw` makes of empty axes, as an `<svg>` element; `title` must differ from those of the page's others."""
+    """A drawing as an `<svg>` element.
+
+    Args:
+        title: different from those of the page's other drawings.
+        draw: draws on empty axes.
+        width: in inches.
+        height: in inches.
+    """
     style: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": title,
@@ -176,6 +213,6 @@ def _as_element(figure: Figure, title: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg, count=2)  # an element inside HTML needs no namespace addresses
-    svg = re.sub(r'\sid="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these, and two charts would share them
+    svg = re.sub(r'\sid="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these ids, and two charts would have the same
     svg = svg.replace(INK, "currentColor")
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)

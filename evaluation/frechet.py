@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features, in whatever features they are."""
+"""Fréchet distance between two sets of features of any kind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import numpy as np
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Squared Fréchet distance between the normal distributions fitted to two sets of features (Heusel et al. 2017).
+    """Squared Fréchet distance between the normal distributions fitted to two sets of features.
 
-    It is "FID" only where the features are pytorch-fid's Inception features (see `evaluation.fid`); anything else must
-    be named after its features. Means and unbiased covariances are those of each whole set, pooled over all images.
+    It is "FID" only if the features are pytorch-fid's Inception features (see `evaluation.fid`). With other features it
+    must have another name. Means and unbiased covariances are those of each whole set, pooled over all images.
 
-    features: [N, D] and [M, D], at least two rows each. Returns a value >= 0. Not private where a set is sensitive.
+    Args:
+        features_a: [N, D], N >= 2.
+        features_b: [M, D], M >= 2.
+
+    Returns:
+        A value >= 0.
+
+    Raises:
+        ValueError: if a shape is not allowed or a value is not finite.
+
+    Source: Heusel et al. 2017.
+
+    Sensitive: not private if a set is sensitive.
     """
     return gaussian_frechet_distance(*_statistics(features_a), *_statistics(features_b))
 
@@ -19,10 +31,20 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
 def gaussian_frechet_distance(
     mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
 ) -> float:
-    """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)) for two normal distributions.
+    """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)) for two normal distributions with covariances A and B.
 
-    The trace of the matrix root is the sum of the singular values of A^(1/2) B^(1/2): no root of a product that is
-    neither symmetric nor, with fewer images than features, of full rank, and nothing imaginary to throw away.
+    The trace of the matrix root is computed as the sum of the singular values of A^(1/2) B^(1/2). This avoids the root
+    of A B, which is not symmetric and, with fewer images than features, not of full rank. So no imaginary part has to
+    be dropped.
+
+    Args:
+        mean_a: [D].
+        covariance_a: [D, D].
+        mean_b: [D].
+        covariance_b: [D, D].
+
+    Returns:
+        A value >= 0.
     """
     root = _symmetric_root(covariance_a) @ _symmetric_root(covariance_b)
     overlap = np.linalg.svd(root, compute_uv=False).sum()

@@ -1,4 +1,4 @@
-"""All scores in Inception's features, from one pass over the images: FID, precision and recall, Inception Score."""
+"""All scores that use Inception's features, from one pass over the images: FID, precision, recall, Inception Score."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ from evaluation.inception_score import inception_score
 from evaluation.precision_recall import Manifold
 
 Extract = Callable[[ImageSet], np.ndarray]
+"""Features [N, D] of the images of a set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InceptionScores:
-    """Scores of one set; precision and recall are None where there are too few images for their neighbours."""
+    """Scores of one set against the real images."""
 
     fid: FID
+    """Lower is better."""
     precision: float | None
+    """In [0, 1]; None if the set or the real images are too few for `neighbours`."""
     recall: float | None
+    """In [0, 1]; None if `precision` is."""
     inception_score: float
+    """>= 1, higher is better; does not use the real images."""
 
 
 def inception_scores(
@@ -37,10 +42,17 @@ def inception_scores(
     device: torch.device | str = "cpu",
     pooled: Callable[[Extract, ImageSet], np.ndarray] = lambda extract, images: extract(images),
 ) -> list[InceptionScores]:
-    """Scores of each set against the real images; not private where `real` is sensitive.
+    """Scores of each set against the real images.
 
-    weights: as `find_weights` found them; neighbours: of precision and recall. pooled: applies the network to all
-    images of a set, on several processes perhaps.
+    Args:
+        sets: images to score.
+        real: images to compare with.
+        weights: file from `find_weights`.
+        neighbours: k of precision and recall, >= 1.
+        device: where features and distances are computed.
+        pooled: applies a feature function to all images of a set, possibly in several processes.
+
+    Sensitive: not private if `real` is sensitive.
     """
     network, class_weights = load_inception(weights).to(device), load_class_weights(weights)
 

@@ -1,4 +1,4 @@
-"""How a network that scores synthetic images is trained, whichever network it is."""
+"""How a network that scores synthetic images is trained; the same for all networks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import Predictor, accuracy
 
-PREDICTED = 250  # images at once: a wide network keeps many values of each
+PREDICTED = 250  # images at once: a wide network keeps many values per image
 
 
 class NetworkScorer:
-    """Trains the network that a subclass builds; the epoch is chosen on the hold-out."""
+    """Trains the network that a subclass builds; the epoch is chosen on held-out images."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -32,7 +32,7 @@ class NetworkScorer:
     def fit(
         self, train: ImageSet, holdout: ImageSet, seed: int, device: torch.device, *, progress: bool = False
     ) -> Predictor:
-        """The epoch that does best on `holdout`. The global random state of torch is left as it was."""
+        """The epoch that does best on `holdout`. The global random state of torch does not change."""
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             return self._fit(train, holdout, device, progress)
@@ -63,15 +63,15 @@ class NetworkScorer:
             loss.backward()
             optimiser.step()
             schedule.step()
-            if epochs > 1 and (step + 1) % batches == 0:  # of one epoch there is nothing to choose
+            if epochs > 1 and (step + 1) % batches == 0:  # with one epoch there is nothing to choose
                 reached = accuracy(_predictor(model, device, half), holdout)
-                if reached >= best_accuracy:  # of equals the later one: its learning rate is lower
+                if reached >= best_accuracy:  # of equal epochs the later one: its learning rate was lower
                     best, best_accuracy = copy.deepcopy(model), reached
         return _predictor(best if epochs > 1 else model, device, half)
 
 
 def _logits(model: nn.Module, images: Tensor, half: bool) -> Tensor:
-    """Logits [B, classes] in float32 of images, uint8 [B, C, H, W]; half: the network runs in bfloat16."""
+    """Logits, float32 [B, classes], of images, uint8 [B, C, H, W]; with `half` the network runs in bfloat16."""
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
         return model(images.float() / 127.5 - 1).float()
 

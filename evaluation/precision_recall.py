@@ -1,4 +1,4 @@
-"""Improved precision and recall: how real the images are, and how much of what is real they cover."""
+"""Improved precision and recall: how realistic the images are, and how much of the real images they cover."""
 
 from __future__ import annotations
 
@@ -10,24 +10,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HELD = 2**22  # distances held at once: 32 MiB
-ROUNDING = 1e-11  # of the squared lengths: how far two ways to the same distance may be apart
+HELD = 2**22  # distances in memory at once: 32 MiB
+ROUNDING = 1e-11  # of the squared lengths: how much two computations of the same distance may differ
 
 
 @dataclass(frozen=True, eq=False)
 class Manifold:
-    """The union of balls around points, each as wide as the way to the k-th nearest other point.
+    """The union of balls around points; the radius of each is the distance to its k-th nearest other point.
 
-    points: float64 [N, D], centred on `centre` [D]; squared_radii: [N]. As sensitive as the points.
+    Sensitive: as sensitive as the points.
     """
 
     points: Tensor
+    """float64 [N, D], with `centre` subtracted."""
     squared_radii: Tensor
+    """float64 [N]."""
     centre: Tensor
+    """float64 [D], the mean of the points."""
 
     @classmethod
     def of(cls, features: np.ndarray, neighbours: int, device: torch.device | str = "cpu") -> Manifold:
-        """The manifold of features [N, D]; ValueError unless there are more than `neighbours` >= 1 of them."""
+        """The manifold of some features.
+
+        Args:
+            features: [N, D].
+            neighbours: k, in 1..N-1.
+            device: where distances are computed.
+
+        Raises:
+            ValueError: if the shape or `neighbours` is out of range.
+        """
         if features.ndim != 2 or not 1 <= neighbours < len(features):
             raise ValueError(f"features must be [N, D] with N > {neighbours} >= 1, not {list(features.shape)}")
         raw = torch.from_numpy(np.asarray(features, dtype=np.float64)).to(device)
@@ -36,12 +48,12 @@ class Manifold:
         radii = raw.new_empty(len(raw))
         for first, distances in _squared_distances(points, points):
             rows = torch.arange(len(distances), device=points.device)
-            distances[rows, first + rows] = math.inf  # a point is no neighbour of itself
+            distances[rows, first + rows] = math.inf  # a point is not a neighbour of itself
             radii[first : first + len(rows)] = distances.topk(neighbours, dim=1, largest=False).values[:, -1]
         return cls(points, radii, centre)
 
     def share(self, features: np.ndarray) -> float:
-        """The share of some features [M, D] that lies in the manifold, in [0, 1]."""
+        """The share of some features [M, D] that is in the manifold, in [0, 1]."""
         points = torch.from_numpy(np.asarray(features, dtype=np.float64)).to(self.centre.device) - self.centre
         allowed = self.squared_radii + ROUNDING * self.points.square().sum(dim=1)
         inside = 0
@@ -54,12 +66,26 @@ class Manifold:
 def precision_recall(
     generated: np.ndarray, real: np.ndarray, neighbours: int, device: torch.device | str = "cpu"
 ) -> tuple[float, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019, Eq. 1 and 2), each in [0, 1]; higher is better.
+    """Improved precision and recall: the share of `generated` in the manifold of `real`, and vice versa.
 
-    Precision is the share of `generated` in the manifold of `real`, recall the share of `real` in that of `generated`.
-    Both depend on the sizes of the sets, so compare sets of equal size only. Memory beside the features is bounded.
+    Both depend on the sizes of the sets, so compare sets of equal size only. Memory in addition to the features is
+    bounded.
 
-    features: [N, D] and [M, D], more than `neighbours` of each, or ValueError. Not private where `real` is sensitive.
+    Args:
+        generated: features [N, D], N > neighbours.
+        real: features [M, D], M > neighbours.
+        neighbours: k, >= 1.
+        device: where distances are computed.
+
+    Returns:
+        Precision and recall, each in [0, 1]; higher is better.
+
+    Raises:
+        ValueError: if a shape or `neighbours` is out of range.
+
+    Source: Kynkäänniemi et al. 2019, Eq. 1 and 2.
+
+    Sensitive: not private if `real` is sensitive.
     """
     return (
         Manifold.of(real, neighbours, device).share(generated),
@@ -68,9 +94,10 @@ def precision_recall(
 
 
 def _squared_distances(rows: Tensor, columns: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances of some rows to all columns, [R, N], with the number of the first row; gone with the next.
+    """Squared distances [R, N] of some rows to all columns, with the number of the first row.
 
-    All are written into one block: large blocks that come and go leave holes, and memory grew by a block each.
+    All are written into one block of memory, so they are valid until the next ones only. With a new block each time,
+    memory became fragmented and grew by a block each.
     """
     lengths = columns.square().sum(dim=1)
     count = max(1, HELD // len(columns))

@@ -1,4 +1,7 @@
-"""The report page: one self-contained HTML file that shows a finished run. NOT private."""
+"""The report page: one self-contained HTML file that shows a finished run.
+
+Sensitive: it shows real images and scores without noise, so it is not private.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ from evaluation.feature_map import FeatureMap, feature_map_svg
 from evaluation.figures import Chart, Series, data_uri, first_of_class, image_strip, line_chart
 
 SHOWN_IMAGES = 8  # per category in the sample grid
-SHOWN_CATEGORIES = 20
-SHOWN_SELECTED = 6  # selected public categories that are shown with examples; the others are named
-SHOWN_EXAMPLES = 3
-MISSING = "\N{EN DASH}"
+SHOWN_CATEGORIES = 20  # in the sample grid
+SHOWN_SELECTED = 6  # selected public categories with examples, per sensitive category; of the others only the name
+SHOWN_EXAMPLES = 3  # images of a selected public category
+MISSING = "\N{EN DASH}"  # a number that does not exist
 
 
-STATEMENTS = {  # the filters of all that a guarantee is made of
+STATEMENTS = {  # template filters for the numbers of a guarantee
     "epsilon": epsilon_text,
     "target": target_text,
     "delta": delta_text,
@@ -40,7 +43,7 @@ STATEMENTS = {  # the filters of all that a guarantee is made of
     "sensitivity": sensitivity_text,
 }
 
-SCORE_NAMES = {  # what a row may have beside accuracies, as headings
+SCORE_NAMES = {  # headings of the scores that a row may have in addition to accuracies
     "frechet": "Fréchet distance",
     "fid": "FID",
     "precision": "Precision",
@@ -51,115 +54,157 @@ SCORE_NAMES = {  # what a row may have beside accuracies, as headings
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """Scores of one training set: accuracies in [0, 1] by classifier; distances, precision and recall against the real
-    test images; the Inception Score, which takes none. None where there is no such score.
+    """Scores of one training set; None for a score that was not computed.
+
+    Sensitive: all but the Inception Score are computed from the real test images.
     """
 
     name: str
+    """Title of the row."""
     accuracies: Mapping[str, float] = field(default_factory=dict)
+    """In [0, 1], by classifier, on the real test images."""
     frechet: float | None = None
+    """Fréchet distance to the real test images, in a classifier's features."""
     fid: float | None = None
+    """FID against the real test images."""
     precision: float | None = None
+    """In [0, 1], against the real test images."""
     recall: float | None = None
+    """In [0, 1], against the real test images."""
     inception_score: float | None = None
+    """>= 1; does not use the real test images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScorePoint(ScoreRow):
-    """Scores of `count` images of the model after `step` DP-SGD steps, at the `epsilon` that they cost."""
+    """Scores of images of the model during fine-tuning."""
 
     step: int
+    """Number of DP-SGD steps that the model has learned."""
     epsilon: float
+    """What the run has spent up to this step."""
     count: int
+    """Number of scored images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """What a stage took: wall time and peak memory (0 for a machine without GPU)."""
+    """Time and memory of a stage."""
 
     name: str
+    """Of the stage."""
     seconds: float
+    """Wall time."""
     peak_bytes: int
+    """Peak memory of the process."""
     gpu_peak_bytes: int = 0
+    """Peak memory on the GPU; 0 without a GPU."""
 
 
 @dataclass(frozen=True)
 class SimilarityRow:
-    """SDS of a choice of public categories to the sensitive set; share: of all public images, in [0, 1]."""
+    """SDS of a selection of public categories to the sensitive set."""
 
     name: str
+    """Title of the row."""
     categories: int
+    """Number of selected public categories."""
     share: float
+    """Selected share of the public images, in [0, 1]."""
     similarity: float | None
+    """SDS in [-1, 1]; None if it is undefined."""
 
 
 @dataclass(frozen=True)
 class Similarities:
-    """own: SDS of this run's selection; rows: of other sizes of selection, and last of the whole public set.
-
-    embedding: the words for what semantics are compared by. private: computed from the noisy histogram and public
-    images alone, so it may be shown; else from what is known of the sensitive images without noise.
-    """
+    """SDS of selections to the sensitive set."""
 
     own: float | None
+    """Of this run's selection, in [-1, 1]; None if it is undefined."""
     rows: Sequence[SimilarityRow]
+    """Of selections of other sizes and, as the last row, of the whole public set."""
     embedding: str
+    """Description of the vectors by which semantics are compared."""
     private: bool = True
+    """Whether it is computed from the noisy histogram and public images only, and may be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """Everything the page shows, as plain values.
+    """Everything that the page shows, as plain values.
 
-    epsilon: composed, under `accountant`; composed: epsilon by accountant's name; not_private: the reason why there is
-    no guarantee, '' where there is one; groups: `group_table` of what was charged; budget: `BudgetPlan.rows()`;
-    scores: this run first, then the controls;
-    frechet_features, precision_features: the words for what the distance, and precision and recall, are taken in;
-    similarities: SDS of selections, None where there is no query; feature_map: synthetic and real images by t-SNE;
-    selection: `selection_summary`; public: images with the labels that `selection` speaks of; evolution: a caption and
-    a picture's data: URI for each round of Private Evolution; charts: internal and public curves.
-    `real_test` and all that is computed from it is sensitive.
+    Sensitive: `real_test` and everything that is computed from it.
     """
 
     run_name: str
+    """Title of the page."""
     method: str
+    """Name of the run's method."""
     sensitive_name: str
+    """Name of the sensitive set."""
     public_name: str
+    """Name of the public set."""
     records: int
+    """n, the number of sensitive records, public by declaration."""
     epsilon: float
+    """Composed epsilon of all charges, under `accountant`."""
     delta: float
+    """Delta of the guarantee."""
     accountant: str
+    """The one that composes `epsilon`: "rdp" or "prv"."""
     target_epsilon: float
+    """What the run may spend."""
     composed: Mapping[str, float]
+    """Epsilon of the plan, by accountant."""
     groups: Sequence[Mapping[str, Any]]
+    """`group_table` of the charges."""
     not_private: str
+    """Why the run has no guarantee; '' if it has one."""
     budget: Sequence[Mapping[str, Any]]
+    """`BudgetPlan.rows()`."""
     synthetic: ImageSet
+    """The released images."""
     real_test: ImageSet
+    """The sensitive test images."""
     scores: Sequence[ScoreRow]
+    """Of this run first, then of the controls."""
     frechet_features: str
+    """Description of the features of the Fréchet distance."""
     precision_features: str
+    """Description of the features of precision and recall."""
     fid_reason: str
+    """Why the FID is missing; '' if it is not."""
     similarities: Similarities | None
+    """SDS of selections; None without a query."""
     feature_map: FeatureMap | None
+    """Synthetic and real images by t-SNE; None if it is not available."""
     selection: Mapping[str, Sequence[Mapping[str, Any]]]
+    """`selection_summary`; empty without a query."""
     public: LabelledImages | None
+    """Public images with the labels that `selection` uses; None if they are not available."""
     evolution: Sequence[tuple[str, str]] = ()
+    """For each round of Private Evolution, a caption and a picture as a data: URI."""
     charts: Sequence[Chart]
+    """Curves of training and scores; internal ones too."""
     stages: Sequence[StageCost]
+    """Time and memory of the stages, in order."""
     software: Mapping[str, str]
+    """Versions by name."""
 
 
 def write_report(path: str | Path, data: ReportData) -> None:
-    """Write the page; it belongs in `internal/`, for it shows real images and scores without noise.
+    """Write the page. Images and drawings are inside the file, and nothing is loaded from elsewhere.
 
-    Images and drawings stand inside the file and nothing is fetched. Raises UserError where it cannot be written.
+    Raises:
+        UserError: if the file cannot be written.
+
+    Sensitive: the page shows real images and scores without noise, so it belongs in `internal/`.
     """
     atomic_text(Path(path), render_report(data))
 
 
 def page_environment() -> Environment:
-    """Where the templates of our pages are and how they are read: everything put into them is escaped."""
+    """The environment of our page templates; every value that is put into a template is escaped."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -208,7 +253,7 @@ def _samples(data: ReportData) -> list[dict[str, Any]]:
 
 
 def _selection(data: ReportData) -> list[dict[str, Any]]:
-    """By sensitive category: the first selected public ones with examples, and the names of the others."""
+    """For each sensitive category, the first selected public ones with examples, and the names of the others."""
     public = data.public
     return [
         {
@@ -224,7 +269,7 @@ def _selection(data: ReportData) -> list[dict[str, Any]]:
 
 
 def _strip(images: LabelledImages, label: int, count: int = SHOWN_IMAGES) -> dict[str, Any] | None:
-    """The first images of a class in one picture; None where there are none."""
+    """The first images of a category in one picture; None if there are no images."""
     chosen = first_of_class(images, label, count)
     if not len(chosen):
         return None
@@ -233,7 +278,7 @@ def _strip(images: LabelledImages, label: int, count: int = SHOWN_IMAGES) -> dic
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number to so many significant digits (or to its units, if large); a dash for none."""
+    """A number to `digits` significant digits, or to its units if large; a dash if it is missing or not finite."""
     if value is None or not math.isfinite(value):
         return MISSING
     short = f"{value:.{digits}g}"
@@ -242,18 +287,18 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal."""
+    """A share as a percentage with one decimal; a dash if it is missing."""
     return MISSING if value is None else f"{100 * value:.1f} %"
 
 
 def size(value: int) -> str:
-    """Bytes in the largest fitting binary unit."""
+    """Bytes in the largest suitable binary unit; a dash for 0."""
     unit = min(3, int(math.log(max(1, value), 1024)))
     return f"{number(value / 1024**unit, 3)} {('B', 'KiB', 'MiB', 'GiB')[unit]}" if value else MISSING
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours."""
+    """Seconds as text: in seconds, minutes or hours."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""DPImageBench's classifiers in their published sizes, for 8 x 8 to 64 x 64 pixels: options that take their time."""
+"""DPImageBench's classifiers in their published sizes, for 8 x 8 to 64 x 64 pixels: optional, because they are slow."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from configs.components.scorers import ResNetScorerConfig, ResNeXtScorerConfig, 
 from evaluation.network_scorer import NetworkScorer
 from evaluation.scoring import SCORERS
 
-Block = Callable[[int, int, int], nn.Module]  # input channels, output channels, stride
+Block = Callable[[int, int, int], nn.Module]
+"""Builds a residual block from its input channels, output channels and stride."""
 
 
 class ThreeStages(nn.Module):
     """A 3 x 3 convolution, three stages of residual blocks, the mean over the image and a linear layer.
 
-    The second and third stage halve the image. Batch normalisation mixes records, which is fine here: these networks
-    never train on sensitive images. x: [B, channels, H, W] in [-1, 1]. Returns logits [B, classes].
+    The second and the third stage halve the image. Batch normalisation mixes records, which is allowed here: these
+    networks never train on sensitive images.
 
-    stem: channels of the first convolution; widths: of each stage's output; blocks: in a stage; active_before:
-    whether a block normalises and activates before its convolutions, and nobody after the first one, or the last.
+    Args:
+        channels: of an image.
+        classes: number of categories.
+        stem: output channels of the first convolution.
+        widths: output channels of each stage.
+        blocks: in each stage, >= 1.
+        block: builds a block.
+        active_before: whether a block normalises and activates before its convolutions. If so, batch normalisation and
+            ReLU follow the last block; if not, they follow the first convolution.
     """
 
     def __init__(
@@ -51,11 +59,21 @@ class ThreeStages(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, classes] of images [B, channels, H, W] in [-1, 1]."""
         return self.head(self.body(x))
 
 
 class WideBlock(nn.Module):
-    """Two convolutions, each after batch normalisation and activation, with dropout between (Zagoruyko et al. 2016)."""
+    """Two convolutions, each after batch normalisation and ReLU, with dropout between them.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        stride: of the first convolution.
+        dropout: probability, in [0, 1).
+
+    Source: Zagoruyko et al. 2016.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
         super().__init__()
@@ -70,17 +88,28 @@ class WideBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features [B, outputs, H / stride, W / stride] of features [B, inputs, H, W]."""
         active = self.first(x)
         return self.rest(active) + (self.shortcut(active) if self.shortcut else x)
 
 
 def basic_block(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """Torchvision's block of two 3 x 3 convolutions (He et al. 2016)."""
+    """Torchvision's block of two 3 x 3 convolutions. Source: He et al. 2016."""
     return BasicBlock(inputs, outputs, stride, _projection(inputs, outputs, stride))
 
 
 def grouped_block(inputs: int, outputs: int, stride: int, groups: int, group_width: int) -> nn.Module:
-    """Torchvision's bottleneck with a grouped convolution (Xie et al. 2017); group_width: channels at 256 outputs."""
+    """Torchvision's bottleneck block with a grouped convolution.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        stride: of the grouped convolution.
+        groups: of the grouped convolution.
+        group_width: channels of a group in a block with 256 outputs.
+
+    Source: Xie et al. 2017.
+    """
     return Bottleneck(
         inputs,
         outputs // Bottleneck.expansion,
@@ -99,7 +128,7 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Module | None:
 
 @SCORERS.register(ResNetScorerConfig)
 class ResNetScorer(NetworkScorer):
-    """ResNet-110 for small images (1.7 M weights), as DPImageBench; slow on a CPU."""
+    """ResNet-110 for small images (1.7 M weights), as in DPImageBench; slow on a CPU."""
 
     def __init__(self, config: ResNetScorerConfig) -> None:
         super().__init__(config.training)
@@ -111,7 +140,7 @@ class ResNetScorer(NetworkScorer):
 
 @SCORERS.register(WideResNetScorerConfig)
 class WideResNetScorer(NetworkScorer):
-    """WRN-40-4 (9 M weights), as DPImageBench; slow on a CPU."""
+    """WRN-40-4 (9 M weights), as in DPImageBench; slow on a CPU."""
 
     def __init__(self, config: WideResNetScorerConfig) -> None:
         super().__init__(config.training)
@@ -131,7 +160,7 @@ class WideResNetScorer(NetworkScorer):
 
 @SCORERS.register(ResNeXtScorerConfig)
 class ResNeXtScorer(NetworkScorer):
-    """ResNeXt-29, 8 x 64d (34 M weights), as DPImageBench; for a GPU."""
+    """ResNeXt-29, 8 x 64d (34 M weights), as in DPImageBench; for a GPU."""
 
     def __init__(self, config: ResNeXtScorerConfig) -> None:
         super().__init__(config.training)
