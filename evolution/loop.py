@@ -1,4 +1,4 @@
-"""The rounds of Private Evolution: populations, and how one follows from the noisy votes for another."""
+"""The rounds of Private Evolution: populations, and how the next one follows from the noisy votes for the last."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from evolution.streams import CHOOSE, FIRST, LOOK, RENDER, TRY, VARY, stream
 
 @dataclass(frozen=True)
 class Evolving:
-    """How a run evolves its populations, one a category. Nothing here touches sensitive data.
-
-    api: what makes the candidates of a round. anyone: makes the first candidates that are of no category in particular
-    (`share_at_random`), which any category may vote for. embedding: features [N, F] of images uint8 [N, C, H, W].
-    noise: standard deviation of the noise of a bin. seed: of everything random, which is public: the populations follow
-    from noisy votes and from it.
-    """
+    """How a run evolves its populations, one per category. Nothing here touches sensitive data."""
 
     evolution: Evolution
+    """Settings of Private Evolution."""
     class_names: tuple[str, ...]
+    """Names of the sensitive categories."""
     api: Callable[[int], Checked]
+    """From the number of a round to the API that makes its candidates."""
     anyone: Callable[[], Checked]
+    """Gives the API of the out-of-class candidates in round 0 (`share_at_random`), which any category may vote for."""
     embedding: Callable[[np.ndarray], Tensor]
+    """From images uint8 [N, C, H, W] to features [N, F]."""
     noise: float
+    """Standard deviation of the noise of a bin."""
     seed: int
+    """Seed of all randomness. It is public: the populations follow from the noisy votes and the seed."""
 
     def degree(self, round: int) -> float:
-        """How far candidates are varied after a round: from `degree_first` to `degree_last` in even ratios."""
+        """How far candidates are varied after a round: from `degree_first` to `degree_last` in equal ratios."""
         first, last, rounds = self.evolution.degree_first, self.evolution.degree_last, self.evolution.rounds
         return first if rounds == 1 else first * (last / first) ** (round / (rounds - 1))
 
@@ -53,9 +54,15 @@ class Evolving:
         return self.even(population, 0)
 
     def try_out(self, population: Sequence[Samples]) -> None:
-        """Ask for a variation or two in every round, for what is made in the end, and for features.
+        """Try a few variations in every round, the rendering at the end, and the features.
 
-        UserError where that fails, so that what cannot work is found before it is paid for.
+        So what cannot work is found before it is charged.
+
+        Args:
+            population: samples of each category, of which at most two are used.
+
+        Raises:
+            UserError: if one of them fails.
         """
         few = [samples.take(range(min(2, len(samples)))) for samples in population]
         for round in range(self.evolution.rounds):
@@ -72,26 +79,34 @@ class Evolving:
         self.embedding(few[0].images)
 
     def even(self, population: list[Samples], round: int) -> list[Samples]:
-        """The population, whose samples have equally many parameters in every category, or a UserError."""
+        """Check that samples have the same number of parameters in every category, and return them.
+
+        Args:
+            population: samples of each category.
+            round: the round whose API made them, for the message.
+
+        Raises:
+            UserError: if the numbers differ.
+        """
         found = {samples.parameters.shape[1]: name for samples, name in zip(population, self.class_names, strict=True)}
         if len(found) > 1:
             told = " and ".join(f"{count} for '{name}'" for count, name in found.items())
             raise UserError(
-                f"evolution.api: the samples of {self.api(round).name} have {told} parameters; give equally many for "
-                "every category, with zeros where one needs fewer."
+                f"evolution.api: the samples of {self.api(round).name} have {told} parameters; give the same number "
+                "for every category, with zeros if one needs fewer."
             )
         return population
 
     def candidates(self, population: Sequence[Samples]) -> list[Samples]:
-        """What the images of each category vote for: the candidates of their own, or all of them (`vote_for`)."""
+        """What the images of each category vote for: candidates of their own category, or all (`vote_for`)."""
         if self.evolution.vote_for == "own":
             return list(population)
         return [Samples.joined(population)] * len(population)
 
     def features(self, population: Sequence[Samples], round: int) -> list[Tensor]:
-        """What the votes of a round compare, of the `candidates` of each category.
+        """What the votes of a round compare: features of each category's `candidates`, one tensor [M, F] per category.
 
-        Each candidate's own features, or their mean over `look_ahead` variations of it.
+        Each candidate has its own features, or their mean over `look_ahead` variations of it.
         """
         found = [self._looked_at(samples, round, category) for category, samples in enumerate(population)]
         return found if self.evolution.vote_for == "own" else [torch.cat(found)] * len(found)
@@ -106,10 +121,18 @@ class Evolving:
         return torch.stack(varied).mean(dim=0)
 
     def shares(self, histograms: Sequence[np.ndarray], features: Sequence[Tensor]) -> list[np.ndarray]:
-        """The share of each candidate in what comes next, from the noisy votes: smoothed, thresholded, scaled to 1."""
+        """The share of each candidate in what comes next: noisy votes, smoothed, cut at a threshold, scaled to sum 1.
+
+        Args:
+            histograms: noisy votes, one array float64 [M] per category.
+            features: features of the candidates, one tensor [M, F] per category.
+
+        Returns:
+            One array float64 [M] per category.
+        """
         settings = self.evolution
         threshold = settings.threshold * self.noise_of_average(features[0])
-        if settings.vote_for == "any":  # all of the same candidates: their neighbours are found once
+        if settings.vote_for == "any":  # all vote for the same candidates: find their neighbours once
             smooth = list(smoothed(np.stack(histograms, axis=1), features[0], settings.smooth).T)
         else:
             smooth = [smoothed(votes, each, settings.smooth) for votes, each in zip(histograms, features, strict=True)]
@@ -120,7 +143,7 @@ class Evolving:
         return self.noise / min(self.evolution.smooth, len(candidates)) ** 0.5
 
     def following(self, population: Sequence[Samples], shares: Sequence[np.ndarray], round: int) -> list[Samples]:
-        """The population of the round after `round`: chosen parents, varied (VARIATION_API)."""
+        """The population of the round after `round`: parents chosen by their shares, varied (VARIATION_API)."""
         candidates = self.candidates(population)
         return self.even(
             [
@@ -137,9 +160,14 @@ class Evolving:
         return self.api(round + 1).vary(parents, self.degree(round), self._rng(VARY, round, category))
 
     def rendered(self, samples: Samples, shares: np.ndarray, count: int, category: int, part: int = 0) -> Samples:
-        """`count` images like the last population's: variations of `degree_rendered`.
+        """Images similar to the last population: variations of degree `degree_rendered`.
 
-        As many as one likes: each `part` of them is another.
+        Args:
+            samples: the candidates of the last population.
+            shares: their shares, float64 [M].
+            count: number of images.
+            category: index of the category.
+            part: each part has other images, so that any number of images can be made.
         """
         settings, last = self.evolution, self.evolution.rounds - 1
         degree = settings.degree_last if settings.degree_rendered is None else settings.degree_rendered
@@ -148,10 +176,16 @@ class Evolving:
         return self.api(last).vary(parents, degree, rng)
 
     def labels(self, votes: np.ndarray, candidates: Tensor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The category of each of the images [N, C, H, W] by the noisy votes near it, and its lead; int64, float64 [N].
+        """The category of each image by the noisy votes near it, and its margin.
 
-        votes: float64 [M, categories], those of the candidates with the features [M, F] (`vote_for="any"`). The lead is
-        over the second category, in units of the noise of an average of votes.
+        Args:
+            votes: noisy votes float64 [M, categories] for the candidates (`vote_for="any"`).
+            candidates: features of the candidates [M, F].
+            images: uint8 [N, C, H, W].
+
+        Returns:
+            Categories int64 [N], and margins float64 [N]: the distance between the two highest averages of votes,
+            divided by the standard deviation of the noise of such an average.
         """
         found = smoothed(votes, candidates, self.evolution.smooth, self.embedding(images))
         second, first = np.partition(found, -2, axis=1)[:, -2:].T
@@ -162,11 +196,22 @@ class Evolving:
 
 
 def with_strangers(own: Samples, api: Checked, name: str, count: int, rng: np.random.Generator) -> Samples:
-    """Candidates of a category and `count` of none in particular; UserError where these differ in kind."""
+    """Candidates of a category, followed by out-of-class ones.
+
+    Args:
+        own: the candidates of the category.
+        api: makes the out-of-class ones.
+        name: name of the category.
+        count: number of out-of-class candidates.
+        rng: source of all randomness.
+
+    Raises:
+        UserError: if the two kinds have different numbers of parameters.
+    """
     strangers = api.random(name, count, rng)
     if own.parameters.shape[1] != strangers.parameters.shape[1]:
         raise UserError(
             f"evolution.api: {api.name}.random({name!r}, …) gave samples with {own.parameters.shape[1]} "
-            f"parameters, then with {strangers.parameters.shape[1]}; give equally many every time."
+            f"parameters, then with {strangers.parameters.shape[1]}; give the same number every time."
         )
     return Samples.joined([own, strangers])

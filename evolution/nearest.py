@@ -1,4 +1,4 @@
-"""Nearest neighbours by matrix products: as fast as these, and exact, whatever order they sum in."""
+"""Nearest neighbours by matrix products: as fast as these, and exact for any order of their sums."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ from lightning_modules.dp_sgd.engine import exact_float32
 RECORDS = 1024  # queries at once
 CANDIDATES = 16_384  # candidates at once: with RECORDS, 64 MiB of distances
 EXACT = 2**23  # distances in float64 at once: 64 MiB
-ROUNDING = 2.0**-24  # of a number in float32, relative
+ROUNDING = 2.0**-24  # relative error of a number in float32
 
 
 @torch.inference_mode()
 def nearest(queries: Tensor, candidates: Tensor, k: int = 1, *, exact: bool = True) -> Tensor:
     """The k candidates nearest to each query by Euclidean distance, nearest first: int64 [N, k] on the CPU.
 
-    queries: float [N, F], on any device; candidates: float [M, F], M >= k, on the same one. Both are rounded to a grid
-    that the candidates alone set, of some millionths of their range. Of these the nearest are found exactly, of
-    equally near ones those with the lowest indices; only the order among them, for k > 1, is that of rounded distances.
-    So what is found for a query cannot depend on the other queries, as it must not where these are sensitive. exact:
-    false lets rounding decide, in less time. As sensitive as its arguments. Memory beyond them is that of a part and of
-    another copy of the candidates. ValueError where there are fewer than k candidates.
+    Queries and candidates are rounded to a grid that depends only on the candidates; its step is some millionths of
+    their range. On the grid the nearest candidates are found exactly; of equally near ones, those with the lowest
+    indices. If k > 1, only the order among those found follows rounded distances. So the result for a query cannot
+    depend on the other queries, which is required if these are sensitive.
 
-    Distances come from a product in float32, whose last bits may depend on a query's place in it. Wherever its error
-    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, §3.1, any order of summation) could decide, they are
-    taken again in float64, where a sum of products of whole numbers this small is exact in every order.
+    Distances come from a product in float32, whose last bits may depend on a query's place in it. If its error (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2002, §3.1, any order of summation) could decide, they are computed
+    again in float64, where a sum of products of whole numbers this small is exact in every order.
+
+    Memory in addition to the arguments: that of one part of the distances, and a copy of the candidates.
+
+    Args:
+        queries: float [N, F], on any device.
+        candidates: float [M, F], M >= k, on the same device.
+        k: number of candidates per query, at least 1.
+        exact: if false, rounding may decide, in less time.
+
+    Raises:
+        ValueError: if k is below 1 or there are fewer than k candidates.
+
+    Sensitive: the result is as sensitive as the arguments.
     """
     if not 1 <= k <= len(candidates):
         raise ValueError(f"{k} nearest of {len(candidates)} candidates")
@@ -39,7 +50,7 @@ def nearest(queries: Tensor, candidates: Tensor, k: int = 1, *, exact: bool = Tr
     rivals = grid(candidates)
     squares = torch.cat([part.double().square().sum(dim=1) for part in rivals.split(CANDIDATES)])
     halves, farthest = (squares / 2).float(), squares.max().sqrt()
-    scores = rivals.new_empty(RECORDS * min(CANDIDATES, len(rivals)))  # fresh memory for each part would cost time
+    scores = rivals.new_empty(RECORDS * min(CANDIDATES, len(rivals)))  # new memory for each part would take time
     found, sure = [], []
     with exact_float32():
         for part in queries.split(RECORDS):
@@ -57,19 +68,19 @@ def nearest(queries: Tensor, candidates: Tensor, k: int = 1, *, exact: bool = Tr
 
 @dataclass(frozen=True)
 class Grid:
-    """Whole numbers for features, so few bits each that float64 holds every sum of products exactly.
-
-    step: a power of two. middle: the candidates' mean, in steps. limit: the largest number, also of what lies beyond:
-    sixteen times as far from the mean as any candidate.
-    """
+    """Whole numbers for features, with so few bits that float64 holds every sum of their products exactly."""
 
     step: float
+    """The width of a step, a power of two."""
     middle: Tensor
+    """The candidates' mean [F], in steps."""
     limit: float
+    """The largest number, sixteen times as far from the mean as any candidate; what lies further away is moved to it.
+    """
 
     @classmethod
     def of(cls, candidates: Tensor) -> Grid:
-        """The grid that candidates float [M, F] set."""
+        """The grid for candidates float [M, F]."""
         bits = min(22, (51 - math.ceil(math.log2(max(2, candidates.shape[1])))) // 2)
         mean = candidates.float().mean(dim=0)
         reach = float(max((part - mean).abs().max() for part in candidates.split(CANDIDATES)))
@@ -77,7 +88,7 @@ class Grid:
         return cls(step, (mean / step).round(), 2.0**bits)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Features float [N, F] as whole numbers in float32; each row depends on itself alone."""
+        """Features float [N, F] as whole numbers in float32; each row depends only on itself."""
         steps = (features.float() / self.step).round_().sub_(self.middle)
         return steps.nan_to_num_(0.0).clamp_(-self.limit, self.limit)
 
@@ -85,9 +96,13 @@ class Grid:
 def _roughly(
     queries: Tensor, candidates: Tensor, halves: Tensor, scores: Tensor, k: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    """The k of least rounded distance, int64 [B, k], and how far behind the next one is [B]; inf where nobody is asked.
+    """The k candidates with the smallest rounded distance, and the gap to the next one.
 
-    The best `count` of each piece of the candidates, then the best of those.
+    The best `count` of each piece of the candidates are found, then the best of those.
+
+    Returns:
+        Indices int64 [B, k], and gaps [B] between the distances of the k-th and the next candidate; a gap is inf if
+        `count` is k or there is no next candidate.
     """
     values, places, start = [], [], 0
     for piece, half in zip(candidates.split(CANDIDATES), halves.split(CANDIDATES), strict=True):
@@ -105,11 +120,11 @@ def _roughly(
 
 
 def _least(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The least of each row and where they are; the scores are not to be used any more."""
+    """The `count` smallest values of each row and their indices; overwrites the scores."""
     if count > 2:
         return scores.topk(count, dim=1, largest=False)
     found = []
-    for _ in range(count):  # twice the least takes less time than two by topk
+    for _ in range(count):  # finding the smallest value twice is faster than topk of two
         value, place = scores.min(dim=1, keepdim=True)
         scores.scatter_(1, place, math.inf)
         found.append((value, place))

@@ -19,17 +19,17 @@ FILE = "outcome.npz"
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What the last round left. Private by the noise in the votes, like the release.
-
-    population: the candidates of each category, equally many. shares, votes: float64, an array a category, for what its
-    images voted for: its own candidates, or those of all categories one after the other. ledger_head: the state of the
-    ledger that paid for the votes.
-    """
+    """What the last round left. Private because of the noise in the votes, like the release."""
 
     population: Sequence[Samples]
+    """The candidates of each category, the same number for each."""
     shares: Sequence[np.ndarray]
+    """Share of each candidate in what is made, one array float64 per category: for the candidates of that category, or
+    for those of all categories one after the other, depending on what its images voted for."""
     votes: Sequence[np.ndarray]
+    """Noisy votes, in arrays of the same shape."""
     ledger_head: str
+    """Hash of the ledger's last line when the votes were charged."""
 
     def save(self, path: Path) -> None:
         """Write all of it to one file."""
@@ -46,31 +46,35 @@ class Outcome:
 
     @property
     def digest(self) -> str:
-        """What the ledger knows these votes by."""
+        """The hash by which the ledger knows these votes."""
         return digest_of(self.votes, self.population)
 
     @classmethod
     def read(cls, path: Path) -> Outcome:
-        """What was saved; UserError where it is missing or damaged."""
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
         try:
             with np.load(path, allow_pickle=False) as data:
                 every, ends = Samples(data["images"], data["parameters"]), np.cumsum(data["sizes"])
                 shares, votes, head = data["shares"], data["votes"], str(data["ledger_head"])
                 whole = ends[-1] == len(every) and shares.shape == votes.shape
-                columns = (len(every), len(every) // len(ends))  # of all candidates, or of each category's own
+                columns = (len(every), len(every) // len(ends))  # all candidates, or those of each category
                 if not whole or len(shares) != len(ends) or shares.shape[1] not in columns:
-                    raise ValueError("its parts do not go together")
+                    raise ValueError("its parts do not match")
                 if not ((shares >= 0).all() and np.allclose(shares.sum(axis=1), 1)):  # no NaN passes either
-                    raise ValueError("its shares are none")
+                    raise ValueError("its shares are not valid shares")
         except (*DAMAGED, IndexError) as error:
             raise UserError(
                 f"cannot read '{path}': it is missing or damaged. Remove it and give its run's command again: it "
-                "follows from the votes, free of charge."
+                "is computed again from the votes, free of charge."
             ) from error
         population = [every.take(range(first, last)) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
         return cls(population, list(shares), list(votes), head)
 
 
 def digest_of(votes: Sequence[np.ndarray], population: Sequence[Samples]) -> str:
-    """What the ledger knows a round's noisy votes by, and the candidates that they are for."""
+    """The hash by which the ledger knows a round's noisy votes and the candidates that they are for."""
     return digest([*votes, *arrays_of(population)])

@@ -11,16 +11,20 @@ from configs.errors import UserError
 from configs.evolution import Evolution
 from evolution.nearest import nearest
 
-PART = 4096  # averages at once
-KEPT = 4  # "rank" makes parents of one candidate in so many
+PART = 4096  # averages computed at once
+KEPT = 4  # "rank" makes parents of one candidate in four
 
 
 def smoothed(votes: np.ndarray, candidates: Tensor, neighbours: int, queries: Tensor | None = None) -> np.ndarray:
-    """Votes averaged over the `neighbours` candidates most like each query; float64, a row a query.
+    """Votes averaged over the `neighbours` candidates most similar to each query: float64 [N] or [N, C].
 
-    votes: float64 [M] or [M, C], those of each of the candidates [M, F]. queries: float [N, F], the candidates
-    themselves unless given. Candidates that are alike have like votes, and noise that is averaged over m is less
-    by sqrt(m).
+    Similar candidates have similar votes, and averaging over m of them divides the noise by sqrt(m).
+
+    Args:
+        votes: float64 [M] or [M, C], the votes of each candidate.
+        candidates: features of the candidates, float [M, F].
+        neighbours: number of candidates to average over, at least 1; at most all of them are used.
+        queries: features float [N, F]; default: those of the candidates.
     """
     count = min(neighbours, len(candidates))
     if queries is None and count <= 1:
@@ -45,9 +49,14 @@ def check_average(settings: Evolution, candidates: int) -> None:
 
 
 def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:
-    """The share of each candidate in the next population: its votes above a threshold, scaled to sum to 1.
+    """The share of each candidate in the next population: its votes above a threshold, scaled to sum 1.
 
-    Where none is above it, the votes above zero; where none is, all alike.
+    If no candidate has more votes than the threshold, the votes above zero count; if there are no such votes, all
+    candidates have the same share.
+
+    Args:
+        histogram: noisy votes, float64 [M].
+        threshold: in votes.
     """
     for level in (threshold, 0.0):
         above = np.clip(histogram - level, 0, None)
@@ -57,21 +66,40 @@ def surplus(histogram: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def drawn(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of parents, each candidate as often as its share says, up to one more or less (systematic sampling)."""
+    """Indices of parents, by systematic sampling.
+
+    Each candidate is chosen as often as its share says, give or take one.
+
+    Args:
+        shares: float64 [M], sum 1.
+        count: number of parents.
+        rng: source of all randomness.
+
+    Returns:
+        Indices [count].
+    """
     reached = np.cumsum(shares)
     places = (rng.random() + np.arange(count)) / count * reached[-1]
-    # rounding may take a place beyond the end, where there may be candidates without a share
+    # rounding may move a place past the end, to candidates with share 0
     return np.minimum(np.searchsorted(reached, places, side="right"), np.flatnonzero(shares)[-1])
 
 
 def ranked(shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of the candidates with the greatest shares, each as often as the others: the best quarter at most.
+    """Indices of the candidates with the largest shares, each chosen equally often.
 
-    None without a share is among them.
+    At most the best quarter is chosen, and no candidate with share 0.
+
+    Args:
+        shares: float64 [M], sum 1.
+        count: number of parents.
+        rng: not used.
+
+    Returns:
+        Indices [count].
     """
     best = np.argsort(-shares, kind="stable")[: max(1, len(shares) // KEPT)]
     return np.resize(best[shares[best] > 0], count)
 
 
 RESAMPLING: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {"sample": drawn, "rank": ranked}
-"""Ways to choose parents by name: (shares [M], count, rng) -> indices [count]."""
+"""Ways to choose parents, by name: (shares [M], count, rng) -> indices [count]."""

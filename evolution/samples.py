@@ -1,4 +1,4 @@
-"""Images that carry the parameters they were made from."""
+"""Images together with the parameters that they were made from."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ import numpy as np
 class Samples:
     """Candidates of one category.
 
-    images: uint8 [N, C, H, W]. parameters: float64 [N, P], whatever an API wants to find again when it varies them; P
-    may be 0. Raises TypeError where they are no NumPy arrays, ValueError where the two do not go together.
+    Raises:
+        TypeError: if the images or the parameters are not NumPy arrays.
+        ValueError: if they have the wrong number of dimensions or different lengths.
     """
 
     images: np.ndarray
+    """Uint8 [N, C, H, W]."""
     parameters: np.ndarray
+    """Float64 [N, P]: whatever an API needs when it varies the images; P may be 0."""
 
     def __post_init__(self) -> None:
         for name, part in (("images", self.images), ("parameters", self.parameters)):
             if not isinstance(part, np.ndarray):
                 raise TypeError(f"{name} are a {type(part).__name__}; give a NumPy array")
         if self.images.ndim != 4 or self.parameters.ndim != 2 or len(self.images) != len(self.parameters):
-            raise ValueError(f"images {self.images.shape} and parameters {self.parameters.shape} do not go together")
+            raise ValueError(f"images {self.images.shape} and parameters {self.parameters.shape} do not match")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, indices: np.ndarray | Sequence[int]) -> Samples:
-        """The samples at these indices, int [M], in that order; one may come several times."""
+        """The samples at these indices, in that order.
+
+        Args:
+            indices: int [M]; an index may occur several times.
+        """
         chosen = np.asarray(indices, dtype=np.int64)
         return Samples(self.images[chosen], self.parameters[chosen])
 
@@ -41,11 +48,11 @@ class Samples:
 
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
-        """Some samples after the others; ValueError where there are none."""
+        """All samples, one part after the other; ValueError if there are no parts."""
         return cls(np.concatenate([part.images for part in parts]), np.concatenate([part.parameters for part in parts]))
 
 
 def arrays_of(population: Sequence[Samples]) -> Iterator[np.ndarray]:
-    """All that a population consists of."""
+    """All arrays of a population: images, then parameters, of each category in turn."""
     for samples in population:
         yield from (samples.images, samples.parameters)

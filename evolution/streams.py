@@ -1,4 +1,4 @@
-"""Streams of public random numbers, one for each purpose of Private Evolution, so that no two are the same."""
+"""Streams of public random numbers, a separate one for each purpose of Private Evolution."""
 
 from __future__ import annotations
 
@@ -8,5 +8,11 @@ FIRST, LOOK, CHOOSE, VARY, RENDER, TRY, STRANGERS, ORDER_TAUGHT, ORDER_VOTED = r
 
 
 def stream(seed: int, purpose: int, *place: int) -> np.random.Generator:
-    """Random numbers for one purpose at one place, such as a round and a category. Never noise for privacy."""
+    """Public random numbers for one purpose at one place. Never noise for privacy.
+
+    Args:
+        seed: the run's seed.
+        purpose: one of the constants above.
+        place: where the numbers are used, such as a round and a category.
+    """
     return np.random.default_rng([seed, purpose, *place])

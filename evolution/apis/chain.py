@@ -14,7 +14,7 @@ from evolution.samples import Samples
 
 @APIS.register(ChainApiConfig)
 class Chain:
-    """Two APIs in a row. The second one gets the first one's images; their parameters mean nothing to it."""
+    """Two APIs in a row. The second one gets the images of the first one, without their parameters."""
 
     def __init__(self, config: ChainApiConfig, surroundings: Surroundings) -> None:
         for section in ("first", "then"):
@@ -24,8 +24,8 @@ class Chain:
         then = built("then", config.then, surroundings)
         if getattr(then, "needs_parameters", False):
             raise UserError(
-                f"then.name: '{config.then.name}' varies samples by the parameters it gave them, and has none of those "
-                "that the first API made. Name one that varies images, such as model."
+                f"then.name: '{config.then.name}' varies samples by the parameters it gave them, and samples of the "
+                "first API do not have these. Give an API that varies images, such as model."
             )
         self.then = Heir(then, self.first)
         self.then_from = config.then_from
@@ -42,7 +42,11 @@ class Chain:
 
 
 def built(section: str, config: Any, surroundings: Surroundings) -> EvolutionApi:
-    """The API of a section; its messages begin with that section's name."""
+    """The API of a section of the configuration.
+
+    Raises:
+        UserError: if it cannot be built; the message begins with the section's name.
+    """
     try:
         return APIS.build(config, surroundings)
     except UserError as error:
@@ -50,7 +54,7 @@ def built(section: str, config: Any, surroundings: Surroundings) -> EvolutionApi
 
 
 class Heir:
-    """An API whose samples never carry parameters, since some of them come from another."""
+    """An API whose samples never have parameters, because some of them come from another API."""
 
     def __init__(self, api: EvolutionApi, before: EvolutionApi) -> None:
         self.api = api

@@ -1,4 +1,4 @@
-"""A drawer of faces as a simulator: head, hair, eyes, mouth, glasses and colours are its parameters."""
+"""A simulator that draws faces: head, hair, eyes, mouth, glasses and colours are its parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from evolution.api import APIS, Surroundings
 from evolution.apis.reflection import reflected
 from evolution.samples import Samples
 
-FINE = 4  # the canvas is so many times as fine as the image
+FINE = 4  # pixels of the canvas per pixel of the image, along each side
 RANGES: dict[str, tuple[float, float]] = {
     "background_hue": (0, 1),
     "background_value": (0.1, 0.95),
     "skin": (0, 1),  # from dark to pale
     "skin_red": (0, 1),
     "light": (0.75, 1.15),
-    "head_x": (0.42, 0.58),  # of the middle, over the frame, as are all lengths
+    "head_x": (0.42, 0.58),  # of the middle; all lengths are divided by the frame's side
     "head_y": (0.46, 0.60),
     "head_width": (0.44, 0.66),
     "head_height": (0.60, 0.84),
@@ -26,8 +26,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "hair_value": (0.05, 0.95),
     "hair_length": (0, 1),  # 0: bald, 0.3: to the ears, 1: to the shoulders
     "fringe": (0, 1),
-    "eye_distance": (0.34, 0.48),  # over the head's width
-    "eye_height": (-0.08, 0.06),  # over the head's height, from its middle
+    "eye_distance": (0.34, 0.48),  # divided by the head's width
+    "eye_height": (-0.08, 0.06),  # from the head's middle, divided by its height
     "eye_size": (0.05, 0.10),
     "brow": (0.01, 0.035),
     "nose": (0.05, 0.14),
@@ -46,7 +46,7 @@ Colour = tuple[int, int, int]
 
 @APIS.register(FacesApiConfig)
 class FaceDrawer:
-    """Faces of a few ellipses and lines; the same ranges for every category, which votes then tell apart."""
+    """Faces of a few ellipses and lines. All categories have the same ranges; votes tell them apart."""
 
     needs_parameters = True
 
@@ -54,16 +54,16 @@ class FaceDrawer:
         self.image = surroundings.image
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
-        """Every parameter uniform in its range."""
+        """Samples with every parameter uniform in its range."""
         return self.samples(rng.uniform(LOW, HIGH, (count, len(NAMES))))
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
-        """Every parameter moved by a normal of `degree` thirds of its range, and reflected at the ends of it."""
+        """Every parameter moved by a normal of std `degree` thirds of its range, and reflected at its ends."""
         moved = samples.parameters + rng.normal(0, degree / 3, samples.parameters.shape) * (HIGH - LOW)
         return self.samples(reflected(moved, LOW, HIGH))
 
     def samples(self, rows: np.ndarray) -> Samples:
-        """Faces of these parameters, drawn."""
+        """The faces with these parameters, float64 [N, P], drawn."""
         images = np.empty((len(rows), *self.image.shape), dtype=np.uint8)
         for i, row in enumerate(rows):
             picture = face(dict(zip(NAMES, row.tolist(), strict=True)), self.image.resolution)
@@ -72,7 +72,12 @@ class FaceDrawer:
 
 
 def face(p: dict[str, float], resolution: int) -> np.ndarray:
-    """One face, uint8 [3, resolution, resolution]."""
+    """One face, uint8 [3, resolution, resolution].
+
+    Args:
+        p: one value for each name in RANGES.
+        resolution: height and width, in pixels.
+    """
     side = resolution * FINE
     background = hsv(p["background_hue"], 0.35, p["background_value"])
     canvas = Image.new("RGB", (side, side), background)
@@ -96,7 +101,7 @@ Head = tuple[float, float, float, float]
 def neck_and_hair(
     pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, skin: Colour, hair: Colour, side: int
 ) -> None:
-    """What is behind the head: hair to its length, neck, shoulders."""
+    """Draw what is behind the head: hair down to its length, neck, shoulders."""
     x, y, w, h = head
     if p["hair_length"] > 0.08:
         oval(pen, x, y - 0.04 * h, 1.14 * w, 1.06 * h, hair)
@@ -108,7 +113,7 @@ def neck_and_hair(
 
 
 def fringe(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, hair: Colour) -> None:
-    """Hair on the forehead."""
+    """Draw the hair on the forehead."""
     x, y, w, h = head
     if p["hair_length"] > 0.08:
         angle = 25 + 40 * p["fringe"]
@@ -116,7 +121,7 @@ def fringe(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, hair: Colo
 
 
 def eyes(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, hair: Colour, side: int) -> None:
-    """Eyes, brows and glasses."""
+    """Draw eyes, brows and glasses."""
     x, y, w, h = head
     level, size = y + p["eye_height"] * h, p["eye_size"] * w * 1.6
     for sign in (-1, 1):
@@ -135,7 +140,7 @@ def eyes(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, hair: Colour
 
 
 def nose_and_mouth(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, skin: Colour, side: int) -> None:
-    """Nose, lips and what is between them."""
+    """Draw nose, lips and what is between them."""
     x, y, w, h = head
     oval(pen, x, y + 0.12 * h, p["nose"] * w, 0.16 * h, shade(skin, 0.85))
     level, half, bend = y + 0.29 * h, p["mouth_width"] * w / 2, p["smile"] * h
@@ -149,17 +154,17 @@ def nose_and_mouth(pen: ImageDraw.ImageDraw, p: dict[str, float], head: Head, sk
 
 
 def oval(pen: ImageDraw.ImageDraw, x: float, y: float, width: float, height: float, fill: Colour) -> None:
-    """An ellipse by its middle and its size."""
+    """Draw an ellipse, given its middle and size."""
     pen.ellipse(box(x, y, width, height), fill=fill)
 
 
 def box(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
-    """The corners of a box by its middle and its size."""
+    """The corners of a box, given its middle and size."""
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def skin_colour(p: dict[str, float]) -> Colour:
-    """From dark brown to pale, more or less red."""
+    """A skin colour from dark brown to pale, more or less red."""
     tone = mixed((70, 45, 35), (245, 215, 190), p["skin"])
     return shade(mixed(tone, (225, 140, 120), 0.3 * p["skin_red"]), p["light"])
 

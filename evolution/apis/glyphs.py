@@ -1,4 +1,4 @@
-"""The glyph renderer as a simulator: candidates are fonts, sizes, turns, strokes and bends."""
+"""The glyph renderer as a simulator: fonts, sizes, rotations, strokes and bends are its parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IS_STRETCH = np.array([PLAIN[i - 1] == "stretch" for i in NUMBERS])
 
 @APIS.register(GlyphsApiConfig)
 class GlyphSimulator:
-    """Rendered characters: those that the query found alike, or the one of the category's name, or any."""
+    """Rendered characters: those that the query found most similar, or the one with the category's name, or any."""
 
     needs_parameters = True
 
@@ -36,7 +36,7 @@ class GlyphSimulator:
         self.ranges = glyph_ranges(config)
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
-        """Parameters at random in their ranges, the characters of the category in turn."""
+        """Samples with parameters at random in their ranges, the characters of the category in turn."""
         characters = self.characters(category)
         shares = np.bincount(np.arange(count) % len(characters), minlength=len(characters))
         return self.samples(
@@ -48,9 +48,9 @@ class GlyphSimulator:
         )
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
-        """Every number moved by a normal of `degree` thirds of its range, reflected at its ends; the font now and then.
+        """Every number moved by a normal of std `degree` thirds of its range and reflected; sometimes another font.
 
-        A bend keeps a part of itself and gets a fresh one, so that it stays as strong as those of `random`.
+        A bend keeps a part of itself and gets a new part, so that it stays as strong as those of `random`.
         """
         rows = samples.parameters.copy()
         low, high = self.limits()
@@ -64,14 +64,14 @@ class GlyphSimulator:
         return self.samples([self.glyph(row) for row in rows])
 
     def vary_whole(self, rows: np.ndarray, degree: float, rng: np.random.Generator) -> None:
-        """Other fonts that have the character, and a stem thicker or thinner by one, in place."""
+        """Change, in place, some fonts to others that have the character, and some strokes by one step of thickness."""
         changed = rng.random(len(rows)) < degree * self.config.another_font
         rows[changed, FONT] = [rng.choice(fonts_of(CHARACTERS[int(character)])) for character in rows[changed, 0]]
         step = rng.integers(-1, 2, len(rows)) * (rng.random(len(rows)) < degree)
         rows[:, STROKE] = np.clip(rows[:, STROKE] + step, 0, self.ranges.stroke)
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of the ranges of NUMBERS; of the stretch, of its logarithm."""
+        """The ends of the ranges of NUMBERS; for the stretch, the ends for its logarithm."""
         r = self.ranges
         high = np.array([r.largest, r.rotation, r.shear, np.log(r.stretch), r.blur, r.shift, r.shift])
         low = np.array([r.smallest, -r.rotation, -r.shear, -np.log(r.stretch), 0.0, -r.shift, -r.shift])
@@ -83,7 +83,7 @@ class GlyphSimulator:
         names = [name for name in alike if name in ALPHABET]
         if alike and not names:
             warnings.warn(
-                f"evolution.api: glyphs: no public category found alike is a character ({', '.join(alike)}), so that "
+                f"evolution.api: glyphs: no public category found similar is a character ({', '.join(alike)}), so "
                 f"candidates for '{category}' are any characters",
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""A user's own simulator, by the path of its file."""
+"""A user's own simulator, given by the path of its file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def imported(config: ImportedApiConfig, surroundings: Surroundings) -> Evolution
     kind = getattr(loaded(Path(file)), name, None)
     if not callable(kind):
         raise UserError(f"path: '{file}' has no class '{name}'.")
-    image, settings = replace(surroundings.image), copy.deepcopy(config.settings)  # the class may work on its own
+    image, settings = replace(surroundings.image), copy.deepcopy(config.settings)  # the class may change them
     try:
         with contained():
             api = kind(image=image, class_names=surroundings.class_names, **settings)
@@ -37,15 +37,19 @@ def imported(config: ImportedApiConfig, surroundings: Surroundings) -> Evolution
 
 
 def loaded(path: Path) -> Any:
-    """The module in a file. Raises UserError where there is none or it cannot be run."""
+    """The module in a file.
+
+    Raises:
+        UserError: if there is no such file or it cannot be run.
+    """
     if not path.is_file():
         raise UserError(f"path: there is no file '{path}'.")
-    own = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # two files may have one name
+    own = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]  # two files may have the same name
     specification = importlib.util.spec_from_file_location(f"evolution_api_{path.stem}_{own}", path)
     if specification is None or specification.loader is None:
-        raise UserError(f"path: '{path}' is no Python file.")
+        raise UserError(f"path: '{path}' is not a Python file.")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # dataclasses look their module up
+    sys.modules[specification.name] = module  # dataclasses look up their module
     try:
         with contained():
             specification.loader.exec_module(module)

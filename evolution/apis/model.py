@@ -1,4 +1,4 @@
-"""A diffusion model of this project: new images from noise, variations by partly noising and denoising."""
+"""A diffusion model of this project: new images from noise, variations by adding noise and removing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evolution.samples import Samples
 
 @APIS.register(ModelApiConfig)
 class DiffusionApi:
-    """The diffusion model that `pretrain` left, asked for a category where it has learnt the sensitive ones."""
+    """The pre-trained diffusion model; it uses the category's label if it has learnt the sensitive categories."""
 
     needs_model = True
 
@@ -32,7 +32,7 @@ class DiffusionApi:
 
     @cached_property
     def built(self) -> tuple[Any, bool]:
-        """The model, built when first asked, and whether it knows the categories."""
+        """The model, built at the first use, and whether it has learnt the categories."""
         model, labelled = self.build()
         if not hasattr(model, "vary"):
             raise UserError("evolution.api: 'model' needs a diffusion model. Set generator.name=diffusion.")
@@ -44,7 +44,7 @@ class DiffusionApi:
         return self.built[0]
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
-        """Samples of the model for the category, or of none in particular."""
+        """Samples of the model for the category, or without a label if the model has not learnt it."""
         label = self.class_names.index(category) if self.built[1] else self.model.null_class
         generator = self.generator(rng)
         parts = [
@@ -54,7 +54,10 @@ class DiffusionApi:
         return Samples.of_images(np.concatenate(parts))
 
     def vary(self, samples: Samples, degree: float, rng: np.random.Generator) -> Samples:
-        """Each image with noise of a level between the two, in ratios, and denoised again, without a label."""
+        """Each image with noise added and removed again, without a label.
+
+        The noise level grows from `noise_smallest` at degree 0 to `noise_largest` at degree 1, in equal ratios.
+        """
         sigma = self.config.noise_smallest * (self.config.noise_largest / self.config.noise_smallest) ** degree
         generator = self.generator(rng)
         parts = []
@@ -64,10 +67,10 @@ class DiffusionApi:
         return Samples.of_images(np.concatenate(parts))
 
     def sizes(self, count: int) -> list[int]:
-        """The sizes of the batches that make `count`."""
+        """The sizes of batches that add up to `count`."""
         return [min(self.config.batch_size, count - start) for start in range(0, count, self.config.batch_size)]
 
     def generator(self, rng: np.random.Generator) -> torch.Generator:
-        """Random numbers on the model's device, from `rng`."""
+        """A random number generator on the model's device, seeded from `rng`."""
         device = next(self.model.released.parameters()).device
         return torch.Generator(device).manual_seed(int(rng.integers(2**63)))

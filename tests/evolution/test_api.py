@@ -56,7 +56,7 @@ def images(count: int, side: int = SIDE, kind: type = np.uint8, channels: int = 
         (Samples.of_images(images(3, side=9)), r"gave images uint8 \[3, 1, 9, 9\]"),
         (Samples.of_images(images(3, channels=3)), r"gave images uint8 \[3, 3, 8, 8\]"),
         (Samples.of_images(images(3, kind=np.float32)), r"gave images float32"),
-        (Samples(images(3), np.full((3, 1), np.nan)), "parameters that are infinite or no numbers"),
+        (Samples(images(3), np.full((3, 1), np.nan)), "parameters that are infinite or NaN"),
         (Samples(images(3), np.zeros((3, 1), dtype=np.int64)), "parameters int64"),
         (images(3), "gave ndarray; give Samples"),
         (None, "gave NoneType; give Samples"),

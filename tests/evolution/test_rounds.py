@@ -35,7 +35,7 @@ def test_of_another_question_or_damaged(tmp_path: Path) -> None:
     Rounds(tmp_path, "one").save_votes(0, [np.zeros(2)], population, "head")
     Rounds(tmp_path, "one").save_population(0, population)
     assert Rounds(tmp_path, "other").latest() is None
-    with pytest.raises(UserError, match="answers another question"):
+    with pytest.raises(UserError, match="has votes for other settings"):
         Rounds(tmp_path, "other").votes(0, population)
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(path.read_bytes()[:50])
@@ -60,7 +60,7 @@ def test_what_cannot_go_on_is_known_before_a_charge(tmp_path: Path) -> None:
         rounds.check(published, require)
     with pytest.raises(UserError, match=r"3 rounds .* the votes of 2\. Its budget is spent"):
         rounds.check(3, require)
-    with pytest.raises(UserError, match="answers another question"):
+    with pytest.raises(UserError, match="has votes for other settings"):
         Rounds(tmp_path, "other").check(0, require)
     rounds.save_population(3, population)  # which follows from votes that are gone
     with pytest.raises(UserError, match=r"3 rounds .* the votes of 2\. Its budget is spent"):
