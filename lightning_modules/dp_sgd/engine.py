@@ -1,4 +1,4 @@
-"""What every engine does: clip the gradient of each record and add them up."""
+"""What every engine does: clip the gradient of each record and sum the clipped gradients."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from lightning_modules.registries import Learner
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateStatistics:
-    """Sums over the records of a batch. NOT private: they carry no noise and may go to `internal/` only.
-
-    records: how many records there were. unusable: how many of them had a gradient that was not finite, and count in
-    none of the other sums. clipped: how many had a norm above the bound. losses, norms: sums over records.
-    """
+    """Sums over the records of a batch. NOT private: they have no noise and may only go to `internal/`."""
 
     records: int = 0
+    """Number of records."""
     unusable: int = 0
+    """Records whose gradient was not finite; they are not counted in the sums below."""
     clipped: int = 0
+    """Records whose norm was above the bound."""
     losses: float = 0.0
+    """Sum of the records' losses."""
     norms: float = 0.0
+    """Sum of the norms of the records' gradients."""
 
     def __add__(self, other: PrivateStatistics) -> PrivateStatistics:
         return PrivateStatistics(
@@ -38,7 +39,7 @@ class PrivateStatistics:
         )
 
     def metrics(self) -> dict[str, float]:
-        """Means over records for `internal/`; a batch without usable records has its size alone."""
+        """Means over records, for `internal/`; a batch without usable records has only its size."""
         counts = {"records": float(self.records), "unusable": float(self.unusable)}
         usable = self.records - self.unusable
         if usable == 0:
@@ -51,21 +52,33 @@ class PrivateStatistics:
 
 
 class ClippedSum(Protocol):
-    """An engine: the sum of clipped per-record gradients, the one quantity DP-SGD takes from sensitive data.
-
-    clip_norm: C, the L2 sensitivity of the sum to adding or removing one record. precision: "fp32" or "bf16".
-    """
+    """An engine: the sum of clipped per-record gradients, the only quantity that DP-SGD takes from sensitive data."""
 
     clip_norm: float
+    """C, the L2 sensitivity of the sum to adding or removing one record."""
     precision: str
+    """Either "fp32" or "bf16"."""
 
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, PrivateStatistics]:
-        """Sum over records of clip(mean over the record's K draws of the loss gradient, C). SENSITIVE, not yet noised.
+        """Sum over records of clip(mean over the record's K draws of the loss gradient, C). Not yet noised.
 
-        images: uint8 [B, C, H, W], B >= 0; labels: int64 [B]. Returns a flat tensor [P] in the order of
-        `trained_parameters` and statistics that are not private. A record whose gradient is not finite adds zero.
+        A record whose gradient is not finite adds zero.
+
+        Args:
+            images: uint8 [B, C, H, W], B >= 0.
+            labels: int64 [B].
+            generator: source of the loss's own random draws.
+
+        Returns:
+            Flat tensor [P], at least float32, in the order of `trained_parameters`, and statistics that are not
+            private.
+
+        Raises:
+            RuntimeError: if a parameter is used outside its layer, or the model returns a wrong number of losses.
+
+        Sensitive: reads sensitive images; the result is as sensitive as they are.
         """
         ...
 
@@ -73,7 +86,7 @@ class ClippedSum(Protocol):
 ENGINES: dict[str, Callable[[Learner, float, str], ClippedSum]] = {}
 """Engines by name: `ENGINES[name](model, clip_norm, precision)`, precision "fp32" or "bf16"."""
 
-BLOCK = 512  # values that a norm adds up in one go
+BLOCK = 512  # values that a norm sums in one go
 
 
 def trained_parameters(model: Learner) -> list[nn.Parameter]:
@@ -82,7 +95,7 @@ def trained_parameters(model: Learner) -> list[nn.Parameter]:
 
 
 def sum_size(model: Learner) -> int:
-    """P: how many values the clipped sum has."""
+    """P: the number of values in the clipped sum."""
     return sum(parameter.numel() for parameter in trained_parameters(model))
 
 
@@ -93,7 +106,19 @@ def empty_sum(model: Learner) -> Tensor:
 
 
 def record_losses(model: Learner, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """The model's losses [B * K]; RuntimeError where it returns another number of them. SENSITIVE."""
+    """The model's losses [B * K].
+
+    Args:
+        model: the model.
+        images: uint8 [B, C, H, W].
+        labels: int64 [B].
+        generator: source of the loss's own random draws.
+
+    Raises:
+        RuntimeError: if the model returns another number of losses.
+
+    Sensitive: as sensitive as the images.
+    """
     losses = model.record_losses(images, labels, generator)
     if losses.shape != (len(images) * model.multiplicity,):
         raise RuntimeError(f"{tuple(losses.shape)} losses for {len(images)} records x {model.multiplicity} draws")
@@ -101,12 +126,20 @@ def record_losses(model: Learner, images: Tensor, labels: Tensor, generator: tor
 
 
 def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Autocast of the forward pass: "fp32" none, "bf16" of matrix products and convolutions."""
+    """Autocast of the forward pass: none for "fp32"; of matrix products and convolutions for "bf16"."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatistics:
-    """Statistics of the records with norms and losses [B]; those whose norm is not finite are unusable."""
+    """Statistics of a batch; records whose norm is not finite are unusable.
+
+    Args:
+        norms: norms of the records' gradients, [B].
+        losses: losses of the records, [B].
+        clip_norm: C.
+
+    Sensitive: as sensitive as the records.
+    """
     usable = torch.isfinite(norms)
     return PrivateStatistics(
         records=len(norms),
@@ -118,13 +151,13 @@ def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatis
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    """The precision in which norms and sums of values of this type are taken."""
+    """The precision in which norms and sums of values of this type are computed."""
     return dtype if dtype in (torch.float32, torch.float64) else torch.float32
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Products and convolutions of float32 without TF32, so that what is summed is what the norm was taken of."""
+    """Products and convolutions of float32 without TF32, so that norms and sums are those of the same values."""
     before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -136,10 +169,10 @@ def exact_float32() -> Iterator[None]:
 
 
 def squared_norms(rows: Tensor) -> Tensor:
-    """Squares [R] of the L2 norms of rows [R, n], in at least float32 and right to a few units in the last place.
+    """Squares [R] of the L2 norms of rows [R, n], in at least float32 and correct to a few units in the last place.
 
-    Sums are taken of blocks, then of their sums. In one go the sum of a million equal values loses 1e-3 of itself, and
-    a record with such a gradient would be clipped to more than the bound.
+    Blocks are summed first, then their sums. A sum of a million equal values in one go loses 1e-3 of itself, and a
+    record with such a gradient would be clipped to more than the bound.
     """
     if rows.dtype != (precision := at_least_float32(rows.dtype)):
         rows = rows.to(precision)
@@ -154,7 +187,7 @@ def squared_norms(rows: Tensor) -> Tensor:
 
 
 def clip_factors(norms: Tensor, clip_norm: float) -> Tensor:
-    """Factors in [0, 1] that bring gradients of the given norms [B] to `clip_norm` / MARGIN; 0 where not finite.
+    """Factors [B] in [0, 1] that scale gradients of norms [B] to at most `clip_norm` / MARGIN; 0 if not finite.
 
     The rest of the clip norm is for the rounding of norms and sums, so that what a record changes in the noised sum
     stays below the bound that the noise was calibrated for.

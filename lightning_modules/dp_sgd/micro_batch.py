@@ -1,4 +1,4 @@
-"""The largest micro-batch that fits: measured on made-up images, so that it tells nothing of the sensitive ones."""
+"""The largest micro-batch that fits: measured on made-up images, so that it says nothing about the sensitive ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from configs.errors import UserError
 from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.memory import peak_memory
 
-PROBES = (1, 2, 4, 8, 16)  # records: soon measured, and enough to find the moment of the work that takes most
-MARGIN = 1.1  # for what kernels take while they run, and for lines that are none
+PROBES = (1, 2, 4, 8, 16)  # records: quickly measured, and enough to find the moment that takes most memory
+MARGIN = 1.1  # for memory that kernels use while they run, and for growth that is not linear
 GIB = 2**30
 
 Measure = Callable[[int], int | None]
@@ -22,10 +22,12 @@ Measure = Callable[[int], int | None]
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Records whose gradients are held at once, and the bytes that this takes, with a margin."""
+    """A size of micro-batch and its memory."""
 
     size: int
+    """Records whose gradients are held at once."""
     peak_bytes: int
+    """Bytes that this needs, with a margin."""
 
 
 def largest_micro_batch(
@@ -38,11 +40,21 @@ def largest_micro_batch(
     largest: int,
     beside: float = 0,
 ) -> MicroBatch:
-    """The largest micro-batch of 1..largest records whose clipped sum takes at most `memory` - `beside` bytes.
+    """The largest micro-batch whose clipped sum fits into the memory. Touches no sensitive data.
 
-    engine: over a model that is on the device. shape: (C, H, W) of an image. beside: bytes that training holds all the
-    while. On the CPU a function of its arguments alone; on a GPU the size is tried out. Touches no sensitive data.
-    Raises UserError where not even one record fits.
+    On the CPU the result depends only on the arguments; on a GPU the size is tried out.
+
+    Args:
+        engine: over a model that is on the device.
+        shape: (C, H, W) of an image.
+        classes: number of categories.
+        device: where training runs.
+        memory: bytes for fine-tuning.
+        largest: largest size to consider, in records.
+        beside: bytes that training holds in addition, all the time.
+
+    Raises:
+        UserError: if not even one record fits.
     """
 
     def measure(size: int) -> int | None:
@@ -63,16 +75,22 @@ def largest_micro_batch(
 
 
 def largest_fitting(measure: Measure, *, memory: float, largest: int, verify: bool) -> MicroBatch:
-    """The largest size in 1..largest that needs at most `memory`; size 0, with what one needs, where none does.
+    """The largest size in 1..largest that needs at most `memory`; if no size fits, size 0 with the need of one record.
 
-    measure: the need of a size, or None where it is more than there is. Sizes beyond a few small ones are taken from a
-    line as steep as the steepest part between two of these. verify: also measure the size that is returned, and go
-    down until it fits; for needs that grow faster than a line.
+    Needs of sizes beyond a few small ones are extrapolated by a line as steep as the steepest part between two of
+    these.
+
+    Args:
+        measure: from a size to the bytes that it needs, or None if it needs more than there is.
+        memory: bytes.
+        largest: largest size to consider.
+        verify: also measure the size that is returned, and reduce it until it fits, for needs that grow faster than a
+            line.
     """
     points: list[tuple[int, int]] = []
     for size in (probe for probe in PROBES if probe <= largest):
         if points and MARGIN * (points[-1][1] + (size - points[-1][0]) * steepest(points)) > memory:
-            break  # would hardly fit, and a CPU may have no more
+            break  # would hardly fit, and a CPU may not have that much memory
         need = measure(size)
         if need is None or MARGIN * need > memory:
             largest = size - 1
@@ -93,9 +111,9 @@ def largest_fitting(measure: Measure, *, memory: float, largest: int, verify: bo
 
 
 def steepest(points: list[tuple[int, int]]) -> float:
-    """The largest growth per record between two neighbouring points (size, need); through the origin if there is one.
+    """The largest growth per record between neighbouring points (size, need); through the origin if there is one point.
 
-    Where the peak moves from one moment of the work to another, need grows faster with more records, never slower.
+    If the peak moves from one moment of the work to another, the need grows faster with more records, never slower.
     """
     if len(points) == 1:
         return points[0][1] / points[0][0]

@@ -13,7 +13,7 @@ from accounting.access import PrivacyError, PrivateAccess, whole_std
 from accounting.secret import Secret
 
 THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-_PIECE = 2**18  # values that a thread draws at a time; even, as `PrivateAccess.noise` asks
+_PIECE = 2**18  # values that a thread draws at a time; even, as `PrivateAccess.whole_noise` requires
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,21 @@ class _Drawing:
 
 
 class NoiseAhead(Secret):
-    """`access.whole_noise` of one step after the other, each begun before it is needed. Sees no data.
+    """`access.whole_noise` of one step after the other, each started before it is needed. Sees no data.
 
-    unit: the spacing of the grid that the noise is in multiples of. PrivacyError where it is too fine for the noise.
+    A step's noise depends only on the access's key and the step, so when it is drawn, and by which thread, changes
+    nothing. It is handed out once: steps ascend, and what was drawn for a step that is never taken is dropped.
 
-    A step's noise is a function of the access's key and the step alone, so when it is drawn, and by which thread,
-    changes nothing. It is handed out once: steps ascend, and what was drawn for a step that is never taken is dropped.
-    Each step's threads begin with its drawing and end with it, so none outlives a fit by more than one step's noise,
-    however the fit ends, and none is there before the first step (tests fork). Two steps' noise is held at most.
+    Each step's threads start and end with its drawing. So after a fit, however it ends, threads run for at most one
+    more step's noise, and there are no threads before the first step (tests fork). At most two steps' noise is held.
+
+    Args:
+        access: the charged mechanism.
+        unit: spacing of the grid; the noise is in multiples of it.
+        threads: how many threads draw.
+
+    Raises:
+        PrivacyError: if the unit is too small for the noise.
     """
 
     def __init__(self, access: PrivateAccess, unit: float, threads: int = THREADS) -> None:
@@ -46,9 +53,13 @@ class NoiseAhead(Secret):
         self._taken = -1
 
     def begin(self, step: int, count: int, device: torch.device, start: int = 0) -> None:
-        """Begin the noise of `step` for a sum on `device`, unless it is begun.
+        """Start drawing the noise of `step`, unless that was started already.
 
-        count, start: of which part of the sum; start is even.
+        Args:
+            step: number of the step.
+            count: how many values of the sum.
+            device: where the sum is.
+            start: first of these values; even.
         """
         begun = self._drawing
         if begun and (begun.step, begun.start, len(begun.noise)) == (step, start, count):
@@ -64,16 +75,25 @@ class NoiseAhead(Secret):
 
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="noise-ahead")
         self._drawing = _Drawing(step, start, noise, [pool.submit(draw, first) for first in range(0, count, _PIECE)])
-        pool.shutdown(wait=False)  # takes no more work; its threads end when this is done
+        pool.shutdown(wait=False)  # accepts no more work; its threads end when this is done
 
     def take(self, step: int, count: int, device: torch.device, start: int = 0) -> Tensor:
-        """The noise of `step`, int64 [count] on `device`, for the part of the sum from `start` on; begins the next.
+        """The noise of `step`, int64 [count] on `device`; starts the next step's.
 
-        start: even. Equal to those values of `access.whole_noise(step, …)`. Waits for what is not drawn yet. Raises
-        what drawing raised, and PrivacyError for a step that is not above all that were taken.
+        Equal to those values of `access.whole_noise(step, …)`. Waits for what is not drawn yet.
+
+        Args:
+            step: number of the step.
+            count: how many values of the sum.
+            device: where the sum is.
+            start: first of these values; even.
+
+        Raises:
+            PrivacyError: if the step is not above all steps that were taken.
+            Exception: any error of the drawing itself.
         """
         if step <= self._taken:
-            raise PrivacyError(f"noise of step {step} is asked for again: on two sums it would betray their difference")
+            raise PrivacyError(f"noise of step {step} is requested again: on two sums it would reveal their difference")
         self._taken = step
         self.begin(step, count, device, start)
         drawing = self._drawing
@@ -88,7 +108,7 @@ class NoiseAhead(Secret):
         return drawing.noise.to(device, non_blocking=True)
 
     def close(self) -> None:
-        """Drop what was begun; no thread draws any more when this returns."""
+        """Drop what was started; no thread draws any more when this returns."""
         if self._drawing is not None:
             for piece in self._drawing.pieces:
                 piece.cancel()

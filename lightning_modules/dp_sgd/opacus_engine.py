@@ -29,8 +29,13 @@ from lightning_modules.registries import Learner
 class OpacusEngine:
     """Clipped sums through `GradSampleModule`: B·K gradients of the whole network are held at once.
 
-    model: a Learner whose network passes `check_network` (UserError otherwise). clip_norm: C > 0. precision: "fp32",
-    or "bf16" for autocast with float32 norms.
+    Args:
+        model: a Learner whose network passes `check_network`.
+        clip_norm: C > 0.
+        precision: "fp32", or "bf16" for autocast with float32 norms.
+
+    Raises:
+        UserError: if the network does not pass.
     """
 
     def __init__(self, model: Learner, clip_norm: float, precision: str = "fp32") -> None:
@@ -42,7 +47,7 @@ class OpacusEngine:
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, PrivateStatistics]:
-        """See `ClippedSum.clipped_sum`. Norms and sums are taken in float32, or the parameters' type if wider."""
+        """See `ClippedSum.clipped_sum`. Norms and sums are in float32, or the parameters' type if that is wider."""
         records = len(images)
         if records == 0:
             return empty_sum(self.model), PrivateStatistics()
@@ -59,7 +64,7 @@ class OpacusEngine:
             return self._clip_and_sum(gradients, losses.detach().reshape(records, -1).mean(dim=1))
 
     def _clip_and_sum(self, gradients: list[Tensor], losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
-        """Clip gradients [B, p] of all parameters together and add up the records."""
+        """Clip the gradients [B, p] of all parameters together and sum over records."""
         norms = torch.stack([squared_norms(gradient) for gradient in gradients]).sum(dim=0).sqrt()
         usable = torch.isfinite(norms)
         factors = clip_factors(norms, self.clip_norm)
@@ -70,7 +75,21 @@ class OpacusEngine:
 
 
 def record_means(name: str, parameter: nn.Parameter, records: int, multiplicity: int) -> Tensor:
-    """The per-record gradients [B, p] of one parameter, each the mean over its draws, taken off the parameter."""
+    """The per-record gradients [B, p] of one parameter, each the mean over its draws.
+
+    They are removed from the parameter.
+
+    Args:
+        name: name of the parameter, for messages.
+        parameter: a parameter with `grad_sample`.
+        records: B.
+        multiplicity: K, draws per record.
+
+    Raises:
+        RuntimeError: if the parameter is used outside its layer, or has the wrong number of gradients.
+
+    Sensitive: as sensitive as the records.
+    """
     gradients = parameter.grad_sample  # type: ignore[attr-defined]
     if gradients is None:
         if parameter.grad is not None:
@@ -89,8 +108,8 @@ def record_means(name: str, parameter: nn.Parameter, records: int, multiplicity:
 def per_record_gradients(network: nn.Module) -> Iterator[None]:
     """Let a backward pass of summed losses leave `grad_sample` on the network's parameters.
 
-    Opacus' wrapper lives only as long as this block: no hook, attribute or ordinary gradient stays behind, and nothing
-    of it enters a checkpoint or a copy of the network.
+    Opacus' wrapper exists only inside this block: no hook, attribute or ordinary gradient remains, and no part of it
+    enters a checkpoint or a copy of the network.
     """
     was_training = network.training
     network.train()  # Opacus' hooks stay silent in evaluation mode
@@ -99,7 +118,7 @@ def per_record_gradients(network: nn.Module) -> Iterator[None]:
     wrapper = GradSampleModule(network, batch_first=True, loss_reduction="sum", strict=True)
     try:
         with warnings.catch_warnings():
-            # The first layer's input, an image, needs no gradient. That is as it should be.
+            # The first layer's input, an image, needs no gradient, so this warning means nothing.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             yield
     finally:
@@ -115,7 +134,7 @@ def per_record_gradients(network: nn.Module) -> Iterator[None]:
 
 
 def contiguous_inputs(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Inputs laid out as Opacus takes them to be: its gradient of a convolution is silently wrong for any other."""
+    """Contiguous inputs, as Opacus expects: its gradient of a convolution is silently wrong for any others."""
     return tuple(x.contiguous() for x in inputs)
 
 

@@ -22,12 +22,25 @@ Batch = tuple[int, Tensor, Tensor]
 
 
 class PrivateTraining(LightningModule):
-    """DP-SGD (Abadi et al. 2016, Algorithm 1) with Adam on the noised mean gradient, and what follows it. SENSITIVE.
+    """DP-SGD (Abadi et al. 2016, Algorithm 1) with Adam on the noised mean gradient, and what follows it.
 
-    access: the charged mechanism whose sensitivity is the engine's clip norm; all randomness comes from it.
-    expected_batch: q·n, the constant the sum is divided by, never the actual batch. micro_batch: records whose
-    gradients are held at once. ranks: processes that train together. private_step: accounted steps that are done.
-    Raises ValueError where the mechanism was not reserved for this clip norm.
+    Args:
+        model: the model to train.
+        engine: computes the clipped sums.
+        access: the charged mechanism, whose sensitivity is the engine's clip norm; all randomness comes from it.
+        expected_batch: q·n, the constant that the sum is divided by, never the actual batch.
+        micro_batch: records whose gradients are held at once.
+        learning_rate: learning rate of Adam.
+        ema_decay: decay of the moving average of the released network's weights.
+        ranks: processes that train together.
+
+    Attributes:
+        private_step: accounted steps that are done.
+
+    Raises:
+        ValueError: if the mechanism was not reserved for this clip norm, or a size is not positive.
+
+    Sensitive: reads sensitive images; the weights are private by the noise, the logged statistics are not.
     """
 
     def __init__(
@@ -51,7 +64,7 @@ class PrivateTraining(LightningModule):
         self.model = model
         self.ema = AveragedModel(model.released, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.ema.requires_grad_(False)
-        self.ema.n_averaged.fill_(1)  # the weights we start from are the first of the average
+        self.ema.n_averaged.fill_(1)  # the initial weights are the first of the average
         self.engine = engine
         self.access = access
         self.expected_batch = expected_batch
@@ -63,7 +76,11 @@ class PrivateTraining(LightningModule):
         self.noise = NoiseAhead(access, self.unit)
 
     def on_fit_start(self) -> None:
-        """RuntimeError where more or fewer processes train than the grid of the sum was made for."""
+        """Check that as many processes train as the grid of the sum was made for.
+
+        Raises:
+            RuntimeError: if there are more or fewer.
+        """
         if self.trainer.world_size != self.ranks:
             raise RuntimeError(f"{self.trainer.world_size} processes train, but the grid is for {self.ranks}")
 
@@ -78,11 +95,21 @@ class PrivateTraining(LightningModule):
         return self.ema.module
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam, which sees noised gradients only; of a follower, gradients through noised weights."""
+        """Adam, which sees only noised gradients; for an alternating generator, gradients through noised weights."""
         return adams(self.model, self.learning_rate)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One accounted step on the logical batch (step, images uint8 [B, C, H, W], labels [B]); B may be 0."""
+        """One accounted step on a logical batch.
+
+        Args:
+            batch: (step, images uint8 [B, C, H, W], labels int64 [B]), B may be 0.
+            batch_idx: not used.
+
+        Raises:
+            RuntimeError: if the batch is of another step than the next one.
+
+        Sensitive: reads sensitive images.
+        """
         step, images, labels = batch
         if step != self.private_step:
             raise RuntimeError(f"the batch of step {step} came when step {self.private_step} was due")
@@ -96,17 +123,25 @@ class PrivateTraining(LightningModule):
         self.descend(from_grid(units, self.unit) / self.expected_batch)
         self.follow(step)
         self.private_step = step + 1
-        for logger in self.loggers:  # the only ways out, each behind a publish barrier
+        for logger in self.loggers:  # the only places that statistics go to, each behind a publish barrier
             logger.log_metrics(statistics.metrics(), step=step)
 
     def gradient_sum(self, step: int, images: Tensor, labels: Tensor) -> tuple[Tensor, PrivateStatistics]:
-        """The clipped sum, float64 [P], over this rank's records, one micro-batch after the other. Not yet noised."""
+        """The clipped sum, float64 [P], over this rank's records, one micro-batch after the other. Not yet noised.
+
+        Args:
+            step: number of the step.
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B].
+
+        Sensitive: the result is as sensitive as the images.
+        """
         generator = keyed_generator(
             lambda count: self.access.loss_bytes(step, count, self.global_rank), device=self.device
         )
         parts = zip(images.split(self.micro_batch), labels.split(self.micro_batch), strict=True)
         total, statistics = self.engine.clipped_sum(images[:0], labels[:0], generator)
-        total = total.double()  # in which sums of many micro-batches lose nothing to speak of
+        total = total.double()  # in float64, sums of many micro-batches lose nothing that matters
         for some_images, some_labels in parts:
             if len(some_images):
                 part, part_statistics = self.engine.clipped_sum(some_images, some_labels, generator)
@@ -117,10 +152,10 @@ class PrivateTraining(LightningModule):
     def noise_part(self) -> slice:
         """The part of the flat sum [P] to which this rank adds the noise, before the ranks' sums are added up.
 
-        Together the ranks add every value of the one noise vector once, and no two draw the same.
+        Together the ranks add every value of the one noise vector once, and no two ranks draw the same values.
         """
         count = self.values
-        each = 2 * -(-count // (2 * self.trainer.world_size))  # even, as the generator of normals asks
+        each = 2 * -(-count // (2 * self.trainer.world_size))  # even, as the generator of normals requires
         return slice(min(count, self.global_rank * each), min(count, (self.global_rank + 1) * each))
 
     def over_ranks(self, units: Tensor, statistics: PrivateStatistics) -> tuple[Tensor, PrivateStatistics]:
@@ -141,23 +176,23 @@ class PrivateTraining(LightningModule):
         optimizer.zero_grad(set_to_none=True)
 
     def follow(self, step: int) -> None:
-        """Let what learns from the trained network take its step, and the average follow the released one.
+        """Let the alternating generator take its step, and the average follow the released network.
 
-        Post-processing: of the batch, and of all sensitive data, only the noised weights come here.
+        Post-processing: of the batch, and of all sensitive data, only the noised weights are used here.
         """
         random = keyed_generator(lambda count: self.access.following_bytes(step, count), device=self.device)
         if follow(self, self.model, step, random):
             self.ema.update_parameters(self.model.released)
 
     def forfeit(self, step: int) -> None:
-        """Count the steps before `step` as done, though their updates are lost.
+        """Count the steps before `step` as done, although their updates are lost.
 
-        Their results were published once already; to compute them again would be to release more than was charged.
+        Their results were published once already; computing them again would release more than was charged.
         """
         self.private_step = max(self.private_step, step)
 
     def teardown(self, stage: str) -> None:
-        """Stop drawing noise. A fit that fails does not come here; its threads end when their step is drawn."""
+        """Stop drawing noise. A fit that fails does not get here; its threads end when their step is drawn."""
         self.noise.close()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -166,5 +201,5 @@ class PrivateTraining(LightningModule):
         checkpoint["ledger_head"] = self.access.ledger_head
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the accounted steps of a checkpoint."""
+        """Continue with the accounted steps of a checkpoint."""
         self.private_step = checkpoint["private_step"]

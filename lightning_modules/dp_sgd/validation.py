@@ -12,22 +12,27 @@ from lightning_modules.dp_sgd.grid import MARGIN
 from lightning_modules.registries import Learner
 
 TRIALS = (1, 2, 3, 5)  # records in a batch
-TOLERANCE = 3e-4  # of the clip norm, for a sum over three records in float32; its rounding takes some millionths
+TOLERANCE = 3e-4  # of the clip norm, for a sum over three records in float32, which rounds by some millionths
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse a network in which records could meet, or whose per-record gradients cannot be had.
+    """Refuse a network that could mix records, or whose per-record gradients cannot be computed. Touches no data.
 
     Opacus' validators are asked about every layer, not only about those with trainable parameters as Opacus does: a
-    BatchNorm mixes records with or without parameters. Raises UserError that names the layer. Touches no data; the
-    network may live on the meta device.
+    BatchNorm mixes records with or without parameters.
+
+    Args:
+        network: may be on the meta device.
+
+    Raises:
+        UserError: with the name of the layer that is refused.
     """
     for name, layer in network.named_modules():
         if _refused_by_opacus(layer):
             raise UserError(
                 f"generator.network: the layer '{name}' ({type(layer).__name__}) cannot be trained with DP-SGD, "
                 "because it mixes records, keeps statistics of them, or hides their gradients. Choose one without "
-                "it: GroupNorm or LayerNorm in place of BatchNorm, Opacus' DP layers in place of recurrent ones."
+                "it: GroupNorm or LayerNorm instead of BatchNorm, Opacus' DP layers instead of recurrent ones."
             )
         trained = any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
         if trained and any(True for _ in layer.buffers()):
@@ -40,12 +45,21 @@ def check_network(network: nn.Module) -> None:
 def check_records_apart(
     model: Learner, engine: ClippedSum, *, shape: tuple[int, ...], classes: int, device: torch.device
 ) -> None:
-    """Refuse a network whose code lets records meet, whatever its layers: tried out on made-up images.
+    """Refuse a network whose code mixes records, regardless of its layers: tried out on made-up images.
 
-    No record's losses may move when the others change; buffers and PyTorch's own random numbers stay untouched; and
-    the engine must give what the definition gives, record by record, by ordinary autograd. Weights are shaken for the
-    trial, since layers that begin at zero hide everything. model: on `device`. shape: (C, H, W) of an image. Raises
-    UserError. Touches no sensitive data.
+    Touches no sensitive data. No record's loss may move when the others change; buffers and PyTorch's own random
+    numbers must stay untouched; and the engine must give what the definition gives, record by record, by ordinary
+    autograd. Weights are changed at random for the trial, because layers that begin at zero hide everything.
+
+    Args:
+        model: on `device`.
+        engine: the engine to check, over `model`.
+        shape: (C, H, W) of an image.
+        classes: number of categories.
+        device: where the trial runs.
+
+    Raises:
+        UserError: if the network is refused.
     """
     network, was_training = model.trainable, model.trainable.training
     clip_norm, precision = engine.clip_norm, engine.precision
@@ -61,12 +75,12 @@ def check_records_apart(
             images = torch.randint(0, 256, (count, *shape), generator=random, dtype=torch.uint8).to(device)
             labels = torch.randint(0, classes, (count,), generator=random).to(device)
             _check_losses(model, images, labels, classes)
-        with exact_float32():  # TF32 rounds by more than a network may differ that reorders records
+        with exact_float32():  # TF32 errors are larger than the difference that reordered records may make
             _check_sum(model, engine, images[:3], labels[:3])
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise UserError(f"generator.network: its per-record gradients cannot be had: {error}") from error
+        raise UserError(f"generator.network: its per-record gradients cannot be computed: {error}") from error
     finally:
         engine.clip_norm, engine.precision = clip_norm, precision
         network.load_state_dict(kept)
@@ -75,14 +89,14 @@ def check_records_apart(
 
 
 def _losses(model: Learner, images: Tensor, labels: Tensor) -> Tensor:
-    """Losses [B, K] with draws that depend on the number of records alone."""
+    """Losses [B, K] with draws that depend only on the number of records."""
     draws = torch.Generator(images.device).manual_seed(0)
     return model.record_losses(images, labels, draws).reshape(len(images), -1)
 
 
 @torch.no_grad()
 def _check_losses(model: Learner, images: Tensor, labels: Tensor, classes: int) -> None:
-    """UserError where a record's loss depends on another record, a buffer changes or global randomness is used."""
+    """UserError if a record's loss depends on another record, a buffer changes or global randomness is used."""
     kept = [(name, buffer, buffer.clone()) for name, buffer in _buffers(model)]
     state = torch.get_rng_state()
     before = _losses(model, images, labels)
@@ -104,26 +118,26 @@ def _check_losses(model: Learner, images: Tensor, labels: Tensor, classes: int) 
         if not torch.allclose(before[i], _losses(model, others, other_labels)[i], rtol=1e-4, equal_nan=True):
             raise UserError(
                 "generator.network: a record's loss changes when another record of the batch does, so the network "
-                "mixes records and cannot be trained with DP-SGD. Look for a mean, a sort or a normalisation over it."
+                "mixes records and cannot be trained with DP-SGD. Look for a mean, sort or normalisation over records."
             )
 
 
 def _buffers(model: Learner) -> list[tuple[str, Tensor]]:
-    """The buffers of the network that is trained and, where it is another, of the one that is released."""
+    """The buffers of the network that is trained and, if it is another, of the one that is released."""
     return [*model.trainable.named_buffers(), *model.released.named_buffers()]
 
 
 def _check_sum(model: Learner, engine: ClippedSum, images: Tensor, labels: Tensor) -> None:
-    """UserError where the engine's sum is not that of autograd, with a clip norm below every record's norm."""
+    """UserError if the engine's sum is not that of autograd, with a clip norm below every record's norm."""
     parameters = trained_parameters(model)
     gradients = []
     for loss in _losses(model, images, labels).mean(dim=1):
         parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
         pieces = zip(parts, parameters, strict=True)
         gradients.append(torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in pieces]))
-    norms = torch.stack([gradient.norm(dtype=torch.float64) for gradient in gradients])  # a long sum in float32 is off
+    norms = torch.stack([gradient.norm(dtype=torch.float64) for gradient in gradients])  # float32 is not enough
     if not bool(torch.isfinite(norms).all() and norms.min() > 0):
-        return  # nothing to compare; the engine itself counts such records as zero
+        return  # nothing to compare; the engine counts such records as zero
     engine.clip_norm = float(norms.min()) / 4
     to = engine.clip_norm / MARGIN
     expected = torch.stack([g * (to / n) for g, n in zip(gradients, norms, strict=True)]).sum(dim=0)
@@ -136,7 +150,7 @@ def _check_sum(model: Learner, engine: ClippedSum, images: Tensor, labels: Tenso
 
 
 def _refused_by_opacus(layer: nn.Module) -> bool:
-    """Whether Opacus' validator for this kind of layer, or for the nearest kind it derives from, objects."""
+    """Whether Opacus' validator for this kind of layer, or for its nearest base class with one, objects."""
     for kind in type(layer).__mro__:
         if kind in ModuleValidator.VALIDATORS:
             return bool(ModuleValidator.VALIDATORS[kind](layer))

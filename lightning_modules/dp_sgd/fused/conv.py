@@ -1,8 +1,12 @@
-"""Per-record weight gradients of convolutions. SENSITIVE.
+"""Per-record weight gradients of convolutions.
 
-The shifted form (stride 1, see `flat_axis`): what one tap of the kernel reads is a *shifted view* of the images, so a
-tap's gradient of every record is one batched matrix product [B, C_out, L] x [B, L, C_in], L the positions of all draws.
+The shifted form (stride 1, see `flat_axis`): what one tap of the kernel reads is a *shifted view* of the images. So the
+gradient of one tap, for all records, is one batched matrix product [B, C_out, L] x [B, L, C_in], where L is the number
+of positions of all draws.
+
 The grouped form (any convolution): the ordinary weight gradient of one convolution whose groups are the records.
+
+Sensitive: images, gradients and all results.
 """
 
 from __future__ import annotations
@@ -26,13 +30,13 @@ from lightning_modules.dp_sgd.fused.gradients import (
 from lightning_modules.dp_sgd.fused.rule import autocast, over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
-TOGETHER = 4  # records whose channels stand side by side in one grouped convolution
+TOGETHER = 4  # records whose channels are next to each other in one grouped convolution
 MANY = 1024
-"""Positions of one draw from which oneDNN's grouped weight gradient is faster on the CPU than the shifted form; for
-several draws it always is. Both where channels come in blocks of 16, for which it has fast kernels."""
+"""With this many positions of one draw or more, oneDNN's grouped weight gradient is faster on the CPU than the shifted
+form. With several draws it always is. Both hold if channels come in blocks of 16, for which it has fast kernels."""
 NARROW = 64
-"""With at most so many values a patch, or at most as many positions as output channels, patches are copied side by side
-and all taps together make one product: the copies are then no larger than the gradients."""
+"""With at most this many values per patch, or at most as many positions as output channels, patches are copied next to
+each other and all taps together make one product: the copies are then not larger than the gradients."""
 
 
 class Conv2dRule:
@@ -68,7 +72,7 @@ class Conv2dRule:
 
 
 def padding_of(layer: nn.Conv2d) -> tuple[int, int] | None:
-    """The zeros on either side, None where the padding is uneven or not of zeros and so a step of its own."""
+    """The zeros on either side; None if the padding is uneven or not of zeros, and so a step of its own."""
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
     return cast("tuple[int, int]", layer.padding)
@@ -77,9 +81,13 @@ def padding_of(layer: nn.Conv2d) -> tuple[int, int] | None:
 def convolution_backward(
     layer: nn.Conv2d, weight: Tensor, *, input: bool, groups: int | None = None
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """From output gradient and input to the gradient of the input, or to that of the weight, summed over the batch.
+    """A function from output gradient and input to the gradient of the input, or of the weight summed over the batch.
 
-    weight: its values count for the first, its shape and memory format for both. groups: the layer's unless given.
+    Args:
+        layer: the convolution.
+        weight: for the gradient of the input, its values count; for both, its shape and memory format.
+        input: true for the gradient of the input, false for that of the weight.
+        groups: default: those of the layer.
     """
     padding, mask = list(padding_of(layer) or (0, 0)), [input, not input, False]
     stride, dilation, groups = list(layer.stride), list(layer.dilation), groups or layer.groups
@@ -111,7 +119,7 @@ def weight_gradient(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -
 
 
 def shifted(axis: FlatAxis, x: Tensor, gradient: Tensor) -> Whole:
-    """A batched matrix product a tap; see the head of this module."""
+    """One batched matrix product per tap; see the top of this module."""
     flat, outputs = axis.laid_input(x), axis.laid(gradient).transpose(1, 2)
     (records, wide, _), narrow, shifts = outputs.shape, flat.shape[2], axis.shifts()
     taps = len(shifts)
@@ -127,7 +135,8 @@ def shifted(axis: FlatAxis, x: Tensor, gradient: Tensor) -> Whole:
 def side_by_side(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
     """The framework's own weight gradient of a grouped convolution, whose groups are records: for every convolution.
 
-    The draws of some records stand as many images, their channels side by side, so that no two records meet in a group.
+    The draws of a few records form as many images, with the records' channels next to each other, so that no two
+    records share a group.
     """
     parts = zip(*(value.split(TOGETHER * tape.multiplicity) for value in (x, gradient)), strict=True)
     found = [grouped(layer, tape.multiplicity, images, rows) for images, rows in parts]

@@ -1,4 +1,7 @@
-"""Per-record gradients of embeddings. SENSITIVE."""
+"""Per-record gradients of embeddings.
+
+Sensitive: inputs, gradients and all results.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,13 @@ class EmbeddingRule:
 
 
 def embedding_factored(indices: Tensor, outputs: Tensor, entries: int) -> Factored:
-    """The gradient of a large table from indices [B, L] and output gradients [B, L, D]."""
+    """The gradient of a large table, not held.
+
+    Args:
+        indices: int [B, L].
+        outputs: output gradients [B, L, D].
+        entries: rows of the table.
+    """
     outputs = outputs.to(at_least_float32(outputs.dtype))
     same = (indices[:, :, None] == indices[:, None, :]).to(outputs)  # inner products of the one-hot inputs
     with exact_float32():

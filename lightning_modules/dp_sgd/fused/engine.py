@@ -1,4 +1,7 @@
-"""Clipped sums from one forward and one backward pass that takes no ordinary weight gradient. SENSITIVE."""
+"""Clipped sums from one forward and one backward pass that computes no ordinary weight gradient.
+
+Sensitive: images, labels and all results.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +44,17 @@ RULES: dict[type[nn.Module], Rule] = {
 
 
 class FusedEngine:
-    """Clipped sums by layer rules: a record's draws are contracted, large gradients at few positions are not held.
+    """Clipped sums by layer rules: a record's draws are contracted, and large gradients at few positions are not held.
 
-    model: a Learner whose network passes `check_network` (UserError otherwise) and whose trained layers all have a
-    rule (ValueError otherwise); its convolutions' weights are laid channels-last. clip_norm: C > 0. precision: "fp32",
-    or "bf16" for autocast with float32 norms.
+    Args:
+        model: a Learner whose network passes `check_network` and whose trained layers all have a rule. The weights of
+            its convolutions are changed to channels-last order.
+        clip_norm: C > 0.
+        precision: "fp32", or "bf16" for autocast with float32 norms.
+
+    Raises:
+        UserError: if the network does not pass.
+        ValueError: if a trained layer has no rule.
     """
 
     def __init__(self, model: Learner, clip_norm: float, precision: str = "fp32") -> None:
@@ -63,7 +72,7 @@ class FusedEngine:
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, PrivateStatistics]:
-        """See `ClippedSum.clipped_sum`. Norms and sums are taken in float32, or the parameters' type if wider."""
+        """See `ClippedSum.clipped_sum`. Norms and sums are in float32, or the parameters' type if that is wider."""
         if len(images) == 0:
             return empty_sum(self.model), PrivateStatistics()
         tape = Tape(len(images), self.model.multiplicity, images.device)
@@ -77,7 +86,7 @@ class FusedEngine:
 
     @contextmanager
     def _recording(self, tape: Tape) -> Iterator[None]:
-        """Let the trained layers record on the tape; nothing of it stays on the network afterwards."""
+        """Let the trained layers record on the tape; no part of it remains on the network afterwards."""
         try:
             for name, layer in self.layers:
                 layer.forward = recorded(name, layer, RULES[type(layer)], tape)  # type: ignore[method-assign]
@@ -89,7 +98,7 @@ class FusedEngine:
                 parameter.grad = None
 
     def _check_complete(self) -> None:
-        """RuntimeError if a parameter got an ordinary gradient: it was used where its layer could not record it."""
+        """RuntimeError if a parameter got an ordinary gradient: it was used outside its layer and not recorded."""
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 raise RuntimeError(
@@ -98,7 +107,7 @@ class FusedEngine:
 
     @torch.no_grad()
     def _clip_and_sum(self, tape: Tape, losses: Tensor) -> tuple[Tensor, PrivateStatistics]:
-        """Clip the gradients of all parameters together and add up the records."""
+        """Clip the gradients of all parameters together and sum over records."""
         parameters = [parameter for parameter in self.parameters.values() if parameter.requires_grad]
         norms = tape.squared_norms().sqrt()
         factors, usable = clip_factors(norms, self.clip_norm), torch.isfinite(norms)
@@ -108,7 +117,7 @@ class FusedEngine:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for reference cycles: a pass makes thousands of objects and leaves no cycle."""
+    """Switch off Python's search for reference cycles: a pass makes thousands of objects and leaves no cycle."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -119,7 +128,7 @@ def uncollected() -> Iterator[None]:
 
 
 def unknown_layers(network: nn.Module) -> list[str]:
-    """Names and kinds of the layers with trained parameters for which there is no rule."""
+    """Names and kinds of the layers with trained parameters that have no rule."""
     return [
         f"'{name or 'the network itself'}' ({type(layer).__name__})"
         for name, layer in network.named_modules()
@@ -133,12 +142,21 @@ def trained(layer: nn.Module) -> set[str]:
 
 
 def accepted(layer: nn.Module) -> bool:
-    """Whether the rule for this kind of layer takes its options."""
+    """Whether the rule for this kind of layer supports the layer's options."""
     return RULES[type(layer)].accepts(layer)
 
 
 def fused_or_opacus(model: Learner, clip_norm: float, precision: str = "fp32") -> ClippedSum:
-    """The fused engine where every trained layer has a rule; elsewhere Opacus' hooks, after a warning that says why."""
+    """The fused engine if every trained layer has a rule; otherwise Opacus' hooks, after a warning that says why.
+
+    Args:
+        model: a Learner whose network passes `check_network`.
+        clip_norm: C > 0.
+        precision: "fp32" or "bf16".
+
+    Raises:
+        UserError: if the network does not pass.
+    """
     unknown = unknown_layers(model.trainable)
     if not unknown:
         return FusedEngine(model, clip_norm, precision)

@@ -1,6 +1,8 @@
-"""Images on one axis of positions, on which every tap of a convolution is a shift. SENSITIVE.
+"""Images on one axis of positions, on which every tap of a convolution is a shift.
 
-Images and output gradients are laid channels-last, with zeros between rows and images.
+Images and output gradients are laid out channels-last, with zeros between rows and images.
+
+Sensitive: images, gradients and all results.
 """
 
 from __future__ import annotations
@@ -13,24 +15,38 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FlatAxis:
-    """Records of K images on one axis each: rows of `pitch` positions, `rows` of them an image.
+    """Records of K images on one axis each: each image is `rows` rows of `pitch` positions.
 
-    Every row of width W, and with several images every image of height H, is followed by enough zeros for the padding
-    on both of its sides; so are both ends of the axis. heights: of input and output. padding, taps, dilation: height
-    and width.
+    Every row of width W is followed by enough zeros for the padding on both of its sides; with several images, so is
+    every image of height H. Both ends of the axis have such zeros as well.
     """
 
     draws: int
+    """K, images per record."""
     pitch: int
+    """Positions per row."""
     rows: int
+    """Rows per image."""
     heights: tuple[int, int]
+    """Heights of input and output."""
     padding: tuple[int, int]
+    """Zeros on either side, in height and width."""
     taps: tuple[int, int]
+    """Height and width of the kernel."""
     dilation: tuple[int, int]
+    """Distance between taps, in height and width."""
 
     @classmethod
     def between(cls, layer: nn.Conv2d, padding: tuple[int, int], x: Tensor, gradient: Tensor, draws: int) -> FlatAxis:
-        """The axis on which an input [N, C_in, H, W] and an output gradient [N, C_out, H', W'] of a layer both fit."""
+        """The axis on which an input and an output gradient of a layer both fit.
+
+        Args:
+            layer: the convolution, of stride 1.
+            padding: zeros above and below, left and right.
+            x: input [N, C_in, H, W].
+            gradient: output gradient [N, C_out, H', W'].
+            draws: K, images per record.
+        """
         taps, dilation = cast("tuple[int, int]", layer.kernel_size), cast("tuple[int, int]", layer.dilation)
         rows = max(x.shape[2] + (padding[0] if draws > 1 else 0), gradient.shape[2])
         pitch = max(x.shape[3] + padding[1], gradient.shape[3])
@@ -38,7 +54,7 @@ class FlatAxis:
 
     @property
     def length(self) -> int:
-        """L: positions a record."""
+        """L: positions per record."""
         return self.draws * self.rows * self.pitch
 
     def shifts(self) -> list[int]:
@@ -47,7 +63,7 @@ class FlatAxis:
         return [i * down * self.pitch + j * right for i in range(height) for j in range(width)]
 
     def ranges(self) -> list[slice]:
-        """For each tap the positions at which it may read something else than zeros above or below an image."""
+        """For each tap, the positions at which it may read more than the zeros above or below an image."""
         (height, width), down = self.taps, self.dilation[0]
         if self.draws > 1:
             return [slice(0, self.length)] * (height * width)
@@ -59,9 +75,13 @@ class FlatAxis:
         return ranges
 
     def patch_products(self, products: Tensor) -> Tensor:
-        """Inner products [B, L, L] of the patches at L positions, from those of the positions that they read.
+        """Inner products [B, L, L] of the patches at L positions.
 
-        One sum over the rows of the kernel, then one over its columns.
+        They are sums of inner products of the positions that the patches read: over the rows of the kernel, then over
+        its columns.
+
+        Args:
+            products: inner products [B, L', L'] of the positions of a laid-out input.
         """
         (height, width), (down, right) = self.taps, self.dilation
         across = self.length + (width - 1) * right
@@ -70,7 +90,7 @@ class FlatAxis:
         return summed(summed(products, rows), columns)
 
     def laid(self, images: Tensor, before: int = 0, after: int = 0) -> Tensor:
-        """Images [B * K, C, H, W] as [B, before + L + after, C] with zeros between and around them."""
+        """Images [B * K, C, H, W] as [B, before + L + after, C], with zeros between and around them."""
         records, (channels, height, width) = len(images) // self.draws, images.shape[1:]
         last = images.permute(0, 2, 3, 1)
         if (before, after, height, width) == (0, 0, self.rows, self.pitch):
@@ -81,7 +101,7 @@ class FlatAxis:
         return flat
 
     def laid_input(self, x: Tensor) -> Tensor:
-        """An input on the axis, begun early enough for the first tap and ended late enough for the last."""
+        """An input on the axis, which starts early enough for the first tap and ends late enough for the last."""
         before = self.padding[0] * self.pitch + self.padding[1]
         return self.laid(x, before, self.shifts()[-1] - before)
 

@@ -1,8 +1,10 @@
-"""What a backward pass leaves of the gradient of each record: enough for its norm, then for the clipped sum.
+"""What a backward pass keeps of each record's gradient: enough for its norm, then for the clipped sum.
 
 A layer leaves one of two things for a parameter. `Whole`: the per-record gradients themselves. `Factored`: the layer's
-input and output gradient, from which the norm follows without the gradients (ghost norm: Goodfellow 2015; Li et al.
-2022) and then the clipped sum in one contraction over all records (book-keeping: Bu et al. 2023). SENSITIVE.
+input and output gradient. From these follows the norm without the gradients (ghost norm: Goodfellow 2015; Li et al.
+2022), and then the clipped sum in one contraction over all records (book-keeping: Bu et al. 2023).
+
+Sensitive: everything here is as sensitive as the records.
 """
 
 from __future__ import annotations
@@ -17,14 +19,22 @@ from torch import Tensor
 from lightning_modules.dp_sgd.engine import exact_float32, squared_norms
 
 GHOST = 1 / 6
-"""Below this ratio a gradient is not held. With L positions a record (its draws counted) and a matrix of a x b values,
-L (a + b) / (a b) is what input and output gradient take over what the record's gradient takes, and also what the norm
-costs over what the weight gradient costs: there it is cheap, and saves five sixths of the memory."""
-LARGE = 2**16  # values a record below which holding them costs nothing worth saving
+"""Below this ratio a gradient is not held. With L positions per record (over all its draws) and a matrix of a x b
+values, the ratio L (a + b) / (a b) is the memory of input and output gradient divided by that of the record's gradient.
+It is also the cost of the norm divided by that of the weight gradient. So below 1/6 the norm is cheap, and at least
+five sixths of the memory are saved."""
+LARGE = 2**16  # values per record; holding fewer takes too little memory to be worth saving
 
 
 def worth_factoring(positions: int, inputs: int, outputs: int, size: int) -> bool:
-    """Whether a gradient of `size` values, a sum of outer products at so many positions, had better not be held."""
+    """Whether it is better not to hold a gradient.
+
+    Args:
+        positions: L, the outer products that the gradient is a sum of, per record.
+        inputs: a, values of the input at each position.
+        outputs: b, values of the output gradient at each position.
+        size: values of the gradient.
+    """
     return size >= LARGE and positions * (inputs + outputs) < GHOST * size
 
 
@@ -32,25 +42,29 @@ class RecordGradient(Protocol):
     """The gradient of one parameter for each of B records."""
 
     def squared_norms(self) -> Tensor:
-        """Squares [B], at least float32, of the norms of the very values that `weighted_sum` adds up."""
+        """Squares [B], at least float32, of the norms of the same values that `weighted_sum` adds up."""
         ...
 
     def weighted_sum(self, factors: Tensor, usable: Tensor | None) -> Tensor:
-        """Sum over records of factor [B] times gradient, flat [p]. Records outside `usable` [B] add zero."""
+        """Sum over records of factor times gradient, flat [p].
+
+        Args:
+            factors: [B].
+            usable: bool [B], or None for all; other records add zero.
+        """
         ...
 
 
 @dataclass
 class Whole:
-    """Per-record gradients in `pieces` [T, B, m], such as one piece for each tap of a kernel.
-
-    A record's gradient is its T x m values. Where they do not stand in the parameter's order, they have the given
-    `shape`, and its axes in the given `order` are the parameter's.
-    """
+    """Per-record gradients in pieces, such as one piece for each tap of a kernel."""
 
     pieces: Tensor
+    """[T, B, m]; a record's gradient is its T x m values."""
     shape: tuple[int, ...] = ()
+    """Shape of these values, if they are not in the parameter's order."""
     order: tuple[int, ...] = ()
+    """The axes of `shape` in the parameter's order."""
 
     @classmethod
     def of(cls, gradients: Tensor) -> Whole:
@@ -87,15 +101,14 @@ class Whole:
 
 @dataclass
 class Factored:
-    """A gradient that is not held: its squared norms [B] and how to contract its factors.
-
-    contract: maps the layer's output gradient, scaled by record, to the parameter's gradient [*shape].
-    output_gradient: [B * K, ...], float32 or wider.
-    """
+    """A gradient that is not held: its squared norms and how to contract its factors."""
 
     squares: Tensor
+    """Squared norms [B]."""
     output_gradient: Tensor
+    """The layer's output gradient [B * K, ...], float32 or wider."""
     contract: Callable[[Tensor, Tensor | None], Tensor]
+    """From the output gradient, scaled by record, and usable rows (None: all) to the parameter's gradient [*shape]."""
 
     def squared_norms(self) -> Tensor:
         return self.squares
@@ -111,7 +124,10 @@ class Factored:
 
 
 def to_one(x: Tensor) -> tuple[Tensor, Tensor]:
-    """A factor [B, L, m] over its largest value in each record, and these values [B]: products cannot underflow."""
+    """A factor [B, L, m] divided by its largest absolute value in each record, and these values [B].
+
+    So products of factors cannot underflow. If all values are zero, the divisor is 1.
+    """
     largest = x.abs().amax(dim=(1, 2))
     largest = torch.where(largest > 0, largest, torch.ones_like(largest))
     return x / largest[:, None, None], largest
@@ -122,8 +138,11 @@ def outer_product_squares(
 ) -> Tensor:
     """Squared norms [B] of gradients that are sums over L positions of outer products, without the gradients.
 
-    outputs: output gradients [B, L, m]; inputs: [B, L', n], float32 or wider. between: from the inner products
-    [B, L', L'] of the inputs to those [B, L, L] of what each output gradient is multiplied with.
+    Args:
+        outputs: output gradients [B, L, m], float32 or wider.
+        inputs: [B, L', n], float32 or wider.
+        between: from the inner products [B, L', L'] of the inputs to those [B, L, L] of what each output gradient is
+            multiplied with.
     """
     with exact_float32():
         (g, g_scale), (a, a_scale) = to_one(outputs), to_one(inputs)
@@ -134,9 +153,14 @@ def outer_product_squares(
 def ghost_squares(output_products: Tensor, input_products: Tensor) -> Tensor:
     """Squared norms [B] of sums of outer products, never below the exact ones.
 
-    Both are inner products [B, L, L] between the L output gradients, or the L inputs, of a record; the square is the
-    sum of their product (Li et al. 2022, Eq. 3). Terms of both signs may cancel, and then the rounding error is not
-    small against the norm, so a bound of it is added: 64 units in the last place of (sum of |g| |a|)^2.
+    The square is the sum of the product of both arguments. Terms of both signs may cancel, and then the rounding error
+    is not small compared with the norm. So a bound of it is added: 64 units in the last place of (sum of |g| |a|)^2.
+
+    Args:
+        output_products: inner products [B, L, L] between the L output gradients of a record.
+        input_products: inner products [B, L, L] between the L inputs of a record.
+
+    Source: Li et al. 2022, Eq. 3.
     """
     squares = (output_products * input_products).sum(dim=(1, 2))
     lengths = (output_products.diagonal(dim1=1, dim2=2) * input_products.diagonal(dim1=1, dim2=2)).clamp(min=0).sqrt()

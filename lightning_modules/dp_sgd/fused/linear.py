@@ -1,4 +1,7 @@
-"""Per-record gradients of linear layers. SENSITIVE."""
+"""Per-record gradients of linear layers.
+
+Sensitive: inputs, gradients and all results.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,12 @@ class LinearRule:
 
 
 def linear_factored(rows: Tensor, outputs: Tensor) -> Factored:
-    """The gradient of a linear layer from its input [B, L, in] and output gradient [B, L, out]."""
+    """The gradient of a linear layer, not held.
+
+    Args:
+        rows: input [B, L, in].
+        outputs: output gradient [B, L, out].
+    """
     precision = at_least_float32(outputs.dtype)
     rows, outputs = rows.detach().to(precision), outputs.to(precision)
 

@@ -1,4 +1,7 @@
-"""Per-record gradients of GroupNorm and LayerNorm. SENSITIVE."""
+"""Per-record gradients of GroupNorm and LayerNorm.
+
+Sensitive: inputs, gradients and all results.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from lightning_modules.dp_sgd.fused.rule import over_draws, trains, values
 from lightning_modules.dp_sgd.fused.tape import Tape
 
 SLOW = 1024
-"""Positions below which PyTorch's own GroupNorm is several times slower channels-last than the sums it needs: there it
-goes through memory group by group, a few channels at a time. On a GPU it cannot read channels-last at all."""
+"""Below this many positions, PyTorch's own GroupNorm is several times slower channels-last than the sums it needs: it
+reads memory group by group, a few channels at a time. On a GPU it cannot read channels-last at all."""
 
 
 class GroupNormRule:
-    """GroupNorm of [B * K, C, ...] with at least one dimension after the channels or none."""
+    """GroupNorm of [B * K, C, ...], with any number of dimensions after the channels."""
 
     def accepts(self, layer: nn.GroupNorm) -> bool:
         return True
@@ -76,8 +79,15 @@ def group_norm_input_gradient(
 ) -> Tensor:
     """The gradient of a GroupNorm's input.
 
-    mean, rstd: [B * K, G]. by_group: sums of the output gradient, and of its product with x, [2, B * K, G, C / G]. Two
-    passes over memory in either memory format, where PyTorch's own kernel is several times slower channels-last.
+    Takes two passes over memory in either memory format; PyTorch's own kernel is several times slower channels-last.
+
+    Args:
+        layer: the GroupNorm.
+        gradient: output gradient [B * K, C, ...].
+        x: input [B * K, C, ...].
+        mean: means [B * K, G].
+        rstd: inverse deviations [B * K, G].
+        by_group: sums of the output gradient, and of its product with x, [2, B * K, G, C / G].
     """
     each = by_group.shape[3]
     count = each * math.prod(x.shape[2:])

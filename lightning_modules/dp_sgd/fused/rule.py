@@ -1,7 +1,9 @@
 """How the fused engine runs a layer.
 
-A rule runs a layer on the values of its parameters, without their gradients, and on the way back enters the gradient
-of each record in the tape instead. The ordinary weight gradient, a sum over records, is never computed. SENSITIVE.
+A rule runs a layer on the values of its parameters, without their gradients. In the backward pass it enters the
+gradient of each record in the tape instead. The ordinary weight gradient, a sum over records, is never computed.
+
+Sensitive: inputs, gradients and all results.
 """
 
 from __future__ import annotations
@@ -19,26 +21,38 @@ class Rule(Protocol):
     """How one kind of layer is run forward and backward."""
 
     def accepts(self, layer: Any) -> bool:
-        """Whether this very layer can be handled, whatever its options."""
+        """Whether the rule supports this layer with its options."""
         ...
 
     def prepare(self, layer: Any, x: Tensor) -> Tensor:
-        """The layer's input as `forward` wants it; ordinary autograd sees this part."""
+        """The layer's input as `forward` needs it; ordinary autograd sees this part."""
         ...
 
     def forward(self, layer: Any, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The layer's output, and what the backward pass needs besides the input."""
+        """The layer's output, and what the backward pass needs in addition to the input."""
         ...
 
     def backward(
         self, layer: Any, tape: Tape, gradient: Tensor, x: Tensor, saved: tuple[Tensor, ...], needs_input: bool
     ) -> Tensor | None:
-        """Enter the gradients of the layer's trained parameters, and return that of the input if it is needed."""
+        """Enter the gradients of the layer's trained parameters in the tape.
+
+        Args:
+            layer: the layer.
+            tape: collects the gradients.
+            gradient: output gradient.
+            x: input, as `prepare` returned it.
+            saved: what `forward` returned for the backward pass.
+            needs_input: whether the gradient of the input is needed.
+
+        Returns:
+            The gradient of the input, if it is needed.
+        """
         ...
 
 
 class _Recorded(torch.autograd.Function):
-    """One use of a layer. The anchor makes autograd come by, also where the input needs no gradient."""
+    """One use of a layer. The anchor makes autograd call `backward` even if the input needs no gradient."""
 
     @staticmethod
     def forward(ctx: Any, anchor: Tensor, x: Tensor, layer: nn.Module, rule: Rule, tape: Tape) -> Tensor:
@@ -60,7 +74,7 @@ def recorded(name: str, layer: nn.Module, rule: Rule, tape: Tape) -> Callable[[T
 
     own = list(layer.parameters(recurse=False))
 
-    def forward(input: Tensor) -> Tensor:  # by the name that the layers themselves give it
+    def forward(input: Tensor) -> Tensor:  # the argument's name in the layers themselves
         tape.check_rows(name, input)
         for parameter in own:
             tape.used(parameter)
@@ -78,12 +92,12 @@ def values(parameter: Tensor | None, like: Tensor) -> Tensor | None:
 
 
 def trains(parameter: Tensor | None) -> bool:
-    """Whether the gradient of a layer's weight or bias is wanted."""
+    """Whether the gradient of a layer's weight or bias is needed."""
     return parameter is not None and parameter.requires_grad
 
 
 def autocast(x: Tensor) -> Tensor:
-    """An input in the precision that autocast gives to matrix products."""
+    """An input in the precision that autocast uses for matrix products."""
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 

@@ -1,4 +1,7 @@
-"""The tape on which the layers leave per-record gradients during one backward pass. SENSITIVE."""
+"""The tape on which layers leave per-record gradients during one backward pass.
+
+Sensitive: everything on it is as sensitive as the records.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.dp_sgd.fused.gradients import RecordGradient, Whole
 
-SMALL = 4096  # values a record
+SMALL = 4096  # values per record
 
 
 class Tape:
@@ -25,15 +28,19 @@ class Tape:
         self._squares: dict[int, Tensor] = {}
 
     def used(self, parameter: Tensor) -> None:
-        """Note in the forward pass that a parameter was used once more."""
+        """Count one more use of a parameter, in the forward pass."""
         self._uses[id(parameter)] = self._uses.get(id(parameter), 0) + 1
 
     def used_once(self, parameter: Tensor) -> bool:
-        """Whether its gradient has one term: the norm of a sum of terms cannot be told from their norms."""
+        """Whether a gradient has only one term: the norm of a sum of terms does not follow from their norms."""
         return self._uses[id(parameter)] == 1
 
     def add(self, parameter: Tensor | None, gradient: RecordGradient) -> None:
-        """Enter the gradient of one use of a parameter."""
+        """Enter the gradient of one use of a parameter.
+
+        Raises:
+            RuntimeError: if a parameter is used more than once and a gradient is not `Whole`.
+        """
         before = self._gradients.get(id(parameter))
         if before is not None:
             if not (isinstance(before, Whole) and isinstance(gradient, Whole)):
@@ -45,14 +52,20 @@ class Tape:
             self._squares[id(parameter)] = gradient.squared_norms()  # at once, while the values are in the cache
 
     def squared_norms(self) -> Tensor:
-        """Squares [B] of the norms of the records' whole gradients."""
+        """Squares [B] of the norms of the records' gradients over all parameters."""
         squares = [*self._squares.values(), *([self.bundle.squared_norms()] if self.bundle else [])]
         if not squares:  # the loss depends on nothing that is trained
             return self.anchor.detach().expand(self.records)
         return torch.stack(squares).sum(dim=0)
 
     def weighted_sum(self, parameters: list[nn.Parameter], factors: Tensor, usable: Tensor | None) -> Tensor:
-        """Sum over records of factor [B] times gradient, flat [P] in the order of the parameters."""
+        """Sum over records of factor times gradient, flat [P].
+
+        Args:
+            parameters: all trained parameters, in the order of the result.
+            factors: [B].
+            usable: bool [B], or None for all; other records add zero.
+        """
         totals = {key: g.weighted_sum(factors, usable) for key, g in self._gradients.items() if not small(g)}
         if self.bundle:
             held = {key: g.pieces.shape[2] for key, g in self._gradients.items() if small(g)}
@@ -62,12 +75,16 @@ class Tape:
 
     @cached_property
     def bundle(self) -> Whole | None:
-        """The many small gradients side by side, once all are there: one by one they take longer than their work."""
+        """All small gradients joined, once they are there: one at a time, each would cost more than its work."""
         pieces = [gradient.pieces for gradient in self._gradients.values() if small(gradient)]
         return Whole(torch.cat(pieces, dim=2)) if pieces else None
 
     def check_rows(self, layer: str, x: Tensor) -> None:
-        """RuntimeError unless the leading dimension of a layer's input counts the draws of the records."""
+        """Check that the leading dimension of a layer's input counts the draws of the records.
+
+        Raises:
+            RuntimeError: if it does not.
+        """
         if x.dim() == 0 or x.shape[0] != self.records * self.multiplicity:
             raise RuntimeError(
                 f"the input of '{layer}' has shape {tuple(x.shape)} for {self.records} records x {self.multiplicity} "
