@@ -1,4 +1,4 @@
-"""The semantic classifier: trained on public images, asked for the semantics of any image."""
+"""The semantic classifier: trained on public images, then asked for the semantics of any image."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from lightning_modules.public_module import Batch, PublicModule
 from lightning_modules.registries import CLASSIFIERS
 from lightning_modules.schedules import one_cycle
 
-WARM_UP_SHARE = 0.25  # of the steps, as usual for a one-cycle schedule
+WARM_UP_SHARE = 0.25  # of the steps, usual for a one-cycle schedule
 
 
 class SemanticClassifier(PublicModule):
     """A classifier of public categories with cross-entropy, AdamW and a one-cycle schedule.
 
-    network: configuration of a registered classifier; training: its learning rate, weight decay, steps and batches.
-    Logs `train/loss`, `validation/loss` and `validation/accuracy` (public). `topk`, `scores` and `features` may be
-    asked about sensitive images: each answer depends on its own image alone, nothing is kept, and the answers are as
-    sensitive as the images.
+    Logs `train/loss`, `validation/loss` and `validation/accuracy`, which are public.
+
+    Args:
+        network: configuration of a registered classifier.
+        training: learning rate, weight decay, steps and batches.
+        image: shape of the images.
+        classes: number of public categories.
+
+    Sensitive: `topk`, `scores` and `features` may be given sensitive images. Each answer depends only on its own image,
+    nothing is kept, and the answers are as sensitive as the images.
     """
 
     def __init__(self, network: Any, training: Classifier, image: Image, classes: int) -> None:
-        super().__init__(batch_size=training.batch_size, micro_batch=training.micro_batch, seed=0)  # it draws nothing
+        super().__init__(batch_size=training.batch_size, micro_batch=training.micro_batch, seed=0)  # no draws
         self.network: Any = CLASSIFIERS.build(network, channels=image.channels, classes=classes)
         self.learning_rate = training.learning_rate
         self.weight_decay = training.weight_decay
@@ -56,18 +62,37 @@ class SemanticClassifier(PublicModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def topk(self, images: Tensor, k: int, batch_size: int = 1024) -> Tensor:
-        """The k likeliest categories of each image, likeliest first: int64 [N, k] on the CPU.
+        """The k most likely categories of each image, most likely first: int64 [N, k] on the CPU.
 
-        images: uint8 [N, C, H, W] on any device, N may be 0; k: at most the number of categories.
+        Args:
+            images: uint8 [N, C, H, W] on any device, N may be 0.
+            k: at most the number of categories.
+            batch_size: images computed at once.
+
+        Sensitive: the answers are as sensitive as the images.
         """
         return self._batched(lambda x: self.network(x).topk(k).indices, images, batch_size)
 
     def scores(self, images: Tensor, batch_size: int = 1024) -> Tensor:
-        """What `topk` goes by, the logits: float32 [N, categories] on the CPU, for images as in `topk`."""
+        """The logits that `topk` ranks: float32 [N, categories] on the CPU.
+
+        Args:
+            images: uint8 [N, C, H, W] on any device, N may be 0.
+            batch_size: images computed at once.
+
+        Sensitive: the answers are as sensitive as the images.
+        """
         return self._batched(self.network, images, batch_size)
 
     def features(self, images: Tensor, batch_size: int = 1024) -> Tensor:
-        """The penultimate activations: float32 [N, F] on the CPU, for images uint8 [N, C, H, W] on any device."""
+        """The penultimate activations: float32 [N, F] on the CPU.
+
+        Args:
+            images: uint8 [N, C, H, W] on any device, N may be 0.
+            batch_size: images computed at once.
+
+        Sensitive: the answers are as sensitive as the images.
+        """
         return self._batched(self.network.features, images, batch_size)
 
     @property
@@ -77,12 +102,12 @@ class SemanticClassifier(PublicModule):
 
     @property
     def class_embeddings(self) -> Tensor:
-        """One vector a category, [classes, F] on the CPU: the weights of the last layer. Public."""
+        """One vector per category, [classes, F] on the CPU: the weights of the last layer. Public."""
         return self.network.head.weight.detach().cpu()
 
     @torch.inference_mode()
     def _batched(self, function: Any, images: Tensor, batch_size: int) -> Tensor:
-        """The function of every image, in evaluation mode and a batch at a time."""
+        """The function of every image, in evaluation mode and one batch at a time."""
         # an empty input still makes one (empty) batch, which gives the answer its shape
         batches = images.split(batch_size) if len(images) else [images]
         with evaluating(self):

@@ -22,8 +22,9 @@ from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
 class Diffusion(nn.Module):
     """Conditional diffusion model with EDM preconditioning (Karras et al. 2022).
 
-    Labels are int64 in 0..classes - 1; the network's label `classes` is the null class. `record_losses` may be given
-    sensitive images: each loss depends on its own record alone.
+    Labels are int64 in 0..classes - 1; the network's label `classes` is the null class.
+
+    Sensitive: `record_losses` may be given sensitive images; each loss depends only on its own record.
     """
 
     betas = (0.9, 0.999)
@@ -47,13 +48,21 @@ class Diffusion(nn.Module):
 
     @property
     def released(self) -> nn.Module:
-        """The denoising network: what images train is what is released."""
+        """The denoising network: the network that is trained on images is also the one that is released."""
         return self.network
 
     def denoise(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
-        """The expected clean images (Karras et al. 2022, Eq. 7 and Table 1).
+        """The expected clean images.
 
-        noisy: [B, C, H, W] with noise of std sigma [B] > 0 added; labels: [B] in 0..classes. Returns [B, C, H, W].
+        Args:
+            noisy: [B, C, H, W], with noise of std `sigma` added.
+            sigma: [B], > 0.
+            labels: int64 [B], in 0..classes.
+
+        Returns:
+            [B, C, H, W].
+
+        Source: Karras et al. 2022, Eq. 7 and Table 1.
         """
         sigma_data = self.config.sigma_data
         level = sigma[:, None, None, None]
@@ -65,11 +74,20 @@ class Diffusion(nn.Module):
     def record_losses(
         self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
     ) -> Tensor:
-        """EDM denoising losses (Karras et al. 2022, Eq. 8), K a record.
+        """EDM denoising losses, K per record.
 
-        images: uint8 [B, C, H, W], B may be 0; labels: int64 [B]; multiplicity: stands in for the configured K. Returns
-        [B * K], record 0's K draws first, each the mean over pixels. Everything random is drawn from `generator`, which
-        lives on the images' device.
+        Args:
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B], in 0..classes - 1.
+            generator: source of all randomness, on the images' device.
+            multiplicity: K; default: the configured one.
+
+        Returns:
+            [B * K], the K draws of record 0 first; each loss is the mean over pixels.
+
+        Source: Karras et al. 2022, Eq. 8.
+
+        Sensitive: may read sensitive images; each loss depends only on its own record.
         """
         draws = self.multiplicity if multiplicity is None else multiplicity
         dropped, sigma, noise = self.draw(len(images), draws, generator)
@@ -80,9 +98,17 @@ class Diffusion(nn.Module):
         return weight * error.square().flatten(1).mean(1)
 
     def draw(self, records: int, draws: int, generator: RandomGenerator) -> tuple[Tensor, Tensor, Tensor]:
-        """Label dropout [B] (once a record), noise levels [B * K] and noise [B * K, C, H, W].
+        """The random draws of the losses.
 
-        One row of normals holds all the draws of a record.
+        One row of normals holds all draws of a record, so that no record's draws depend on how a batch is cut.
+
+        Args:
+            records: B.
+            draws: K, draws per record.
+            generator: source of all randomness.
+
+        Returns:
+            Label dropout [B] (once per record), noise levels [B * K] and noise [B * K, C, H, W].
         """
         pixels = math.prod(self.shape)
         normals = normal_rows(records, 1 + draws * (1 + pixels), generator)
@@ -102,10 +128,11 @@ class Diffusion(nn.Module):
 
     @torch.inference_mode()
     def sample(self, labels: Tensor, generator: RandomGenerator) -> Tensor:
-        """One image a label: uint8 [B, C, H, W] for labels int64 [B] in 0..classes - 1.
+        """One image per label: uint8 [B, C, H, W].
 
-        Everything random is drawn from `generator`, which lives on the labels' device. The caller cuts long lists into
-        batches.
+        Args:
+            labels: int64 [B], in 0..classes - 1, or `classes` for no label. The caller cuts long lists into batches.
+            generator: source of all randomness, on the labels' device.
         """
         noise = torch.randn(len(labels), *self.shape, generator=generator, device=labels.device)
         with evaluating(self):
@@ -113,12 +140,22 @@ class Diffusion(nn.Module):
 
     @torch.inference_mode()
     def vary(self, images: Tensor, sigma: float, generator: RandomGenerator) -> Tensor:
-        """Images like the given ones: noise of level sigma > 0 is added, and taken away again without a label.
+        """Images similar to the given ones: noise is added, and removed again without a label.
 
-        images: uint8 [B, C, H, W] on the generator's device. Returns as much. Source: Lin et al. 2024, §4.2, with the
-        sampler that `sample` uses. UserError where sigma is not above the sampler's sigma_min.
+        Args:
+            images: uint8 [B, C, H, W], on the generator's device.
+            sigma: level of the noise, > 0.
+            generator: source of all randomness.
+
+        Returns:
+            Uint8 [B, C, H, W].
+
+        Raises:
+            UserError: if sigma is not above the sampler's sigma_min.
+
+        Source: Lin et al. 2024, §4.2, with the sampler that `sample` uses.
         """
-        sampler = SAMPLERS.build(replace(self.config.sampler, sigma_max=sigma))  # which scales what it is given
+        sampler = SAMPLERS.build(replace(self.config.sampler, sigma_max=sigma))  # it multiplies its input by sigma_max
         noise = torch.randn(images.shape, generator=generator, device=images.device)
         labels = torch.full((len(images),), self.null_class, device=images.device)
         with evaluating(self):

@@ -9,8 +9,12 @@ from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_f
 def averaged_weights(network: nn.Module, decay: float) -> AveragedModel:
     """A copy of a network that follows it with a decay of min(decay, (1 + t) / (10 + t)) after t updates.
 
-    The lower decay at the start keeps the initial weights out of the average of a short run. decay: in [0, 1). The
-    count is one of the copy's buffers, so a resumed average goes on exactly.
+    The lower decay at the start keeps the initial weights out of the average of a short run. The count of updates is
+    one of the copy's buffers, so a resumed average continues exactly.
+
+    Args:
+        network: the network to average.
+        decay: in [0, 1).
     """
 
     def update(averages: PARAM_LIST, weights: PARAM_LIST, count: Tensor | int) -> None:

@@ -1,4 +1,4 @@
-"""Optimisers of a generator, and the step of the network that learns from the trained one alone."""
+"""Optimisers of a generator, and the step of its alternating generator: a network that is trained in turn with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lightning_modules.registries import Follower, Learner
 
 
 def adams(model: Learner, learning_rate: float) -> list[Optimizer]:
-    """Adam over what is trained of the network that images train and then, if there is one, over its follower."""
+    """Adam for the network that is trained on images, then, if there is one, Adam for the alternating generator."""
     trained = [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
     optimizers: list[Optimizer] = [Adam(trained, lr=learning_rate, betas=model.betas)]
     if (follower := model.follower) is not None:
@@ -25,17 +25,26 @@ def adams(model: Learner, learning_rate: float) -> list[Optimizer]:
 
 
 def optimizers_of(module: lightning.LightningModule) -> list[Any]:
-    """A module's optimisers as a list, however many there are."""
+    """A module's optimisers as a list, even if there is only one."""
     found = module.optimizers()
     return found if isinstance(found, list) else [found]
 
 
 def follow(module: lightning.LightningModule, model: Learner, step: int, random: RandomGenerator) -> bool:
-    """What follows step `step` of the trained network; returns whether the released network has moved.
+    """Let the alternating generator take a step, if it is its turn after a step of the trained network.
 
-    Every so many steps, the follower takes one: from the trained network's weights and from `random`, which must be the
-    same on all processes. No batch comes here, so that in private training this is post-processing of noised weights.
-    The same gradient is taken on every process, and their mean, since GPUs may round differently from call to call.
+    It learns from the trained network's weights and from `random`. No batch comes here, so in private training this is
+    post-processing of noised weights. Every process computes the same gradient and uses the mean of all, because GPUs
+    may round differently from call to call.
+
+    Args:
+        module: the module that is trained; it has the optimisers.
+        model: the model, with the alternating generator if it has one.
+        step: number of the trained network's step.
+        random: source of all randomness, the same on all processes.
+
+    Returns:
+        Whether the released network has changed.
     """
     follower = model.follower
     if follower is None:
@@ -44,7 +53,7 @@ def follow(module: lightning.LightningModule, model: Learner, step: int, random:
         return False
     trained, own = optimizers_of(module)
     for group in own.param_groups:
-        group["lr"] = follower.pace * trained.param_groups[0]["lr"]  # the schedule is that of the trained network
+        group["lr"] = follower.pace * trained.param_groups[0]["lr"]  # it has the schedule of the trained network
     parameters = list(follower.network.parameters())
     flat = cast(Tensor, module.trainer.strategy.reduce(follower_gradient(follower, random), reduce_op="mean"))
     pieces = flat.split([parameter.numel() for parameter in parameters])
@@ -56,7 +65,7 @@ def follow(module: lightning.LightningModule, model: Learner, step: int, random:
 
 
 def follower_gradient(follower: Follower, random: RandomGenerator) -> Tensor:
-    """The flat gradient [P] of a follower's mean loss; the trained network gets none."""
+    """The flat gradient [P] of the mean loss of an alternating generator; the trained network gets no gradient."""
     with learning(follower.network):
         gradients = torch.autograd.grad(follower.losses(random).mean(), list(follower.network.parameters()))
     return torch.cat([gradient.reshape(-1) for gradient in gradients])
@@ -64,7 +73,7 @@ def follower_gradient(follower: Follower, random: RandomGenerator) -> Tensor:
 
 @contextmanager
 def learning(network: nn.Module) -> Iterator[None]:
-    """A network in training mode, with gradients, inside the block; elsewhere no gradient reaches it."""
+    """A network in training mode, with gradients, inside the block; outside, no gradient reaches it."""
     was_training = network.training
     network.train().requires_grad_(True)
     try:

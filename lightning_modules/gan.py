@@ -1,4 +1,4 @@
-"""The GAN: hinge losses of a discriminator, which alone sees images, and of the generating network that follows."""
+"""The GAN: hinge losses of a discriminator, the only network trained on images, and of the generating one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, GEN
 class GAN(nn.Module):
     """Conditional GAN with hinge losses (Brock et al. 2019; Bie et al. 2023 for the private steps).
 
-    Labels are int64 in 0..classes - 1. `record_losses` may be given sensitive images, and trains the discriminator
-    alone. The generating network learns from the discriminator between its steps, see `follower`; of the records it
-    sees labels, to make their fakes, and in evaluation mode alone.
+    Labels are int64 in 0..classes - 1. `record_losses` trains only the discriminator. The generating network learns
+    from the discriminator, between its steps (see `follower`). It sees the labels of records, to make their fakes, but
+    only in evaluation mode.
+
+    Sensitive: `record_losses` may be given sensitive images; each loss depends only on its own record.
     """
 
     multiplicity = 2  # a record's image and its own fake, whose losses are clipped together
@@ -34,12 +36,12 @@ class GAN(nn.Module):
         self.classes = classes
         shape = {"resolution": image.resolution, "channels": image.channels, "classes": classes}
         self.network = GENERATOR_NETWORKS.build(config.network, **shape, latent=config.latent)
-        self.network.requires_grad_(False)  # but for its own steps: no loss of a record's reaches it
+        self.network.requires_grad_(False)  # except in its own steps, so that no record's loss reaches it
         self.discriminator = DISCRIMINATORS.build(config.discriminator, **shape)
 
     @property
     def trainable(self) -> nn.Module:
-        """The discriminator, the only network that images reach."""
+        """The discriminator, the only network that is trained on images."""
         return self.discriminator
 
     @property
@@ -49,7 +51,7 @@ class GAN(nn.Module):
 
     @property
     def follower(self) -> Follower:
-        """The generating network's own descent, one step after every `discriminator_steps`."""
+        """The training of the generating network: one step after every `discriminator_steps`."""
         return Follower(
             network=self.network,
             losses=self.generator_losses,
@@ -60,12 +62,24 @@ class GAN(nn.Module):
     def record_losses(
         self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
     ) -> Tensor:
-        """The discriminator's hinge losses of each image and of one fake with the same label (Brock et al. 2019, §2).
+        """The discriminator's hinge losses of each image and of one fake with the same label.
 
-        images: uint8 [B, C, H, W], B may be 0; labels: int64 [B]; multiplicity: 2, or 1 for one value a record. Returns
-        [2 B], record 0's image and fake first, doubled so that their mean is the sum of both losses; or [B] sums. A
-        record's fake hangs on its own label and latent alone: the generating network is in evaluation mode, keeps
-        nothing of them and gets no gradient. Latents are drawn from `generator`, which lives on the images' device.
+        A record's fake depends only on its own label and latent: the generating network is in evaluation mode, keeps
+        nothing of them and gets no gradient.
+
+        Args:
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B], in 0..classes - 1.
+            generator: source of the latents, on the images' device.
+            multiplicity: 2, or 1 for one value per record; default: 2.
+
+        Returns:
+            For 2: [2 B], image and fake of record 0 first, doubled so that their mean is the sum of both losses. For 1:
+            these sums [B].
+
+        Source: Brock et al. 2019, §2.
+
+        Sensitive: may read sensitive images; each loss depends only on its own record.
         """
         fakes = self.generate(self.latents(len(images), generator), labels)
         pairs = torch.stack([to_network(images).to(fakes), fakes], dim=1).flatten(0, 1)
@@ -74,10 +88,15 @@ class GAN(nn.Module):
         return real + fake if multiplicity == 1 else 2 * torch.stack([real, fake], dim=1).flatten()
 
     def generator_losses(self, generator: RandomGenerator) -> Tensor:
-        """The generating network's hinge losses of new fakes, [fakes] (Brock et al. 2019, §2).
+        """The generating network's hinge losses of new fakes, [fakes].
 
-        Latents and uniform labels are drawn from `generator`: class proportions are not public. Of the sensitive images
-        it sees the discriminator's weights and nothing else. BatchNorm takes the statistics of these fakes.
+        Labels are uniform, because the proportions of the classes are not public. The only thing it sees of the
+        sensitive images is the discriminator's weights. BatchNorm takes the statistics of these fakes.
+
+        Args:
+            generator: source of latents and labels.
+
+        Source: Brock et al. 2019, §2.
         """
         count = self.config.fakes
         latents = self.latents(count, generator)
@@ -85,20 +104,22 @@ class GAN(nn.Module):
         return -self.discriminator(self.network(latents, labels), labels)
 
     def latents(self, count: int, generator: RandomGenerator) -> Tensor:
-        """Standard normal latents [B, latent], one row a record, in the networks' precision."""
+        """Standard normal latents [B, latent], one row per record, in the networks' precision."""
         normals = normal_rows(count, self.config.latent, generator)[:, : self.config.latent]
         return normals.to(next(self.network.parameters()))
 
     @torch.no_grad()
     def generate(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Images [B, C, H, W] in [-1, 1] of the generating network in evaluation mode: each of its own row alone."""
+        """Images [B, C, H, W] in [-1, 1], in evaluation mode: each depends only on its own latent and label."""
         with evaluating(self.network):
-            return self.network(latents, labels).to(latents)  # autocast may have halved the precision
+            return self.network(latents, labels).to(latents)  # autocast may have reduced the precision
 
     @torch.inference_mode()
     def sample(self, labels: Tensor, generator: RandomGenerator) -> Tensor:
-        """One image a label: uint8 [B, C, H, W] for labels int64 [B] in 0..classes - 1.
+        """One image per label: uint8 [B, C, H, W].
 
-        Latents are drawn from `generator`, which lives on the labels' device.
+        Args:
+            labels: int64 [B], in 0..classes - 1.
+            generator: source of the latents, on the labels' device.
         """
         return to_pixels(self.generate(self.latents(len(labels), generator), labels))

@@ -1,4 +1,4 @@
-"""A network that only runs for a while: in evaluation mode, and faster, in half precision, compiled, or both."""
+"""A network in evaluation mode for a while, and faster: in half precision, compiled, or both."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from configs.errors import UserError
 
 
 class Accelerated:
-    """Stands in for a network's `forward`, x [B, …] and more tensors in, one tensor out in the precision of x.
+    """Replaces a network's `forward`: x [B, …] and more tensors in, one tensor in the precision of x out.
 
-    precision: fp32 leaves the network's own precision, bf16 is autocast of the network alone. compile_seconds: what the
-    first call took, where it compiles; 0 otherwise. Raises UserError where the compiler fails.
+    Args:
+        forward: the network's own `forward`.
+        precision: fp32 keeps the network's own precision; bf16 uses autocast, only for this network.
+        compile: whether the first call compiles.
+        stage: the stage that an error names.
+
+    Attributes:
+        compile_seconds: seconds that the first call took, if it compiled; otherwise 0.
+
+    Raises:
+        UserError: by a call, if the compiler fails.
     """
 
     def __init__(self, forward: Callable[..., Tensor], *, precision: str, compile: bool, stage: str) -> None:
@@ -32,19 +41,19 @@ class Accelerated:
             return (self.first(x, *others) if self.to_compile else self.forward(x, *others)).to(x.dtype)
 
     def first(self, *inputs: Any) -> Tensor:
-        """The call that compiles, timed."""
+        """The first call, which compiles and is timed."""
         start = time.perf_counter()
         try:
             self.forward = torch.compile(self.forward, dynamic=False)  # loads the compiler, which takes seconds
             output = self.forward(*inputs)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # compilers fail in many ways: none found, no Triton, a folder that is read-only
+        except Exception as error:  # compilers fail in many ways: not found, no Triton, a read-only folder
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = next((line for line in lines if not line.endswith(":")), type(error).__name__)
             raise UserError(
                 f"{self.stage}.compile: the network could not be compiled: {reason.rstrip('.')}. Install a C++ "
-                f"compiler (g++, or name yours in CXX; a GPU needs Triton as well), or do without: "
+                f"compiler (g++, or set CXX to yours; a GPU needs Triton as well), or switch it off: "
                 f"{self.stage}.compile=false (`privimage synthesize` has --no-compile)."
             ) from error
         self.compile_seconds, self.to_compile = time.perf_counter() - start, False
@@ -55,16 +64,21 @@ class Accelerated:
 def accelerated(
     network: nn.Module, *, precision: str = "fp32", compile: bool = False, stage: str = "synthesize"
 ) -> Iterator[Accelerated]:
-    """Let a network run in another precision, compiled, inside the block; its weights stay as they are.
+    """Let a network run in another precision, compiled, inside the block; its weights do not change.
 
-    precision: fp32 or bf16. compile: for one batch shape; another shape compiles again. stage: the one that
-    an error names. Nothing changes with fp32 and without compiling. Touches no data.
+    With fp32 and without compiling nothing changes. Touches no data.
+
+    Args:
+        network: the network.
+        precision: fp32 or bf16.
+        compile: compile for one batch shape; another shape compiles again.
+        stage: the stage that an error names.
     """
     stand_in = Accelerated(network.forward, precision=precision, compile=compile, stage=stage)
     if precision == "fp32" and not compile:
         yield stand_in
         return
-    network.forward = stand_in  # type: ignore[method-assign]  # shadows the class's own until it is deleted
+    network.forward = stand_in  # type: ignore[method-assign]  # hides the class's own until it is deleted
     try:
         yield stand_in
     finally:
@@ -73,7 +87,7 @@ def accelerated(
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """A network in evaluation mode inside the block: batch statistics are neither taken nor kept."""
+    """A network in evaluation mode inside the block: batch statistics are neither used nor updated."""
     was_training = network.training
     network.eval()
     try:

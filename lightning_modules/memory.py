@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work: what the GPU's allocator says, or what tensors hold on the CPU."""
+"""Peak memory of a piece of work: according to the GPU's allocator, or what tensors hold on the CPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveMemory(TorchDispatchMode):
-    """Follows the storages of tensors that are made inside the block, for as long as they live.
+    """Follows the storages of tensors that are made inside the block, for as long as they exist.
 
-    now, peak: bytes that are held, and that were held at once at most. The same work gives the same figures, in any
-    process and whatever else the machine does. What a kernel takes for itself while it runs is not seen.
+    The same work gives the same figures in every process, regardless of what else the machine does. Memory that a
+    kernel uses for itself while it runs is not counted.
+
+    Attributes:
+        now: bytes that are held.
+        peak: largest number of bytes that were held at once.
     """
 
     def __init__(self) -> None:
@@ -30,7 +34,7 @@ class LiveMemory(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         for tensor in tensors(result):
             storage = tensor.untyped_storage()
-            if storage._cdata not in given and storage._cdata not in self.alive:  # neither a view nor the input itself
+            if storage._cdata not in given and storage._cdata not in self.alive:  # neither an input nor a view of it
                 self.alive[storage._cdata] = storage.nbytes()
                 self.now += storage.nbytes()
                 weakref.finalize(storage, self.forget, storage._cdata).atexit = False
@@ -38,7 +42,7 @@ class LiveMemory(TorchDispatchMode):
         return result
 
     def forget(self, address: int) -> None:
-        """Give back the bytes of a storage that is gone."""
+        """Subtract the bytes of a storage that no longer exists."""
         self.now -= self.alive.pop(address)
 
 
@@ -48,9 +52,14 @@ def tensors(tree: Any) -> list[Tensor]:
 
 
 def peak_memory(work: Callable[[], Any], device: torch.device) -> int | None:
-    """Bytes that some work holds at its peak, beyond what was held before; None where a GPU has not that much.
+    """Bytes that some work holds at its peak, in addition to what was held before.
 
-    Deterministic on the CPU, see `LiveMemory`.
+    Args:
+        work: what to measure; its result is dropped.
+        device: where it runs.
+
+    Returns:
+        Bytes; on the CPU the same in every run (see `LiveMemory`). None if a GPU does not have that much memory.
     """
     if device.type != "cuda":
         with LiveMemory() as memory:

@@ -1,4 +1,4 @@
-"""The fixed map between pixels and what networks see; nothing in it is fitted to any data."""
+"""The fixed map between pixels and what networks see; it is not fitted to any data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from torch import Tensor
 
 
 def to_network(images: Tensor) -> Tensor:
-    """Images uint8 in 0..255 as float32 in [-1, 1]; TypeError for any other type, which would be scaled twice."""
+    """Images as float32 in [-1, 1].
+
+    Args:
+        images: uint8, in 0..255.
+
+    Raises:
+        TypeError: for any other dtype, because such images would be scaled twice.
+    """
     if images.dtype != torch.uint8:
         raise TypeError(f"images must be uint8, not {images.dtype}")
     return images.float() / 127.5 - 1

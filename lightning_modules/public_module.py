@@ -18,11 +18,14 @@ Batch = tuple[int, Tensor, Tensor]
 
 
 class PublicModule(lightning.LightningModule):
-    """One optimiser step a logical batch, on the mean of its record losses. For public images: `train/loss` is logged.
+    """One optimiser step per logical batch, on the mean of its record losses.
 
-    batch_size: images a step, over all processes; micro_batch: images that a process takes at once (its whole part
-    unless given), whose gradients add up; seed: of the loss's draws, which depend on (seed, step, rank) alone, so that
-    a resumed step repeats exactly.
+    For public images only: `train/loss` is logged.
+
+    Args:
+        batch_size: images per step, over all processes.
+        micro_batch: images that a process computes at once, whose gradients add up (default: its part of the batch).
+        seed: seed of the loss's draws, which depend only on (seed, step, rank), so that a resumed step repeats exactly.
     """
 
     def __init__(self, *, batch_size: int, micro_batch: int | None, seed: int) -> None:
@@ -34,10 +37,16 @@ class PublicModule(lightning.LightningModule):
 
     @abstractmethod
     def losses(self, images: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
-        """The loss of each record, [B], for images uint8 [B, C, H, W] and labels int64 [B]; B may be 0."""
+        """The loss of each record, [B].
+
+        Args:
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B].
+            draws: source of all randomness.
+        """
 
     def after_update(self, step: int) -> None:
-        """What follows step `step` of the weights."""
+        """What is done after step `step` has changed the weights; by default nothing."""
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
         step, images, labels = batch
@@ -47,22 +56,22 @@ class PublicModule(lightning.LightningModule):
         for number, part in enumerate(parts, start=1):
             with nullcontext() if number == len(parts) else self.no_sync():
                 losses = self.losses(*part, draws)
-                # DDP takes the mean over processes, whatever the size of their parts: this makes it that over records
+                # DDP takes the mean over processes with parts of any size; the factor makes it the mean over records
                 self.manual_backward(losses.sum() * (self.trainer.world_size / self.batch_size))
             total += losses.detach().sum()
         self.update(step)
         records = max(1, len(images))
         mean = total / records
         self.log("train/loss", mean, prog_bar=True, batch_size=records)
-        return {"loss": mean}  # what progress shows
+        return {"loss": mean}  # for the progress bar
 
     def no_sync(self) -> Any:
-        """Gradients stay in this process until the last micro-batch of a step."""
+        """Keep gradients in this process until the last micro-batch of a step."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
 
     def update(self, step: int) -> None:
-        """One step of the weights, of what follows them and of the schedule: no checkpoint falls between."""
+        """Step the weights, what follows them, and the schedule; no checkpoint is written in between."""
         optimizer = optimizers_of(self)[0]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -71,6 +80,6 @@ class PublicModule(lightning.LightningModule):
 
 
 def step_generator(seed: int, step: int, rank: int, device: torch.device) -> torch.Generator:
-    """Random numbers of one step that touches no sensitive data, a function of the three numbers."""
+    """Random numbers of one step that touches no sensitive data, a function of seed, step and rank."""
     state = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))

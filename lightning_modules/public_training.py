@@ -15,15 +15,19 @@ from lightning_modules.registries import Learner
 from lightning_modules.schedules import one_cycle
 
 WARM_UP = 100  # steps, and at most a tenth of the run
-SHARED = 2**32 - 1  # in place of a process' number: draws that are the same on all of them
+SHARED = 2**32 - 1  # used instead of a rank, for draws that are the same on all processes
 
 
 class PublicTraining(PublicModule):
-    """Adam on the mean of a generator's record losses, one draw a record, and what follows each step.
+    """Adam on the mean of a generator's record losses, with one draw per record, and what follows each step.
 
-    `ema.module` has the averaged weights of the network that is released, and moves when that does.
-    settings: learning rate (the peak), length of the schedule, decay of the average, batch and micro-batch. seed: of
-    the loss's draws. For public images only: its loss is logged as it is.
+    `ema.module` has the averaged weights of the released network; it changes when that network does. For public images
+    only: the loss is logged as it is.
+
+    Args:
+        generator: the model to train.
+        settings: peak learning rate, length of the schedule, decay of the average, batch and micro-batch.
+        seed: seed of the loss's draws.
     """
 
     def __init__(self, generator: Learner, settings: Pretrain, *, seed: int) -> None:
@@ -43,11 +47,11 @@ class PublicTraining(PublicModule):
         return optimizers, [{"scheduler": schedule, "interval": "step"}]
 
     def after_update(self, step: int) -> None:
-        """Let what learns from the trained network take its step, and the average follow the released one."""
+        """Let the alternating generator take its step, and the average follow the released network."""
         if follow(self, self.generator, step, step_generator(self.seed, step, SHARED, self.device)):
             self.ema.update_parameters(self.generator.released)
 
     def averaged(self) -> Learner:
-        """The generator, its released network with the averaged weights: what fine-tuning starts from."""
+        """The generator with the averaged weights in its released network: what fine-tuning starts from."""
         self.generator.released.load_state_dict(self.ema.module.state_dict())
         return self.generator

@@ -1,4 +1,4 @@
-"""What this folder offers by name, and the protocol that every trained and released model follows."""
+"""What this folder offers by name, and the protocols that its models follow."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Sampler(Protocol):
-    """Turns noise into images by asking a denoiser along a schedule of noise levels."""
+    """Turns noise into images by calling a denoiser along a schedule of noise levels."""
 
     def __call__(self, denoise: Denoise, noise: Tensor, labels: Tensor, generator: RandomGenerator) -> Tensor:
-        """Images of the shape of `noise`, which is standard normal.
+        """Images of the shape of `noise`.
 
-        denoise(x, sigma [B], labels) is the expected clean image. Only churn draws from `generator`.
+        Args:
+            denoise: denoise(x, sigma [B], labels) is the expected clean image.
+            noise: standard normal [B, C, H, W].
+            labels: int64 [B].
+            generator: source of the noise of churn; nothing else draws from it.
         """
         ...
 
@@ -49,55 +53,66 @@ class ImageClassifier(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Follower:
-    """A network that learns from the trained one alone and never sees an image, such as a GAN's generator network.
+    """An alternating generator: a network that is trained in turn with another, such as a GAN's generating network.
 
-    losses: its losses, any number of them, of what it draws from random numbers; they depend on the trained network's
-    weights and on nothing else that images have touched. every: steps of the trained network for one of its own. pace:
-    its learning rate over that of the trained network.
+    It learns only from the trained network and never sees an image.
     """
 
     network: nn.Module
+    """The network."""
     losses: Callable[[RandomGenerator], Tensor]
+    """Its losses, any number of them, of what it draws from random numbers. They depend on the trained network's
+    weights and on nothing else that images have touched."""
     every: int
+    """Steps of the trained network per step of its own."""
     pace: float
+    """Its learning rate divided by that of the trained network."""
 
 
 class Learner(Protocol):
-    """A model that is pre-trained on public images and fine-tuned on sensitive ones alike (a Module).
-
-    multiplicity: K, the draws of a record's loss whose gradients are averaged before clipping. betas: Adam's decays.
-    """
+    """A model (a Module) that is trained in the same way on public images (pre-training) and on sensitive ones."""
 
     multiplicity: int
+    """K, the draws of a record's loss whose gradients are averaged before clipping."""
     betas: tuple[float, float]
+    """Decays of Adam's moments."""
 
     @property
     def trainable(self) -> nn.Module:
-        """The network whose parameters images train: the one that DP-SGD clips and noises gradients of."""
+        """The network that is trained on images, whose gradients DP-SGD clips and noises."""
         ...
 
     @property
     def released(self) -> nn.Module:
-        """The network that is averaged and kept in the end; the trained one, or the one that follows it."""
+        """The network that is averaged and kept at the end: the trained one, or the alternating generator."""
         ...
 
     @property
     def follower(self) -> Follower | None:
-        """What learns from the trained network between its steps, if anything does."""
+        """The alternating generator, which learns from the trained network between its steps, or None."""
         ...
 
     def record_losses(
         self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
     ) -> Tensor:
-        """Losses [B * K], record-major, of images uint8 [B, C, H, W]; `multiplicity` stands in for K if given."""
+        """Losses [B * K], the K draws of record 0 first.
+
+        Args:
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B].
+            generator: source of all randomness.
+            multiplicity: K; default: that of the model.
+
+        Sensitive: may be given sensitive images; each loss must depend only on its own record.
+        """
         ...
 
 
 class Generator(Learner, Protocol):
-    """A model of images given labels."""
+    """A model that makes images for labels."""
 
     def sample(self, labels: Tensor, generator: RandomGenerator) -> Tensor:
-        """One image a label: uint8 [B, C, H, W]."""
+        """One image per label: uint8 [B, C, H, W]."""
         ...
 
 

@@ -15,9 +15,12 @@ from lightning_modules.registries import SAMPLERS, Denoise
 
 
 def noise_levels(config: DDIMConfig | HeunConfig) -> list[float]:
-    """The schedule sigma_max > ... > sigma_min > 0, `steps` levels and a last zero (Karras et al. 2022, Eq. 5).
+    """The schedule sigma_max > ... > sigma_min > 0: `steps` noise levels, then zero.
 
-    UserError unless sigma_min < sigma_max.
+    Raises:
+        UserError: unless sigma_min < sigma_max.
+
+    Source: Karras et al. 2022, Eq. 5.
     """
     if config.sigma_min >= config.sigma_max:
         raise UserError(
@@ -38,8 +41,9 @@ def slope(denoise: Denoise, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
 class DDIMSampler:
     """DDIM: Euler steps down the schedule; the step to zero is one last denoising.
 
-    A function of the noise alone: nothing is drawn from the generator. Source: Song et al. 2021 (DDIM) in the
-    parametrisation of Karras et al. 2022.
+    Depends only on the noise: nothing is drawn from the generator.
+
+    Source: Song et al. 2021 (DDIM), in the parametrisation of Karras et al. 2022.
     """
 
     def __init__(self, config: DDIMConfig) -> None:
@@ -56,7 +60,7 @@ class DDIMSampler:
 class HeunSampler:
     """EDM: Heun's second-order steps, with optional churn (Karras et al. 2022, Algorithm 2).
 
-    Without churn a function of the noise alone; the noise of churn is drawn from the generator.
+    Without churn it depends only on the noise; the noise of churn is drawn from the generator.
     """
 
     def __init__(self, config: HeunConfig) -> None:

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 def one_cycle(optimizer: Optimizer, steps: int, warm_up: int) -> LambdaLR:
     """A linear rise to the optimiser's learning rate over `warm_up` steps, then half a cosine to zero at `steps`.
 
-    Meant to be advanced after every optimiser step; its state is one count, so that a resumed schedule goes on exactly.
+    To be advanced after every optimiser step. Its state is one count, so a resumed schedule continues exactly.
     """
     rise = max(1, min(warm_up, steps))
 

@@ -1,4 +1,4 @@
-"""A classifier that is trained privately, to label images that nobody has to keep secret."""
+"""A classifier that is trained privately, to label images that need not be kept secret."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network
 from lightning_modules.registries import CLASSIFIERS, GENERATORS
 
-LABELLED = 1000  # images at once
+LABELLED = 1000  # images labelled at once
 
 
 @GENERATORS.register(TeacherConfig)
 class Teacher(nn.Module):
-    """A classifier of the sensitive categories that takes a generator's place in pre-training and DP-SGD.
+    """A classifier of the sensitive categories that replaces a generator in pre-training and DP-SGD.
 
-    `record_losses` may be given sensitive images: each loss depends on its own record alone. Once trained with DP-SGD,
-    what it says of any image is post-processing.
+    After training with DP-SGD, its answers for any image are post-processing.
+
+    Raises:
+        UserError: if K > 1 but no shift, turn or stretch makes the views different.
+
+    Sensitive: `record_losses` may be given sensitive images; each loss depends only on its own record.
     """
 
     betas = (0.9, 0.99)
@@ -55,10 +59,17 @@ class Teacher(nn.Module):
     def record_losses(
         self, images: Tensor, labels: Tensor, generator: RandomGenerator, multiplicity: int | None = None
     ) -> Tensor:
-        """Cross-entropies [B * K], record-major, of K views of images uint8 [B, C, H, W] with labels int64 [B].
+        """Cross-entropies [B * K] of K views per record, those of record 0 first.
 
-        Augmentation multiplicity (De et al. 2022, Section 3.3). Everything random is drawn from `generator`, on the
-        images' device.
+        Args:
+            images: uint8 [B, C, H, W], B may be 0.
+            labels: int64 [B].
+            generator: source of all randomness, on the images' device.
+            multiplicity: K; default: the configured one.
+
+        Source: De et al. 2022, Section 3.3 (augmentation multiplicity).
+
+        Sensitive: may read sensitive images; each loss depends only on its own record.
         """
         draws = self.multiplicity if multiplicity is None else multiplicity
         views = to_network(images).repeat_interleave(draws, dim=0)
@@ -72,7 +83,15 @@ class Teacher(nn.Module):
         return self.config.shift > 0 or self.config.turn > 0 or self.config.stretch > 1
 
     def movements(self, records: int, draws: int, generator: RandomGenerator) -> Tensor:
-        """Where the pixels of each view come from: matrices [B * K, 2, 3], one row of random numbers a record."""
+        """Where the pixels of each view come from: affine matrices [B * K, 2, 3].
+
+        One row of random numbers holds all draws of a record.
+
+        Args:
+            records: B.
+            draws: K, views per record.
+            generator: source of all randomness.
+        """
         normals = normal_rows(records, 4 * draws, generator)[:, : 4 * draws].reshape(records * draws, 4)
         uniform = torch.erf(normals / math.sqrt(2))  # in (-1, 1)
         angle = math.radians(self.config.turn) * uniform[:, 0]
@@ -84,13 +103,22 @@ class Teacher(nn.Module):
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
-        """How likely each category is: float32 [N, classes] for images uint8 [N, C, H, W] on the network's device."""
+        """The probability of each category: float32 [N, classes].
+
+        Args:
+            images: uint8 [N, C, H, W], on the network's device.
+        """
         with evaluating(self):
             parts = [self.network(to_network(part)).softmax(dim=1) for part in images.split(LABELLED)]
         return torch.cat(parts)
 
 
 def moved(images: Tensor, movements: Tensor) -> Tensor:
-    """Images [N, C, H, W] seen through affine matrices [N, 2, 3]; what comes from outside is as the nearest edge."""
+    """Images seen through affine matrices; pixels from outside the image are equal to the nearest edge.
+
+    Args:
+        images: [N, C, H, W].
+        movements: matrices [N, 2, 3], from places in the view to places in the image.
+    """
     grid = F.affine_grid(movements, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -1,4 +1,4 @@
-"""Weights of a network that was trained on some categories, for one of other categories."""
+"""Weights of a network that was trained on some categories, for one with other categories."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from torch import Tensor, nn
 def transfer(source: nn.Module, target: nn.Module, *, classes: tuple[int, int]) -> None:
     """Copy the weights of `source` into `target`, the same network for another number of categories. Touches no data.
 
-    classes: categories of the source and of the target. Only the label embeddings differ. Where they have a row for no
-    category (classifier-free guidance: the last of one more than there are categories), that row is what the network
-    knows of images of any kind, so each new category begins as it; elsewhere each begins as the mean of the old ones.
-    All begin alike: nothing is assumed of which old category is like which new one. Raises ValueError where the
-    networks differ in more than that.
+    Only the label embeddings may differ. If they have a row for no category (classifier-free guidance: the last row of
+    one more than there are categories), that row is what the network knows about images of any kind, so each new
+    category starts from it. Otherwise each new category starts from the mean of the old ones. All start from equal
+    rows: no old category is assumed to be similar to a new one.
+
+    Args:
+        source: the trained network.
+        target: the network to fill.
+        classes: numbers of categories of the source and of the target.
+
+    Raises:
+        ValueError: if the networks differ in more than the label embeddings.
     """
     tables = {name for name, layer in target.named_modules() if isinstance(layer, nn.Embedding)}
     old, new = source.state_dict(), target.state_dict()
@@ -31,7 +38,7 @@ def transfer(source: nn.Module, target: nn.Module, *, classes: tuple[int, int]) 
 
 
 def new_rows(table: Tensor, shape: torch.Size, classes: tuple[int, int]) -> Tensor:
-    """Rows for new categories from a table [m or m + 1, E] of the old ones."""
+    """Rows for new categories, from a table [m or m + 1, E] of the old ones."""
     without = table.shape[0] - classes[0]
     if without not in (0, 1) or shape[0] - classes[1] != without or table.shape[1:] != shape[1:]:
         raise ValueError(

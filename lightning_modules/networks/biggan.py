@@ -18,9 +18,11 @@ class BigGAN(nn.Module):
     """Residual generator whose blocks each see a part of the latent and the class (Brock et al. 2019, Fig. 15).
 
     Takes latents [B, latent] and labels int64 [B] in 0..classes - 1; returns images [B, channels, resolution,
-    resolution] in [-1, 1]. In training mode BatchNorm mixes the rows of a batch and follows their statistics, so labels
-    of sensitive records must meet it in evaluation mode alone. UserError if doublings do not lead to the resolution, or
-    the latent has fewer values than there are parts.
+    resolution] in [-1, 1]. In training mode BatchNorm mixes the rows of a batch and follows their statistics, so the
+    labels of sensitive records may only be used in evaluation mode.
+
+    Raises:
+        UserError: if doublings do not lead to the resolution, or the latent has fewer values than there are parts.
     """
 
     def __init__(self, config: BigGANConfig, *, resolution: int, channels: int, classes: int, latent: int) -> None:
@@ -51,9 +53,9 @@ class BigGAN(nn.Module):
 
 
 class GeneratorBlock(nn.Module):
-    """Norm-ReLU-Conv twice, doubling the resolution before the first, with a skip.
+    """Norm-ReLU-Conv twice with a skip, doubling the resolution before the first convolution.
 
-    x: [B, inputs, H, W]; condition: [B, condition]. Returns [B, outputs, 2 H, 2 W].
+    x: [B, inputs, H, W], condition: [B, condition] -> [B, outputs, 2 H, 2 W].
     """
 
     def __init__(self, inputs: int, outputs: int, condition: int) -> None:
@@ -71,7 +73,7 @@ class GeneratorBlock(nn.Module):
 
 
 class ConditionalBatchNorm(nn.Module):
-    """BatchNorm whose gain and bias are linear in a condition, x [B, C, H, W] -> the same."""
+    """BatchNorm whose gain and bias are linear in a condition, x [B, C, H, W] -> the same shape."""
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
@@ -85,9 +87,9 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over the pixels of each image, x [B, C, H, W] -> the same (Zhang et al. 2019, §3).
+    """Self-attention over the pixels of each image, x [B, C, H, W] -> the same shape (Zhang et al. 2019, §3).
 
-    Its part of the output begins at zero.
+    Its part of the output is zero at first.
     """
 
     def __init__(self, channels: int) -> None:
@@ -111,18 +113,22 @@ def convolution(inputs: int, outputs: int, size: int) -> nn.Module:
 
 
 def orthogonal(layer: nn.Module) -> nn.Module:
-    """The same layer with orthogonal weights and no bias to begin with (Saxe et al. 2014)."""
+    """The same layer, initialised with orthogonal weights and zero bias (Saxe et al. 2014)."""
     for name, parameter in layer.named_parameters():
         (nn.init.zeros_ if name == "bias" else nn.init.orthogonal_)(parameter)
     return layer
 
 
 def check(config: BigGANConfig, resolution: int, latent: int) -> None:
-    """UserError where a configuration, a resolution and the size of the latent do not go together."""
+    """Check that a configuration, a resolution and the size of the latent fit together.
+
+    Raises:
+        UserError: if they do not.
+    """
     blocks = len(config.multipliers)
     if not blocks or min(config.multipliers) < 1:
         raise UserError(
-            f"network.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 a block, e.g. [4, 4]."
+            f"network.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 per block, e.g. [4, 4]."
         )
     if resolution % 2**blocks:
         fitting = next(n for n in range(blocks, -1, -1) if resolution % 2**n == 0)

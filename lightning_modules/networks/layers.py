@@ -1,7 +1,7 @@
 """Building blocks of the U-Net, made only of layers that per-record gradient engines know.
 
-Every weight sits in a Conv2d, Linear, GroupNorm or Embedding, all convolutions have stride 1, nothing works in place
-and nothing mixes records.
+Every weight is in a Conv2d, Linear, GroupNorm or Embedding, all convolutions have stride 1, nothing works in place and
+nothing mixes records.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
 class SinusoidalEmbedding(nn.Module):
     """Sines and cosines of a noise level, [B] -> [B, channels].
 
-    The frequencies lie in geometric order between 1/4 and 16, which resolves c_noise = ln(sigma) / 4 over its whole
+    The frequencies form a geometric sequence from 1/4 to 16, which resolves c_noise = ln(sigma) / 4 over its whole
     range (-1.6 to 1.1 for sigma of 0.002 to 80) without aliasing.
     """
 
@@ -49,9 +49,9 @@ class SinusoidalEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over the pixels of each image with a residual connection, [B, C, H, W] -> the same.
+    """Self-attention over the pixels of each image with a residual connection, [B, C, H, W] -> the same shape.
 
-    Heads have 64 channels where that divides, else there is one.
+    Heads have 64 channels if that divides C; otherwise there is one head.
     """
 
     def __init__(self, channels: int) -> None:
@@ -68,14 +68,14 @@ class Attention(nn.Module):
         )
         query, key, value = projected.transpose(-1, -2).unbind(1)
         attended = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2)
-        # Opacus' per-record gradient of a convolution is silently wrong unless its input lies contiguous in memory
+        # Opacus' per-record gradient of a convolution is silently wrong unless its input is contiguous in memory
         return x + self.out(attended.reshape(batch, channels, height, width).contiguous())
 
 
 class ResidualBlock(nn.Module):
     """GroupNorm-SiLU-Conv twice around the noise and class embedding, with a skip (Song et al. 2021, DDPM++).
 
-    x: [B, inputs, H, W]; embedding: [B, embedding]. Returns [B, outputs, H', W'], H' = H / 2 (down), 2 H (up) or H.
+    x: [B, inputs, H, W], embedding: [B, embedding] -> [B, outputs, H', W'], with H' = H / 2 (down), 2 H (up) or H.
     """
 
     def __init__(

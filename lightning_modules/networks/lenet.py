@@ -10,17 +10,27 @@ from configs.components.networks import LeNetConfig
 from configs.errors import UserError
 from lightning_modules.registries import CLASSIFIERS
 
-PLACES = 7  # across and down, where the linear layers begin: as of an image of 28 pixels, halved twice
+PLACES = 7  # positions across and down before the linear layers: those of 28 pixels, halved twice
 GROUPS = 4
 
 
 @CLASSIFIERS.register(LeNetConfig)
 class LeNet(nn.Module):
-    """Two convolutions, each normalised, activated and halved by its largest values, and two linear layers.
+    """Two convolutions, each with normalisation, ReLU and max-pooling by two, then two linear layers.
 
-    Takes images [B, channels, H, W] in [-1, 1], H and W at least 4. norm: a layer for so many channels; GroupNorm
-    unless given, which lets no records meet. dropout: before the last layer; 0 for DP-SGD. UserError for a width that
-    groups do not divide. After LeCun et al. 1998.
+    Takes images [B, channels, H, W] in [-1, 1], H and W at least 4.
+
+    Args:
+        config: widths of the layers.
+        channels: channels of an image.
+        classes: number of categories.
+        norm: makes a normalisation layer for a number of channels; default: GroupNorm, which does not mix records.
+        dropout: probability of dropout before the last layer; must be 0 for DP-SGD.
+
+    Raises:
+        UserError: if the width is not a multiple of the number of groups.
+
+    Source: after LeCun et al. 1998.
     """
 
     def __init__(

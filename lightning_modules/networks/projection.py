@@ -10,7 +10,7 @@ from configs.errors import UserError
 from lightning_modules.networks.layers import Attention, group_norm, resampled
 from lightning_modules.registries import DISCRIMINATORS
 
-HEAD_STD = 0.02  # of the initial weights that turn features into a score
+HEAD_STD = 0.02  # std of the initial weights that turn features into a score
 
 
 @DISCRIMINATORS.register(ProjectionConfig)
@@ -18,9 +18,11 @@ class ProjectionDiscriminator(nn.Module):
     """Residual discriminator, sum-pooled, with a projection on the class (Miyato and Koyama 2018, Eq. 3).
 
     Takes images [B, channels, resolution, resolution] in [-1, 1] and labels int64 [B] in 0..classes - 1; returns scores
-    [B], higher for what looks real. GroupNorm stands in place of BatchNorm and of spectral normalisation, and every
-    weight is in a layer that per-record gradient engines know: no layer mixes records, so it may be trained with
-    DP-SGD. UserError if the resolution cannot be halved often enough.
+    [B], higher for what looks real. GroupNorm replaces BatchNorm and spectral normalisation, and every weight is in a
+    layer that per-record gradient engines know. No layer mixes records, so it may be trained with DP-SGD.
+
+    Raises:
+        UserError: if the resolution cannot be halved often enough.
     """
 
     def __init__(self, config: ProjectionConfig, *, resolution: int, channels: int, classes: int) -> None:
@@ -50,7 +52,11 @@ class ProjectionDiscriminator(nn.Module):
 class DiscriminatorBlock(nn.Module):
     """Norm-ReLU-Conv twice with a skip, x [B, inputs, H, W] -> [B, outputs, H', W'], H' = H / 2 or H.
 
-    first: the input is an image, which is neither normalised nor cut off at zero.
+    Args:
+        inputs: channels of x.
+        outputs: channels of the result.
+        first: x is an image, which is neither normalised nor passed through ReLU.
+        halve: halve the resolution.
     """
 
     def __init__(self, inputs: int, outputs: int, *, first: bool, halve: bool) -> None:
@@ -74,11 +80,15 @@ class DiscriminatorBlock(nn.Module):
 
 
 def check(config: ProjectionConfig, resolution: int) -> None:
-    """UserError where a configuration and a resolution do not go together."""
+    """Check that a configuration and a resolution fit together.
+
+    Raises:
+        UserError: if they do not.
+    """
     if not config.multipliers or min(config.multipliers) < 1:
         raise UserError(
-            f"discriminator.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 a block, such as "
-            "[4, 4, 4, 4]."
+            f"discriminator.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 per block, "
+            "such as [4, 4, 4, 4]."
         )
     if config.halvings > len(config.multipliers) or resolution % 2**config.halvings:
         most = next(n for n in range(min(config.halvings, len(config.multipliers)), -1, -1) if resolution % 2**n == 0)

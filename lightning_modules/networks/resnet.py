@@ -15,15 +15,19 @@ class ResNet(nn.Module):
     """Residual network built from torchvision's blocks, with a 3 x 3 stem that keeps the resolution.
 
     Takes images [B, channels, H, W] in [-1, 1]. BatchNorm mixes the records of a training batch: for public training
-    only. UserError for an empty or non-positive list of blocks. Source: He et al. 2016, with the stem of its CIFAR-10
-    networks.
+    only.
+
+    Raises:
+        UserError: for a list of blocks that is empty or has a number below 1.
+
+    Source: He et al. 2016, with the stem of its CIFAR-10 networks.
     """
 
     def __init__(self, config: ResNetConfig, *, channels: int, classes: int) -> None:
         super().__init__()
         if not config.blocks or min(config.blocks) < 1:
             raise UserError(
-                f"network.blocks: given {list(config.blocks)}. Give one whole number >= 1 a stage, such as [1, 1, 1]."
+                f"network.blocks: given {list(config.blocks)}. Give one whole number >= 1 per stage, such as [1, 1, 1]."
             )
         block = Bottleneck if config.bottleneck else BasicBlock
         self.stem = nn.Sequential(

@@ -17,10 +17,13 @@ class UNet(nn.Module):
     """U-Net of residual blocks with attention (NCSN++/DDPM++ family).
 
     Takes x [B, channels, resolution, resolution], c_noise [B] and labels int64 [B] in 0..classes, where the label
-    `classes` is the null class that stands for no label; returns the shape of x. No layer mixes records, so it may be
-    trained with DP-SGD. UserError if the resolution cannot be halved often enough. Structure: Song et al. 2021 and
-    Karras et al. 2022, Table 1, with pooling and nearest neighbours for resampling; patches as in Luhman and Luhman
-    2022.
+    `classes` means no label; returns the shape of x. No layer mixes records, so it may be trained with DP-SGD.
+
+    Raises:
+        UserError: if the resolution cannot be halved often enough.
+
+    Source: Song et al. 2021 and Karras et al. 2022, Table 1, with pooling and nearest neighbours for resampling;
+    patches as in Luhman and Luhman 2022.
     """
 
     def __init__(self, config: UNetConfig, *, resolution: int, channels: int, classes: int) -> None:
@@ -82,10 +85,14 @@ class UNet(nn.Module):
 
 
 def check(config: UNetConfig, resolution: int) -> None:
-    """UserError where a configuration and a resolution do not go together."""
+    """Check that a configuration and a resolution fit together.
+
+    Raises:
+        UserError: if they do not.
+    """
     if not config.multipliers or min(config.multipliers) < 1:
         raise UserError(
-            f"network.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 a level, e.g. [1, 2]."
+            f"network.multipliers: given {list(config.multipliers)}. Give one whole number >= 1 per level, e.g. [1, 2]."
         )
     if config.base_channels % 2:
         raise UserError(
