@@ -20,16 +20,16 @@ class UNetConfig:
 
     name: str = key("unet", "U-Net of residual blocks with attention")
     base_channels: int = key(32, "channels of the first level; an even number", at_least=4)
-    blocks_per_level: int = key(2, "residual blocks a level on the way down (one more on the way up)", at_least=1)
+    blocks_per_level: int = key(2, "residual blocks per level on the way down (one more on the way up)", at_least=1)
     multipliers: list[int] = key(
-        [1, 2, 2], "channels of each level over base_channels; each level halves the resolution"
+        [1, 2, 2], "channels of each level divided by base_channels; each level halves the resolution"
     )
     attention_resolutions: list[int] = key(
-        [16], "resolutions with self-attention; those the network has not are left out"
+        [16], "resolutions with self-attention; those that the network does not reach are ignored"
     )
-    embedding_multiplier: int = key(4, "width of the noise and class embedding over base_channels", at_least=1)
+    embedding_multiplier: int = key(4, "width of the noise and class embedding divided by base_channels", at_least=1)
     patch: int = key(
-        1, "side of the square of pixels that the network takes as one position; 2: a quarter of the work", at_least=1
+        1, "side of the square of pixels that the network treats as one position; 2: a quarter of the work", at_least=1
     )
 
 
@@ -39,12 +39,12 @@ class BigGANConfig:
     """Residual generator whose blocks each see a part of the latent and the class (Brock et al. 2019, Fig. 15)."""
 
     name: str = key("biggan", "residual network with class-conditional BatchNorm and spectral normalisation")
-    base_channels: int = key(32, "channels that the multipliers count in", at_least=2)
+    base_channels: int = key(32, "channels per unit of the multipliers", at_least=2)
     multipliers: list[int] = key(
-        [4, 4, 4], "channels of each block over base_channels; each block doubles the resolution"
+        [4, 4, 4], "channels of each block divided by base_channels; each block doubles the resolution"
     )
     attention_resolutions: list[int] = key(
-        [16], "resolutions with self-attention after the block; those the network has not are left out"
+        [16], "resolutions with self-attention after the block; those that the network does not reach are ignored"
     )
     class_embedding: int = key(128, "width of the class embedding that all blocks share", at_least=1)
 
@@ -55,11 +55,11 @@ class ProjectionConfig:
     """Residual discriminator, sum-pooled, with a projection on the class (Miyato and Koyama 2018, Eq. 3)."""
 
     name: str = key("projection", "residual network with GroupNorm and a projection on the class")
-    base_channels: int = key(32, "channels that the multipliers count in", at_least=2)
-    multipliers: list[int] = key([4, 4, 4, 4], "channels of each block over base_channels")
+    base_channels: int = key(32, "channels per unit of the multipliers", at_least=2)
+    multipliers: list[int] = key([4, 4, 4, 4], "channels of each block divided by base_channels")
     halvings: int = key(2, "how many blocks halve the resolution: the first ones", at_least=0)
     attention_resolutions: list[int] = key(
-        [], "resolutions with self-attention after the block; those the network has not are left out"
+        [], "resolutions with self-attention after the block; those that the network does not reach are ignored"
     )
 
 
@@ -81,8 +81,8 @@ class ResNetConfig:
 @CLASSIFIER_NAMES.add
 @dataclass
 class LeNetConfig:
-    """Two convolutions, each normalised, activated and halved by its largest values, and two linear layers."""
+    """Two convolutions, each with normalisation, ReLU and max-pooling by two, then two linear layers."""
 
-    name: str = key("lenet", "two 5 x 5 convolutions and two linear layers; fit for DP-SGD")
+    name: str = key("lenet", "two 5 x 5 convolutions and two linear layers; suitable for DP-SGD")
     width: int = key(16, "channels of the first convolution, a multiple of 4; the second has twice as many", at_least=4)
     hidden: int = key(128, "units of the first linear layer", at_least=1)

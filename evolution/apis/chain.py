@@ -19,7 +19,7 @@ class Chain:
     def __init__(self, config: ChainApiConfig, surroundings: Surroundings) -> None:
         for section in ("first", "then"):
             if isinstance(getattr(config, section), ChainApiConfig):
-                raise UserError(f"{section}.name: a chain within a chain has no rounds of its own. Name another API.")
+                raise UserError(f"{section}.name: a chain cannot contain a chain. Give another API.")
         self.first = built("first", config.first, surroundings)
         then = built("then", config.then, surroundings)
         if getattr(then, "needs_parameters", False):

@@ -17,7 +17,11 @@ from evolution.api import APIS, EvolutionApi, Surroundings, contained
 
 @APIS.register(ImportedApiConfig)
 def imported(config: ImportedApiConfig, surroundings: Surroundings) -> EvolutionApi:
-    """A class of the user's own: `Class(image=…, class_names=…, **settings)` with `random` and `vary`."""
+    """A class of your own: `Class(image=…, class_names=…, **settings)` with methods `random` and `vary`.
+
+    Raises:
+        UserError: if there is no such class, it cannot be built, or it lacks a method.
+    """
     file, colon, name = config.path.rpartition(":")
     if not colon or not file or not name:
         raise UserError(f"path: got {config.path!r}; give a file and a class in it, such as shapes.py:Shapes.")
