@@ -97,9 +97,9 @@ def charged(ranks: Ranks, folder: Path, mechanism: SampledGaussian) -> PrivateAc
     if ranks.first:
         ledger = Ledger.open(path, epsilon=1e9, delta=1e-6, n=1000, accountant="rdp", insecure=True)
         access = ledger.reserve(mechanism, **asked, run_key=key)
-        ranks.told(access.ledger_head)
+        ranks.broadcast(access.ledger_head)
         return access
-    start = ranks.told("")
+    start = ranks.broadcast("")
     return Ledger.read(path).join(start, mechanism, **asked, run_key=key)
 
 

@@ -59,13 +59,13 @@ def run(config: Experiment, console: Console) -> RunDirectory:
 def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, console: Console, ranks: Ranks) -> Context:
     """Claim the run's folder and open its ledger in the first process; the others only look at both."""
     if not ranks.first:
-        ranks.told(None)
+        ranks.broadcast(None)
         return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
     directory.claim(config)
     atomic_json(directory.plan, planned(config, budget))
     context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
     announce(context)
-    ranks.told(None)
+    ranks.broadcast(None)
     return context
 
 

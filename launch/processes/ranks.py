@@ -73,7 +73,7 @@ class Ranks:
             dist.init_process_group(backend, timeout=PATIENCE, rank=self.rank, world_size=self.world)
             atexit.register(leave)
 
-    def told(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """The first process' value, on every one of them; each waits for it.
 
         What is exchanged travels as it is over the network between the job's machines, as clipped sums of gradients do:
@@ -88,7 +88,7 @@ class Ranks:
             raise ended() from error
         return cast(Value, values[0])
 
-    def all_told(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """The value of every process, in their order, on each of them."""
         if self.world == 1:
             return [value]
@@ -101,7 +101,7 @@ class Ranks:
 
     def stop_if_asked(self) -> None:
         """Raise Interrupted in every process where any of them got a signal; to be called by all at the same place."""
-        received = [number for number in self.all_told(interrupts.requested()) if number is not None]
+        received = [number for number in self.all_gather(interrupts.requested()) if number is not None]
         if received:
             raise interrupts.Interrupted(received[0])
 
@@ -116,15 +116,15 @@ class Ranks:
         """How many pieces of work are this process'."""
         return len(range(self.rank, len(items), self.world))
 
-    def summed(self, counts: np.ndarray) -> np.ndarray:
+    def all_reduce(self, counts: np.ndarray) -> np.ndarray:
         """The sum of every process' array, element by element, on each of them."""
-        return sum(self.all_told(counts), start=np.zeros_like(counts))
+        return sum(self.all_gather(counts), start=np.zeros_like(counts))
 
     def pooled(self, extract: Callable[[ImageSet], np.ndarray], images: ImageSet) -> np.ndarray:
         """What `extract` makes of each image, one row an image in their order; every process works on its part."""
         if self.world == 1:
             return extract(images)
-        parts = self.all_told(extract(images.subset(np.arange(self.rank, len(images), self.world))))
+        parts = self.all_gather(extract(images.subset(np.arange(self.rank, len(images), self.world))))
         rows = np.empty((len(images), *parts[0].shape[1:]), parts[0].dtype)
         for rank, part in enumerate(parts):
             rows[rank :: self.world] = part

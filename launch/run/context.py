@@ -96,13 +96,13 @@ class Context:
         asked: Any = {"stage": stage, "fingerprint": self.fingerprints[stage]}
         if self.ranks.first:
             access = self.ledger.reserve(mechanism, **asked, run_key=self.run_key)
-            self.ranks.told(access.ledger_head)
-            self.ranks.all_told(None)  # the others join before anything more is written
+            self.ranks.broadcast(access.ledger_head)
+            self.ranks.all_gather(None)  # the others join before anything more is written
             return access
-        start = self.ranks.told("")
+        start = self.ranks.broadcast("")
         self.ledger = Ledger.read(self.directory.ledger)
         access = self.ledger.join(start, mechanism, **asked, run_key=self.run_key)
-        self.ranks.all_told(None)
+        self.ranks.all_gather(None)
         return access
 
     def take_over(self, answer: Answer) -> None:

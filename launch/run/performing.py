@@ -41,7 +41,7 @@ def perform(step: Stage, context: Context) -> None:
     if sees_only_public(step, context):
         context.public_roles.add(step.role)
     ranks = context.ranks
-    done = ranks.told(done_already(step, context, mark) if ranks.first else None)
+    done = ranks.broadcast(done_already(step, context, mark) if ranks.first else None)
     if done is not None:
         context.console.stage(step.role, done)
         return
@@ -49,7 +49,7 @@ def perform(step: Stage, context: Context) -> None:
         work_and_mark(step, context, mark)
     elif step.shared:
         step.work(context)
-    ranks.told(None)  # what the stage has made is there for all
+    ranks.broadcast(None)  # what the stage has made is there for all
 
 
 def sees_only_public(step: Stage, context: Context) -> bool:

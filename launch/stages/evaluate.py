@@ -125,7 +125,7 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     kept = kept_accuracies(context)
     every = [(name, classifier) for name in sets for classifier in settings.classifiers]
     before = {one: found for one in every if (found := kept.find(*one)) is not None} if ranks.first else {}
-    known = ranks.told(before)
+    known = ranks.broadcast(before)
     work = [one for one in every if one not in known]
     mine: dict[tuple[str, str], Found] = {}
     share = track(ranks.share(work), "evaluate", total=ranks.count(work), unit="classifier", show=show)
@@ -143,7 +143,7 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
             progress=show,
         )
         kept.keep(name, classifier, mine[name, classifier])
-    for part in ranks.all_told(mine):
+    for part in ranks.all_gather(mine):
         known |= part
     return {
         name: {key: value for one in settings.classifiers for key, value in known[name, one].items()} for name in sets

@@ -32,7 +32,7 @@ def finetune(context: Context) -> str:
     mechanism = context.plan.mechanism(DP_SGD)
     model = pretrained(context)
     engine = checked_engine(context, model)
-    micro_batch = context.ranks.told(chosen(context, model, engine) if context.ranks.first else 0)
+    micro_batch = context.ranks.broadcast(chosen(context, model, engine) if context.ranks.first else 0)
     access = context.charge(mechanism, "finetune")
     module = PrivateTraining(
         model,

@@ -34,7 +34,7 @@ def query(context: Context) -> str:
     noise = noise_text(mechanism.noise_multiplier)
     line = f"noise multiplier {noise}, {context.config.query.semantics} semantics an image"
     ranks = context.ranks
-    if ranks.told(path.is_file()):  # answered before the process ended: it is used, and never asked again
+    if ranks.broadcast(path.is_file()):  # answered before the process ended: it is used, and never asked again
         answer = read_answer(context)
         context.ledger.require(answer["ledger_head"])  # it carries its charge with it
         if answer["fingerprint"] != context.fingerprints["query"]:
@@ -45,7 +45,7 @@ def query(context: Context) -> str:
     if context.config.query.reuse is not None:
         if ranks.first:
             take_answer(context, path)
-        ranks.told(None)
+        ranks.broadcast(None)
         return f"{line}, taken over"
     asked = tried_query(context)  # before anything is charged
     access = context.charge(mechanism, "query")
@@ -60,7 +60,7 @@ def query(context: Context) -> str:
         access,
         per_category=context.config.query.per_category,
         share=ranks.share,
-        over_ranks=ranks.summed,
+        over_ranks=ranks.all_reduce,
     )
     answer = {
         "histogram": histogram.tolist(),
@@ -85,11 +85,11 @@ def tried_query(context: Context) -> CheckedQuery:
         query = CheckedQuery(context.trained_classifier(), config.query.semantics, config.image.shape)
     except UserError as error:
         problem = str(error)
-    told = ranks.all_told((problem, query.fingerprint if query else ""))
-    problems = [problem for problem, _ in told if problem]
+    gathered = ranks.all_gather((problem, query.fingerprint if query else ""))
+    problems = [problem for problem, _ in gathered if problem]
     if query is None or problems:
         raise UserError(problems[0])
-    if len(set(told)) > 1:
+    if len(set(gathered)) > 1:
         raise UserError(
             "query: the processes of this job do not answer alike for the same image, so that one record could change "
             "what others say. Start them on machines and devices of one kind, or the run on one process."
@@ -138,7 +138,7 @@ def query_without_noise(context: Context) -> str:
         context.sensitive,
         per_category=settings.per_category,
         share=context.ranks.share,
-        over_ranks=context.ranks.summed,
+        over_ranks=context.ranks.all_reduce,
     )
     if context.ranks.first:
         notice = no_guarantee(context.config)

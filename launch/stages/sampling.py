@@ -90,7 +90,7 @@ def draw(
                 sampled += len(part)
                 keep(kept, number, batch)
             images[number] = batch
-    sampled = sum(ranks.all_told(sampled))
+    sampled = sum(ranks.all_gather(sampled))
     seconds = time.perf_counter() - start - network.compile_seconds
     if ranks.world > 1:
         shapes = {number: (len(part), *model.shape) for number, part in enumerate(parts)} if ranks.first else {}

@@ -141,7 +141,7 @@ def new_trainer(
 def agreed_checkpoint(folder: Path, ranks: Ranks) -> Found | None:
     """The checkpoint that every process goes on from: the newest that the first process can load."""
     found = latest_checkpoint(folder) if ranks.first else None
-    name = ranks.told(found.path.name if found else None)
+    name = ranks.broadcast(found.path.name if found else None)
     if found is not None or name is None:
         return found
     content = DurableCheckpointIO().load_checkpoint(folder / name)

@@ -31,8 +31,8 @@ from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, records,
 def granted(ranks: Ranks, folder: Path, steps: int) -> tuple[Ledger, PrivateAccess]:
     """The access that the first process is charged for, on each of them."""
     ledger, access = reserved(folder, steps=steps) if ranks.first else (None, None)
-    start = ranks.told(access.ledger_head if access else None)
-    mechanism = ranks.told(access.mechanism if access else None)
+    start = ranks.broadcast(access.ledger_head if access else None)
+    mechanism = ranks.broadcast(access.mechanism if access else None)
     if ledger is not None and access is not None:
         return ledger, access
     assert start is not None and mechanism is not None
@@ -68,7 +68,7 @@ def main(folder: Path, steps: int, stop: int) -> None:
     rows = ranks.pooled(
         lambda part: part.images.sum(axis=(1, 2, 3), dtype=np.int64)[:, None] + part.labels[:, None], images
     )
-    total = ranks.summed(np.arange(3) + ranks.rank)
+    total = ranks.all_reduce(np.arange(3) + ranks.rank)
     torch.save([torch.from_numpy(rows), torch.from_numpy(total)], folder / f"shared-{ranks.rank}-of-{ranks.world}.pt")
 
 

@@ -94,7 +94,9 @@ def test_processes_that_answer_differently_are_refused_before_the_charge(
     ):
         with monkeypatch.context() as patch:
             patch.setattr(
-                Ranks, "all_told", lambda self, value, other=other: [value, other if isinstance(value, tuple) else None]
+                Ranks,
+                "all_gather",
+                lambda self, value, other=other: [value, other if isinstance(value, tuple) else None],
             )
             assert privimage(*run_words(tmp_path / name)) == 2
         assert said in capsys.readouterr().err

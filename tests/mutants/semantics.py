@@ -95,7 +95,7 @@ MUTANTS = (
     mutant(
         "processes may answer differently",
         "launch/stages/query.py",
-        "    if len(set(told)) > 1:",
+        "    if len(set(gathered)) > 1:",
         "    if False:",
         "launch/test_places.py::test_processes_that_answer_differently_are_refused_before_the_charge",
     ),

@@ -48,7 +48,7 @@ def evolve(context: Context) -> str:
         first, population = rounds.latest() or (0, setting.first())
         if rounds.answered() < mechanism.steps:
             setting.try_out(population)
-    access = context.charge(mechanism, "evolve") if ranks.told(rounds.answered() < mechanism.steps) else None
+    access = context.charge(mechanism, "evolve") if ranks.broadcast(rounds.answered() < mechanism.steps) else None
     if not ranks.first:
         return ""
     sensitive: list[Tensor] = []

@@ -83,7 +83,7 @@ def scores_by_inception(context: Context, sets: dict[str, ImageSet], test: Image
     """
     settings = context.config.evaluate
     path, reason = find_weights(settings.inception_weights, settings.download)
-    reasons = [reason for reason in context.ranks.all_told(reason) if reason]  # a machine of its own may lack the file
+    reasons = [why for why in context.ranks.all_gather(reason) if why]  # a machine of its own may lack the file
     if path is None or reasons:
         return {}, reasons[0]
     found = inception_scores(

@@ -91,7 +91,7 @@ def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
     )
     if context.ranks.first:
         shutil.rmtree(batches)
-    return context.ranks.told(drawn.images)
+    return context.ranks.broadcast(drawn.images)
 
 
 def draws_from_model(config: Experiment) -> bool:
