@@ -42,12 +42,12 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     with directory.lock() if ranks.first else nullcontext():
         context = begin(directory, config, budget, console, ranks)
         with context.tracking:
-            for step in stages:
+            for stage in stages:
                 ranks.stop_if_asked()
-                if step.charged and ranks.first:
-                    rehearse(context, step.role)
-                    rehearse_training(context, step.role)
-                perform(step, context)
+                if stage.charged and ranks.first:
+                    rehearse(context, stage.role)
+                    rehearse_training(context, stage.role)
+                perform(stage, context)
                 if ranks.first and charged_stages_done(context, stages):
                     context.forget_key()
             send_results(context)
@@ -92,11 +92,11 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan)
 
 def charged_stages_done(context: Context, stages: list[Stage]) -> bool:
     """Whether there are stages that draw from the run key, and all of them are finished."""
-    charged = [step for step in stages if step.charged]
+    charged = [stage for stage in stages if stage.charged]
     return bool(charged) and all(
-        (marker := context.directory.marker(step.role)) is not None
-        and marker["fingerprint"] == context.fingerprints.get(step.role)
-        for step in charged
+        (marker := context.directory.marker(stage.role)) is not None
+        and marker["fingerprint"] == context.fingerprints.get(stage.role)
+        for stage in charged
     )
 
 

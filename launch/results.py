@@ -27,17 +27,17 @@ def send_results(context: Context) -> None:
     tracked = context.tracking.run
     for tracker in context.tracking.trackers:
         assert tracked is not None
-        mark = results_mark(context, tracker)
-        if tracked.state.sent(tracker.destination) == mark:
+        fingerprint = results_fingerprint(context, tracker)
+        if tracked.state.sent(tracker.destination) == fingerprint:
             continue
         for send in (send_curves, send_budget, send_points, send_scores, send_summary):
             send(context, tracker)
-        tracked.state.mark_sent(tracker.destination, mark)
+        tracked.state.mark_sent(tracker.destination, fingerprint)
         if tracker.place:
             context.console.stage("see", tracker.place)
 
 
-def results_mark(context: Context, tracker: Tracker) -> str:
+def results_fingerprint(context: Context, tracker: Tracker) -> str:
     """A hash of all that decides what a tracker is given."""
     admitted = [origin.name for origin in Origin if tracker.admits(origin)]
     return hashlib.sha256(json.dumps([context.fingerprints, admitted], sort_keys=True).encode()).hexdigest()

@@ -17,58 +17,58 @@ from launch.run.stage import OUTPUTS, Stage
 FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong
 
 
-def fingerprint(step: Stage, context: Context) -> str:
+def fingerprint_of(stage: Stage, context: Context) -> str:
     """A hash of all that a stage's result depends on: its configuration, its mechanisms and its inputs.
 
     The contents of the sensitive images are no part of it: a hash of them would be a statistic of them.
     """
     config = dataclasses.asdict(context.config)
-    parts: dict[str, Any] = {"format": FORMAT, "stage": step.name, "image": config["image"]}
-    for key in step.keys:
+    parts: dict[str, Any] = {"format": FORMAT, "stage": stage.name, "image": config["image"]}
+    for key in stage.keys:
         parts[key] = {name: value for name, value in config[key].items() if name not in MEMORY}
-    if step.charged:
+    if stage.charged:
         parts["plan"] = context.plan.to_dict()
     parts["seed"] = context.config.run.seed
-    inputs = [*step.needs, *(role for role in step.uses if role in context.fingerprints)]
+    inputs = [*stage.needs, *(role for role in stage.uses if role in context.fingerprints)]
     parts["needs"] = {role: context.fingerprints[role] for role in inputs}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def perform(step: Stage, context: Context) -> None:
+def perform(stage: Stage, context: Context) -> None:
     """Do a stage, or skip it where this very stage is done."""
-    mark = fingerprint(step, context)
-    context.fingerprints[step.role] = mark
-    if sees_only_public(step, context):
-        context.public_roles.add(step.role)
+    fingerprint = fingerprint_of(stage, context)
+    context.fingerprints[stage.role] = fingerprint
+    if sees_only_public(stage, context):
+        context.public_roles.add(stage.role)
     ranks = context.ranks
-    done = ranks.broadcast(done_already(step, context, mark) if ranks.first else None)
+    done = ranks.broadcast(done_already(stage, context, fingerprint) if ranks.first else None)
     if done is not None:
-        context.console.stage(step.role, done)
+        context.console.stage(stage.role, done)
         return
     if ranks.first:
-        work_and_mark(step, context, mark)
-    elif step.shared:
-        step.work(context)
+        work_and_record(stage, context, fingerprint)
+    elif stage.shared:
+        stage.work(context)
     ranks.broadcast(None)  # what the stage has made is there for all
 
 
-def sees_only_public(step: Stage, context: Context) -> bool:
+def sees_only_public(stage: Stage, context: Context) -> bool:
     """Whether neither a stage nor any before it that it reads has seen a sensitive image, with noise or without."""
-    inputs = [role for role in (*step.needs, *step.uses) if role in context.fingerprints]
-    return not step.reads_sensitive and all(role in context.public_roles for role in inputs)
+    inputs = [role for role in (*stage.needs, *stage.uses) if role in context.fingerprints]
+    return not stage.reads_sensitive and all(role in context.public_roles for role in inputs)
 
 
-def done_already(step: Stage, context: Context, mark: str) -> str | None:
+def done_already(stage: Stage, context: Context, fingerprint: str) -> str | None:
     """What the console says of a stage that this run has done, or another that shares it; None where neither has."""
-    line = line_of(step, context, mark)
-    return f"{line} (done before)" if line is not None else fetch(step, context, mark)
+    line = line_of(stage, context, fingerprint)
+    return f"{line} (done before)" if line is not None else fetch(stage, context, fingerprint)
 
 
-def line_of(step: Stage, context: Context, mark: str) -> str | None:
+def line_of(stage: Stage, context: Context, fingerprint: str) -> str | None:
     """What this very stage came to where it is done and nothing of it is missing; else None."""
-    done = context.directory.marker(step.role)
-    whole = all(place(made, context).exists() for made in step.makes)
-    return done["line"] if done is not None and done["fingerprint"] == mark and whole else None
+    done = context.directory.marker(stage.role)
+    whole = all(place(made, context).exists() for made in stage.makes)
+    return done["line"] if done is not None and done["fingerprint"] == fingerprint and whole else None
 
 
 def place(made: str, context: Context) -> Path:
@@ -76,15 +76,15 @@ def place(made: str, context: Context) -> Path:
     return context.directory.path / made if not made.startswith(OUTPUTS) else context.outputs / made[len(OUTPUTS) :]
 
 
-def work_and_mark(step: Stage, context: Context, mark: str) -> None:
+def work_and_record(stage: Stage, context: Context, fingerprint: str) -> None:
     """Do a stage's work in the process that writes, put it on record and say what it came to."""
     meter = Meter()
     try:
         with meter:
-            line = step.work(context)
+            line = stage.work(context)
     finally:  # an attempt that was interrupted costs as well
-        context.directory.add_cost(step.role, meter)
-    context.directory.mark(step.role, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
-    offer(step, context, mark)
-    timed = not step.reads_sensitive or context.sensitive_source.public_benchmark
-    context.console.stage(step.role, f"{line}, {meter.seconds:.0f} s" if timed else line)
+        context.directory.add_cost(stage.role, meter)
+    context.directory.mark(stage.role, {"fingerprint": fingerprint, "line": line, "ledger_head": context.ledger.head})
+    offer(stage, context, fingerprint)
+    timed = not stage.reads_sensitive or context.sensitive_source.public_benchmark
+    context.console.stage(stage.role, f"{line}, {meter.seconds:.0f} s" if timed else line)

@@ -19,12 +19,12 @@ RECORD = "shared.json"
 LEFT_OUT = shutil.ignore_patterns("checkpoints-*", "done.json", ".*")
 
 
-def fetch(step: Stage, context: Context, mark: str) -> str | None:
+def fetch(stage: Stage, context: Context, fingerprint: str) -> str | None:
     """Take over a stage that another run has offered under the same fingerprint; its line, or None where none has.
 
     The ledger of this run stands in the record: nothing was charged for what is taken over.
     """
-    folder = shared(step, context, mark)
+    folder = shared(stage, context, fingerprint)
     if folder is None or not (folder / RECORD).is_file():
         return None
     try:
@@ -32,49 +32,49 @@ def fetch(step: Stage, context: Context, mark: str) -> str | None:
         line, cost = f"{record['line']} (shared)", dict(record["cost"])
         if record["digest"] != digest(folder):
             raise ValueError("not what was offered")
-        for source, place in places(step, context, folder):
+        for source, place in places(stage, context, folder):
             if source.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
                 shutil.copytree(source, place, copy_function=link)
     except (OSError, ValueError, KeyError, TypeError):  # damaged, or gone just now: the stage is done here
         return None
-    atomic_json(context.directory.internal / "costs" / f"{step.role}.json", cost)
-    context.directory.mark(step.role, {"fingerprint": mark, "line": line, "ledger_head": context.ledger.head})
+    atomic_json(context.directory.internal / "costs" / f"{stage.role}.json", cost)
+    context.directory.mark(stage.role, {"fingerprint": fingerprint, "line": line, "ledger_head": context.ledger.head})
     return line
 
 
-def offer(step: Stage, context: Context, mark: str) -> None:
+def offer(stage: Stage, context: Context, fingerprint: str) -> None:
     """Put a finished stage where other runs find it, as a whole or not at all."""
-    folder = shared(step, context, mark)
+    folder = shared(stage, context, fingerprint)
     if folder is None or folder.exists():
         return
     new = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         new.mkdir(parents=True, mode=0o700)
-        for target, place in places(step, context, new):
+        for target, place in places(stage, context, new):
             if place.is_dir():
                 shutil.copytree(place, target, copy_function=link, ignore=LEFT_OUT)
-        marker: dict[str, Any] = context.directory.marker(step.role) or {}
-        cost = context.directory.cost(step.role)
+        marker: dict[str, Any] = context.directory.marker(stage.role) or {}
+        cost = context.directory.cost(stage.role)
         atomic_json(new / RECORD, {"line": marker["line"], "cost": cost, "digest": digest(new)})
         new.rename(folder)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         if not folder.exists():  # another run may have been first
-            warnings.warn(f"run.share: the stage '{step.role}' is not shared: {error}", stacklevel=2)
+            warnings.warn(f"run.share: the stage '{stage.role}' is not shared: {error}", stacklevel=2)
 
 
-def shared(step: Stage, context: Context, mark: str) -> Path | None:
+def shared(stage: Stage, context: Context, fingerprint: str) -> Path | None:
     """The folder of a stage that may be shared; None for any that has seen sensitive images, or makes a release."""
-    inside = all(made.startswith(f"stages/{step.role}/") for made in step.makes)
-    if context.config.run.share is None or step.role not in context.public_roles or not inside:
+    inside = all(made.startswith(f"stages/{stage.role}/") for made in stage.makes)
+    if context.config.run.share is None or stage.role not in context.public_roles or not inside:
         return None
-    return Path(context.config.run.share) / f"{step.role}-{mark[:16]}"
+    return Path(context.config.run.share) / f"{stage.role}-{fingerprint[:16]}"
 
 
-def places(step: Stage, context: Context, folder: Path) -> list[tuple[Path, Path]]:
+def places(stage: Stage, context: Context, folder: Path) -> list[tuple[Path, Path]]:
     """What is shared of a stage, there and in this run: what it made and its curves."""
-    return [(folder / "stage", context.folder(step.role)), (folder / "metrics", context.metrics_folder(step.role))]
+    return [(folder / "stage", context.folder(stage.role)), (folder / "metrics", context.metrics_folder(stage.role))]
 
 
 def digest(folder: Path) -> str:

@@ -89,7 +89,7 @@ def order(config: Experiment) -> list[Stage]:
             raise UserError(f"stages: '{name}' {twice}.")
         for need in STAGES[name].needs:
             if need not in roles:
-                able = " or ".join(step.name for step in STAGES.values() if step.role == need)
+                able = " or ".join(each.name for each in STAGES.values() if each.role == need)
                 raise UserError(f"stages: '{name}' needs {able} before it.")
         chosen.append(STAGES[name])
     check_guarantee(chosen)
@@ -99,8 +99,8 @@ def order(config: Experiment) -> list[Stage]:
 
 def check_guarantee(stages: list[Stage]) -> None:
     """A run is private or it is not. UserError where some stages pay for what others take without noise."""
-    open_ones = [step.name for step in stages if not step.private]
-    charged = [step.name for step in stages if step.charged]
+    open_ones = [each.name for each in stages if not each.private]
+    charged = [each.name for each in stages if each.charged]
     if open_ones and charged:
         raise UserError(
             f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
@@ -110,8 +110,8 @@ def check_guarantee(stages: list[Stage]) -> None:
 
 def check_release(stages: list[Stage]) -> None:
     """What is released states the cost of all. UserError where a stage spends budget after it has been stated."""
-    made = next((place for place, step in enumerate(stages) if step.role == "synthesize"), len(stages))
-    late = [step.name for step in stages[made:] if step.charged]
+    made = next((place for place, each in enumerate(stages) if each.role == "synthesize"), len(stages))
+    late = [each.name for each in stages[made:] if each.charged]
     if late:
         raise UserError(
             f"stages: '{late[0]}' spends budget after '{stages[made].name}' has stated what the release costs. Put it "

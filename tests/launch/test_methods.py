@@ -81,7 +81,7 @@ def test_a_private_method_is_charged_for_what_it_reads_and_releases(
     assert [mechanism["name"] for mechanism in found["mechanisms"]] == CHARGES[method]
     private = [reading for reading in readings if reading.stage not in SCORED]
     assert all(reading.begun and reading.images == "sensitive" for reading in private), private
-    charged = [step.role for step in order(config) if step.charged]
+    charged = [each.role for each in order(config) if each.charged]
     assert {reading.stage for reading in private} == set(charged)
     last = max((place for place, (role, _) in enumerate(done) if role in charged), default=-1)
     assert [there for _, there in done[last + 1 :]] == [False] * (len(done) - last - 1)  # nor at any later time
@@ -142,8 +142,8 @@ def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
     for method in preset_names("methods"):
         config = load("demo", words_of(method))
         assert (no_guarantee(config) is None) == (method in CHARGES)
-        reads = [step for step in order(config) if step.reads_sensitive and not step.makes[0].startswith("internal/")]
-        assert all(step.charged for step in reads) == (method in CHARGES)
+        reads = [each for each in order(config) if each.reads_sensitive and not each.makes[0].startswith("internal/")]
+        assert all(each.charged for each in reads) == (method in CHARGES)
 
 
 @pytest.mark.filterwarnings("ignore")

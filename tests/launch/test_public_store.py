@@ -53,7 +53,7 @@ def same_noise() -> Iterator[None]:
     """A stage's noise hangs on its fingerprint, hence on how the public source is named; in these runs it shall not."""
     with pytest.MonkeyPatch.context() as patch:
         name_alone = lambda step, context: hashlib.sha256(step.name.encode()).hexdigest()  # noqa: E731
-        patch.setattr("launch.run.performing.fingerprint", name_alone)
+        patch.setattr("launch.run.performing.fingerprint_of", name_alone)
         yield
 
 

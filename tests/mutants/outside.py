@@ -68,7 +68,7 @@ MUTANTS = (
     mutant(
         "times of private stages are on the console",
         PERFORMING,
-        "timed = not step.reads_sensitive or context.sensitive_source.public_benchmark",
+        "timed = not stage.reads_sensitive or context.sensitive_source.public_benchmark",
         "timed = True",
         "launch/run/test_stage.py::test_times_of_private_images_are_not_shown",
     ),

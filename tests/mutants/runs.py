@@ -209,7 +209,7 @@ MUTANTS = (
         "the key is destroyed when all is done",
         PIPELINE,
         "if ranks.first and charged_stages_done(context, stages):",
-        "if ranks.first and step is stages[-1] and charged_stages_done(context, stages):",
+        "if ranks.first and stage is stages[-1] and charged_stages_done(context, stages):",
         METHODS + "[query_only]",
     ),
     mutant(
@@ -286,15 +286,15 @@ MUTANTS = (
     mutant(
         "runs share what follows from sensitive images",
         "launch/run/sharing.py",
-        "or step.role not in context.public_roles or",
+        "or stage.role not in context.public_roles or",
         "or",
         "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(
         "what reads a private answer has seen public images only",
         "launch/run/performing.py",
-        "return not step.reads_sensitive and all(role in context.public_roles for role in inputs)",
-        "return not step.reads_sensitive",
+        "return not stage.reads_sensitive and all(role in context.public_roles for role in inputs)",
+        "return not stage.reads_sensitive",
         "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(

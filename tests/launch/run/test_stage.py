@@ -15,7 +15,7 @@ from launch.console import Console
 from launch.preflight.planning import plan
 from launch.run.context import Context
 from launch.run.directory import RunDirectory
-from launch.run.performing import fingerprint, perform
+from launch.run.performing import fingerprint_of, perform
 from launch.run.stage import STAGES, Stage, order
 from tests.launch.runs import TINY
 
@@ -32,8 +32,8 @@ def context(folder: Path, *overrides: str) -> Context:
 
 def fingerprints(folder: Path, *overrides: str) -> dict[str, str]:
     here = context(folder, *overrides)
-    for step in order(here.config):
-        here.fingerprints[step.role] = fingerprint(step, here)
+    for stage in order(here.config):
+        here.fingerprints[stage.role] = fingerprint_of(stage, here)
     return here.fingerprints
 
 
@@ -45,8 +45,8 @@ def after(stage: str) -> list[str]:
 
 
 def test_the_stages_run_in_the_order_of_the_work() -> None:
-    assert [step.name for step in order(Experiment())] == STAGE_NAMES
-    roles = [role for role in dict.fromkeys(step.role for step in STAGES.values()) if role != "evolve"]
+    assert [stage.name for stage in order(Experiment())] == STAGE_NAMES
+    roles = [role for role in dict.fromkeys(stage.role for stage in STAGES.values()) if role != "evolve"]
     assert roles == STAGE_NAMES  # evolve comes before select where it makes what is learnt from, else before synthesize
 
 
@@ -76,17 +76,17 @@ def test_no_budget_is_spent_after_the_release_has_stated_it() -> None:
 
 def test_stages_without_noise_say_so_in_their_names_or_are_private() -> None:
     """What reads sensitive images is charged, scores within `internal/`, or takes all privacy from a run."""
-    for step in STAGES.values():
-        if step.reads_sensitive:
-            inside = all(made.startswith("internal/") for made in step.makes)
-            assert step.charged or inside or not step.private, step.name
+    for stage in STAGES.values():
+        if stage.reads_sensitive:
+            inside = all(made.startswith("internal/") for made in stage.makes)
+            assert stage.charged or inside or not stage.private, stage.name
         else:
-            assert step.private, step.name
+            assert stage.private, stage.name
 
 
 def test_only_stages_that_read_sensitive_images_charge_for_them() -> None:
-    assert [step.name for step in STAGES.values() if step.charged] == ["query", "finetune", "evolve"]
-    assert all(step.reads_sensitive for step in STAGES.values() if step.charged)
+    assert [stage.name for stage in STAGES.values() if stage.charged] == ["query", "finetune", "evolve"]
+    assert all(stage.reads_sensitive for stage in STAGES.values() if stage.charged)
 
 
 # --- fingerprints
@@ -212,7 +212,7 @@ def test_a_finished_stage_knows_the_ledger(tmp_path: Path) -> None:
     perform(work.stage, here)
     marker = here.directory.marker("plough")
     assert marker is not None and here.ledger.contains(marker["ledger_head"])
-    assert marker["fingerprint"] == here.fingerprints["plough"] == fingerprint(work.stage, here)
+    assert marker["fingerprint"] == here.fingerprints["plough"] == fingerprint_of(work.stage, here)
 
 
 @pytest.mark.parametrize("sensitive", [False, True])
