@@ -51,12 +51,12 @@ class Cell:
     def name(self) -> str:
         """The name of its run; no two labels give one."""
         plain = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in self.label).lstrip(".")[:80]
-        mark = "" if plain == self.label else "-" + hashlib.sha256(self.label.encode()).hexdigest()[:8]
-        return f"{plain}{mark}-seed{self.seed}"
+        suffix = "" if plain == self.label else "-" + hashlib.sha256(self.label.encode()).hexdigest()[:8]
+        return f"{plain}{suffix}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellResult:
     """What became of a cell: its entry where it finished, else why it did not."""
 
     cell: Cell
@@ -97,7 +97,7 @@ class Study:
         """The folder of a cell's run."""
         return RunDirectory(self.folder / "runs" / cell.name)
 
-    def run(self, console: Console) -> list[Outcome]:
+    def run(self, console: Console) -> list[CellResult]:
         """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.
 
         `jobs` of them at once. Raises Interrupted where a signal asked to stop; the same command goes on from there.
@@ -106,15 +106,15 @@ class Study:
         self.folder.chmod(0o700)  # scores, and samples of methods that are not private
         numbers = {cell: f"[{number}/{len(self.cells)}] {cell.name}" for number, cell in enumerate(self.cells, start=1)}
 
-        def outcome(cell: Cell) -> Outcome:
-            return self.outcome(cell, numbers[cell], console)
+        def result(cell: Cell) -> CellResult:
+            return self.result(cell, numbers[cell], console)
 
         if self.jobs == 1:  # in this thread, which a second Ctrl-C reaches
-            return list(map(outcome, self.cells))
-        found: dict[Cell, Outcome] = {}
+            return list(map(result, self.cells))
+        found: dict[Cell, CellResult] = {}
         for together in self.waves():
             with ThreadPoolExecutor(self.jobs) as pool:
-                found |= dict(zip(together, pool.map(outcome, together), strict=True))
+                found |= dict(zip(together, pool.map(result, together), strict=True))
         return [found[cell] for cell in self.cells]
 
     def waves(self) -> list[list[Cell]]:
@@ -129,7 +129,7 @@ class Study:
         rest = [cell for cell in self.cells if cell not in first.values()]
         return [list(first.values()), sorted(rest, key=lambda cell: xs.index(cell.x))]
 
-    def outcome(self, cell: Cell, title: str, console: Console) -> Outcome:
+    def result(self, cell: Cell, title: str, console: Console) -> CellResult:
         """Do what is left of one cell, and what it came to."""
         stop_if_asked()
         console.line(title)
@@ -145,7 +145,7 @@ class Study:
             console.line(f"  failed      {cell.name}: {failure}" if self.jobs > 1 else f"  failed      {failure}")
         elif self.jobs > 1:
             console.line(f"  done        {cell.name}")
-        return Outcome(cell, entry, failure)
+        return CellResult(cell, entry, failure)
 
     def config(self, cell: Cell) -> Experiment:
         """The configuration of a cell's run."""
@@ -224,24 +224,24 @@ def picture(path: Path) -> str:
         return ""
 
 
-def failures(outcomes: Sequence[Outcome]) -> list[str]:
+def failures(results: Sequence[CellResult]) -> list[str]:
     """What failed, a line a cell."""
-    return [f"{outcome.cell.name}: {outcome.failure}" for outcome in outcomes if outcome.failure]
+    return [f"{result.cell.name}: {result.failure}" for result in results if result.failure]
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
+def as_json(results: Sequence[CellResult]) -> str:
     """Every cell with what it came to."""
     return json.dumps(
         [
             {
-                "run": outcome.cell.name,
-                "group": outcome.cell.group,
-                "x": outcome.cell.x,
-                "seed": outcome.cell.seed,
-                "failure": outcome.failure or None,
-                "epsilon": outcome.entry.epsilon if outcome.entry else None,
+                "run": result.cell.name,
+                "group": result.cell.group,
+                "x": result.cell.x,
+                "seed": result.cell.seed,
+                "failure": result.failure or None,
+                "epsilon": result.entry.epsilon if result.entry else None,
             }
-            for outcome in outcomes
+            for result in results
         ],
         indent=2,
     )

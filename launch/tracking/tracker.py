@@ -36,7 +36,7 @@ class TrackedRun:
         return TrackingState(self.internal / "tracking.json")
 
 
-class Outcome(Enum):
+class Ending(Enum):
     """How a command on a run ended."""
 
     FINISHED = "finished"
@@ -81,7 +81,7 @@ class Tracker:
     def summary(self, values: dict[str, Any]) -> None:
         """What the run came to."""
 
-    def close(self, outcome: Outcome) -> None:
+    def close(self, ending: Ending) -> None:
         """Nothing more comes from this process."""
 
     @property

@@ -11,7 +11,7 @@ from configs.schema import Experiment
 from launch.processes.interrupts import Interrupted
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.stage_logger import Beside, StageLogger, nothing
-from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
+from launch.tracking.tracker import TRACKERS, Ending, TrackedRun, Tracker
 
 
 def wanted(config: Experiment) -> list[str]:
@@ -58,8 +58,8 @@ class Tracking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        outcome = Outcome.FINISHED if error is None else Outcome.FAILED
+        ending = Ending.FINISHED if error is None else Ending.FAILED
         if isinstance(error, (Interrupted, KeyboardInterrupt)):
-            outcome = Outcome.STOPPED
+            ending = Ending.STOPPED
         for tracker in self.trackers:
-            tracker.close(outcome)
+            tracker.close(ending)

@@ -17,7 +17,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
-from launch.tracking.tracker import TRACKERS, Outcome, TrackedRun, Tracker
+from launch.tracking.tracker import TRACKERS, Ending, TrackedRun, Tracker
 
 FINISH = 60  # seconds that unsent data may hold up the end of an online run; `wandb sync` can send it later
 BY_EPSILON = ("scores/*", "release/*", "samples")
@@ -175,13 +175,13 @@ class WeightsAndBiases(Tracker):
         """Columns of the project's table of runs."""
         self.attempt(lambda run: run.summary.update(values))
 
-    def close(self, outcome: Outcome) -> None:
+    def close(self, ending: Ending) -> None:
         """End this process' part of the run; a stopped one is marked as preempted."""
         if self._run is None:
             return
-        if outcome is Outcome.STOPPED:
+        if ending is Ending.STOPPED:
             self.attempt(lambda run: run.mark_preempting())
-        self.attempt(lambda run: run.finish(exit_code=0 if outcome is Outcome.FINISHED else 1))
+        self.attempt(lambda run: run.finish(exit_code=0 if ending is Ending.FINISHED else 1))
 
     @property
     def notice(self) -> str:
