@@ -70,7 +70,7 @@ def command(options: argparse.Namespace) -> None:
         seed=seed,
         batch_size=options.batch_size,
         precision=precision,
-        compile=compile,
+        compiled=compile,
         progress=lambda parts, count: track(parts, "synthesize", total=count, unit="batch", show=not quiet),
     )
     notice = released_notice(directory)

@@ -41,7 +41,7 @@ def measure_evolution(asked: Measurement) -> Estimate:
         if settings.smooth > 1:
             nearest(features, features.new_zeros(rivals, features.shape[1]), min(settings.smooth, rivals), exact=False)
 
-    makers = [api(round) for round in range(settings.rounds)]
+    makers = [api(number) for number in range(settings.rounds)]
     measured = {maker.name: median_seconds(partial(work, maker)) for maker in {m.name: m for m in makers}.values()}
     images, _ = batch(asked.public, len(samples), asked.device)
     once, _ = median_seconds(lambda: classifier.features(images))

@@ -58,7 +58,7 @@ def fit_public(
             total_steps=steps,
             validate_every=validate_every,
             progress=bar(context, Nominal(stage=stage, total_steps=steps, batch=batch_size, loss=show_loss)),
-            **surroundings(context, stage),
+            **fit_settings(context, stage),
         )
 
 
@@ -81,7 +81,7 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
         require=context.ledger.require,
         snapshots=SnapshotWriter(snapshot_folder(context), kept),
         progress=bar(context, nominal),
-        **surroundings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
+        **fit_settings(context, stage, lambda step: {"epsilon": epsilon(step + 1)}),
     )
 
 
@@ -105,7 +105,7 @@ def reading(settings: Launch) -> Reading:
     return Reading(workers=settings.workers, reader=settings.reader)
 
 
-def surroundings(context: Context, stage: str, beside: Beside = nothing) -> dict[str, Any]:
+def fit_settings(context: Context, stage: str, beside: Beside = nothing) -> dict[str, Any]:
     """Where a stage's fit runs and writes to. beside: what dashboards show beside the metrics of a step."""
     return {
         "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",

@@ -61,13 +61,13 @@ def draw(
     batch_size: int,
     progress: Progress,
     precision: str = "fp32",
-    compile: bool = False,
+    compiled: bool = False,
     kept: Path | None = None,
     ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
 ) -> Drawn:
     """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost.
 
-    precision, compile: of the network alone, see `accelerated`. kept: folder of finished batches, where sampling goes
+    precision, compiled: of the network alone, see `accelerated`. kept: folder of finished batches, where sampling goes
     on after an interruption. ranks: processes that share out the batches through that folder; the first gets all
     images, the others none, and they are the same on any number of processes. Raises UserError where the compiler fails
     or the disk is full, Interrupted between two batches.
@@ -79,11 +79,11 @@ def draw(
     parts = labels.split(batch_size)
     images: dict[int, np.ndarray] = {}
     sampled, start = 0, time.perf_counter()
-    with accelerated(model.released, precision=precision, compile=compile) as network:
+    with accelerated(model.released, precision=precision, compile=compiled) as network:
         for number, part in progress(ranks.share(parts), ranks.count(parts)):
             batch = finished(kept, number, (len(part), *model.shape))
             if batch is None:
-                full = padded(part, len(parts[0])) if compile else part
+                full = padded(part, len(parts[0])) if compiled else part
                 batch = (
                     model.sample(full.to(device), step_generator(seed, number, 0, device))[: len(part)].cpu().numpy()
                 )

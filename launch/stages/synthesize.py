@@ -38,7 +38,7 @@ def synthesize(context: Context) -> str:
         seed=context.config.run.seed,
         batch_size=settings.batch_size,
         precision=settings.precision,
-        compile=settings.compile,
+        compiled=settings.compile,
         kept=batches,
         ranks=context.ranks,
         progress=lambda parts, count: track(

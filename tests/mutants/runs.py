@@ -55,10 +55,10 @@ MUTANTS = (
     mutant(
         "the ledger has votes before the disk has",
         EVOLVE,
-        "    rounds.save_votes(round, votes, population, access.ledger_head)\n"
-        "    access.progress(round + 1, digest_of(votes, population))\n",
-        "    access.progress(round + 1, digest_of(votes, population))\n"
-        "    rounds.save_votes(round, votes, population, access.ledger_head)\n",
+        "    rounds.save_votes(number, votes, population, access.ledger_head)\n"
+        "    access.progress(number + 1, digest_of(votes, population))\n",
+        "    access.progress(number + 1, digest_of(votes, population))\n"
+        "    rounds.save_votes(number, votes, population, access.ledger_head)\n",
         METHODS + "[sim_pe]",
     ),
     mutant(
@@ -123,14 +123,14 @@ MUTANTS = (
     mutant(
         "every round asks with the number of the first",
         EVOLVE,
-        "access, round=round, neighbours=neighbours)",
+        "access, round=number, neighbours=neighbours)",
         "access, round=0, neighbours=neighbours)",
         EVOLVING + "test_every_round_asks_under_its_own_number",
     ),
     mutant(
         "votes may be others than the ledger knows",
         EVOLVE,
-        "        context.ledger.confirm(EVOLUTION, round + 1, digest_of(votes, population))\n",
+        "        context.ledger.confirm(EVOLUTION, number + 1, digest_of(votes, population))\n",
         "",
         EVOLVING + "test_what_the_ledger_knows_otherwise_is_refused[votes-001.npz]",
     ),

@@ -55,19 +55,20 @@ def evolve(context: Context) -> str:
     shares: list[np.ndarray] = []
     # the time of a round tells of the sensitive images
     show = context.console.progress and context.sensitive_source.public_benchmark
-    for round in track(range(first, mechanism.steps), "evolve", total=mechanism.steps - first, unit="round", show=show):
-        if round > first:
-            population = setting.following(population, shares, round - 1)
-        rounds.save_population(round, population)
-        features = setting.features(population, round)
-        if round >= rounds.answered() and access is not None:
+    left = range(first, mechanism.steps)
+    for number in track(left, "evolve", total=len(left), unit="round", show=show):
+        if number > first:
+            population = setting.following(population, shares, number - 1)
+        rounds.save_population(number, population)
+        features = setting.features(population, number)
+        if number >= rounds.answered() and access is not None:
             sensitive = sensitive or sensitive_features(context, setting)
-            ask(access, rounds, round, sensitive, features, population, context.config.evolution.neighbours)
-        votes, head = rounds.votes(round, population)
+            ask(access, rounds, number, sensitive, features, population, context.config.evolution.neighbours)
+        votes, head = rounds.votes(number, population)
         context.ledger.require(head)
-        context.ledger.confirm(EVOLUTION, round + 1, digest_of(votes, population))
+        context.ledger.confirm(EVOLUTION, number + 1, digest_of(votes, population))
         shares = setting.shares(votes, features)
-        keep_leading(rounds.folder, round, setting.candidates(population), shares, context.class_names)
+        keep_leading(rounds.folder, number, setting.candidates(population), shares, context.class_names)
     Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
     size = context.config.evolution.population
     return (
@@ -100,7 +101,7 @@ def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
 def ask(
     access: PrivateAccess,
     rounds: Rounds,
-    round: int,
+    number: int,
     sensitive: Sequence[Tensor],
     candidates: Sequence[Tensor],
     population: Sequence[Samples],
@@ -108,6 +109,6 @@ def ask(
 ) -> None:
     """A round's private step: the votes are on the disk with their charge before anything follows from them."""
     stop_if_asked()
-    votes = noisy_histogram(sensitive, candidates, access, round=round, neighbours=neighbours)
-    rounds.save_votes(round, votes, population, access.ledger_head)
-    access.progress(round + 1, digest_of(votes, population))
+    votes = noisy_histogram(sensitive, candidates, access, round=number, neighbours=neighbours)
+    rounds.save_votes(number, votes, population, access.ledger_head)
+    access.progress(number + 1, digest_of(votes, population))

@@ -17,7 +17,7 @@ SHOWN = 8  # candidates a category
 
 
 def keep_leading(
-    folder: Path, round: int, population: Sequence[Samples], shares: Sequence[np.ndarray], class_names: Sequence[str]
+    folder: Path, number: int, population: Sequence[Samples], shares: Sequence[np.ndarray], class_names: Sequence[str]
 ) -> None:
     """Write `round-NNN.png`: the candidates of each category with the greatest shares, the greatest first."""
     best = [
@@ -27,7 +27,7 @@ def keep_leading(
     labels = np.repeat(np.arange(len(best)), [len(samples) for samples in best])
     images = ImageSet(np.concatenate([samples.images for samples in best]), labels, tuple(class_names))
     picture = sample_grid(images, per_class=SHOWN)
-    atomic_write(folder / f"round-{round:03d}.png", lambda file: file.write(png(picture)))
+    atomic_write(folder / f"round-{number:03d}.png", lambda file: file.write(png(picture)))
 
 
 def leading(folder: Path) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ def test_a_private_fit_shows_times_for_public_sets_alone(
     monkeypatch.setattr(type(here.sensitive_source), "public_benchmark", public)
     monkeypatch.setattr("launch.stages.fitting.bar", lambda context, nominal: shown.append(nominal))
     monkeypatch.setattr("launch.stages.fitting.fit", lambda module, data, **settings: module)
-    monkeypatch.setattr("launch.stages.fitting.surroundings", lambda *_: {})
+    monkeypatch.setattr("launch.stages.fitting.fit_settings", lambda *_: {})
     here.fingerprints["finetune"] = "f" * 64
     mechanism = here.plan.mechanism(DP_SGD)
     key = RunKey.create_or_load(tmp_path / "key")

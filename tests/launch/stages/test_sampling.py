@@ -73,13 +73,13 @@ def test_without_anything_asked_for_images_are_the_samplers_own() -> None:
 
 
 @given(st.integers(2, 60), st.integers(1, 70), st.booleans())
-def test_as_many_images_as_asked_for_in_order(count: int, batch_size: int, compile: bool) -> None:
+def test_as_many_images_as_asked_for_in_order(count: int, batch_size: int, compiled: bool) -> None:
     """Compiled, every batch has one shape, and what is drawn beyond the last image is dropped."""
     model = Counting()
-    images = images_of(model, count, batch_size, compile=compile)
+    images = images_of(model, count, batch_size, compiled=compiled)
     assert images.ravel().tolist() == list(range(count))
     full, last = divmod(count, batch_size)
-    if compile:
+    if compiled:
         assert set(model.sizes) == {min(batch_size, count)} and len(model.sizes) == full + (last > 0)
     else:
         assert model.sizes == [batch_size] * full + [last] * (last > 0)
