@@ -1,4 +1,4 @@
-"""Keeping freed memory in the process: training frees and takes the same blocks in every step."""
+"""Keep freed memory in the process: training frees and allocates the same blocks in every step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library hold on to freed memory, and say whether it can.
+    """Let the C library keep freed memory. Does nothing without glibc.
 
-    Without it every step hands most of its memory back and has each page of it cleared and mapped anew, up to a tenth
-    of its time on the CPU. The process' size stays at its peak. Elsewhere than with glibc nothing happens.
+    Otherwise every step returns most of its memory to the system, which clears and maps each page again: up to a tenth
+    of a step's time on the CPU. The size of the process stays at its peak.
+
+    Returns:
+        Whether the C library keeps freed memory.
     """
     try:
         adjust = ctypes.CDLL(None).mallopt

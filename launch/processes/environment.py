@@ -1,4 +1,4 @@
-"""How this process was started: alone, or as one of a job by `torchrun` or SLURM's `srun`. Imports nothing heavy."""
+"""How this process was started: by itself, or as part of a job by `torchrun` or `srun`. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def under_torchrun() -> bool:
-    """Whether torchrun started this process, within SLURM or outside."""
+    """Whether torchrun started this process, inside SLURM or outside."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -17,11 +17,11 @@ def under_srun() -> bool:
 
 
 def one_of_several() -> bool:
-    """Whether somebody else has started this process as part of a job."""
+    """Whether torchrun or srun started this process as part of a job."""
     return under_torchrun() or under_srun()
 
 
 def rank() -> int:
-    """The number of this process in its job, from 0; 0 alone."""
+    """The number of this process in its job, from 0; 0 if it was started by itself."""
     names = {"RANK": under_torchrun(), "SLURM_PROCID": under_srun()}
     return next((int(os.environ[name]) for name, holds in names.items() if holds), 0)

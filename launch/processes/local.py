@@ -1,4 +1,4 @@
-"""A command started again as several processes of this machine, the way torchrun does it."""
+"""Start a command again as several processes on this machine, as torchrun does."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 KILLED = (
-    "process {rank} of the job was killed by {name}, and with it the job. Where nobody did that, the machine was out "
-    "of memory: lower micro_batch of the stage. The same command goes on from the last checkpoint."
+    "process {rank} of the job was killed by {name}, which ended the job. If nobody killed it, the machine ran out of "
+    "memory: lower micro_batch of the stage. The same command continues from the last checkpoint."
 )
 GRACE = 600  # seconds that processes get to save a checkpoint after a signal
 
 
 def start_processes(count: int, words: list[str]) -> int:
-    """Run `privimage WORDS` as `count` processes that know each other; returns the first exit code that is not 0.
+    """Run `privimage WORDS` as one job of `count` processes.
 
-    A process that fails ends the whole job. SIGTERM is passed on to all of them. SIGINT is left to them, since a
-    terminal sends it to every process by itself.
+    A process that fails ends the whole job. SIGTERM is passed on to all of them. SIGINT is not, since a terminal sends
+    it to every process itself.
+
+    Returns:
+        0, or the exit code of the first process that failed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     for name in logging.root.manager.loggerDict:
         if name.startswith("torch.distributed.elastic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes speak for themselves
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # the processes print their own messages
     signal.signal(signal.SIGINT, lambda *_: None)
     settings = LaunchConfig(
         min_nodes=1,
@@ -46,7 +49,7 @@ def start_processes(count: int, words: list[str]) -> int:
         elastic_launch(settings, sys.executable)("-m", "launch.cli", *words)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode > 0:  # it has said why itself
+        if failure.exitcode > 0:  # it has printed the reason itself
             return failure.exitcode
         name = signal.Signals(-failure.exitcode).name
         print(f"privimage: {KILLED.format(rank=rank, name=name)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The processes of a job: which one this is, what they tell each other, and how they share out work."""
+"""The processes of a job: which one this is, how they exchange values, and how they divide work."""
 
 from __future__ import annotations
 
@@ -26,20 +26,27 @@ from launch.processes import environment, interrupts
 Value = TypeVar("Value")
 
 PATIENCE = timedelta(days=7)
-"""How long processes wait for one that works alone. Where one has died, torchrun or srun ends the job."""
+"""How long processes wait for one that works by itself. If one has died, torchrun or srun ends the job."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of its job. local_world: how many of them there are on this machine."""
+    """This process among those of its job."""
 
     rank: int = 0
+    """Number of this process, in 0..world-1."""
     world: int = 1
+    """Number of processes in the job."""
     local_world: int = 1
+    """Number of them on this machine."""
 
     @classmethod
     def here(cls) -> Ranks:
-        """As torchrun or srun says; one process alone without them. UserError for tasks spread unevenly by SLURM."""
+        """This process, according to torchrun or srun; the only one without them.
+
+        Raises:
+            UserError: if SLURM put different numbers of tasks on the machines.
+        """
         if not environment.one_of_several():
             return cls()
         cluster = cluster_environment()
@@ -61,7 +68,7 @@ class Ranks:
 
     @property
     def nodes(self) -> int:
-        """Machines, each with the same number of processes."""
+        """Number of machines. Each has the same number of processes."""
         return self.world // self.local_world
 
     def connect(self, device: torch.device) -> None:
@@ -74,10 +81,17 @@ class Ranks:
             atexit.register(leave)
 
     def broadcast(self, value: Value) -> Value:
-        """The first process' value, on every one of them; each waits for it.
+        """The first process' value, on every process. Each process waits for it.
 
-        What is exchanged travels as it is over the network between the job's machines, as clipped sums of gradients do:
-        that network must be trusted. The run key is never sent.
+        Values are sent unencrypted over the network between the job's machines, as clipped sums of gradients are: that
+        network must be trusted. The run key is never sent.
+
+        Args:
+            value: picklable; ignored on every process but the first.
+
+        Raises:
+            Interrupted: if another process has ended after a signal that this one got too.
+            UserError: if another process has ended without a signal.
         """
         if self.world == 1:
             return value
@@ -89,7 +103,7 @@ class Ranks:
         return cast(Value, values[0])
 
     def all_gather(self, value: Value) -> list[Value]:
-        """The value of every process, in their order, on each of them."""
+        """The values of all processes in order of rank, on every process. Raises like `broadcast`."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -100,28 +114,35 @@ class Ranks:
         return values
 
     def stop_if_asked(self) -> None:
-        """Raise Interrupted in every process where any of them got a signal; to be called by all at the same place."""
+        """Raise Interrupted in every process if any of them got a signal. All must call it at the same place."""
         received = [number for number in self.all_gather(interrupts.requested()) if number is not None]
         if received:
             raise interrupts.Interrupted(received[0])
 
     def share(self, items: Sequence[Value]) -> Iterator[tuple[int, Value]]:
-        """This process' part of some pieces of work, each with its number. Raises Interrupted between two of them."""
+        """This process' part of the items, each with its number among all. Raises Interrupted between two of them."""
         for first in range(0, len(items), self.world):
             self.stop_if_asked()
             if first + self.rank < len(items):
                 yield first + self.rank, items[first + self.rank]
 
     def count(self, items: Sequence[Value]) -> int:
-        """How many pieces of work are this process'."""
+        """How many of the items are this process' part."""
         return len(range(self.rank, len(items), self.world))
 
     def all_reduce(self, counts: np.ndarray) -> np.ndarray:
-        """The sum of every process' array, element by element, on each of them."""
+        """The sum of the arrays of all processes, element by element, on every process."""
         return sum(self.all_gather(counts), start=np.zeros_like(counts))
 
     def pooled(self, extract: Callable[[ImageSet], np.ndarray], images: ImageSet) -> np.ndarray:
-        """What `extract` makes of each image, one row an image in their order; every process works on its part."""
+        """The rows that `extract` computes, on every process; each process computes its part of them.
+
+        Args:
+            extract: from N images to an array [N, ...].
+
+        Returns:
+            Array [N, ...], one row per image in their order.
+        """
         if self.world == 1:
             return extract(images)
         parts = self.all_gather(extract(images.subset(np.arange(self.rank, len(images), self.world))))
@@ -132,25 +153,25 @@ class Ranks:
 
 
 def cluster_environment() -> ClusterEnvironment:
-    """Lightning's view of who started this process. SLURM's plugin is kept from saving inside its signal handler."""
+    """Lightning's description of who started this process. SLURM's plugin may not save inside its signal handler."""
     if environment.under_torchrun():
         return TorchElasticEnvironment()
     return SLURMEnvironment(auto_requeue=False) if environment.under_srun() else LightningEnvironment()
 
 
 def leave() -> None:
-    """Leave the job's process group. Left to Python's own end, its threads abort the process now and then."""
+    """Leave the job's process group. If Python's shutdown ends it, its threads sometimes abort the process."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def lost_another(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch's says that another process is gone; gloo's have no type of their own."""
+    """Whether an error from PyTorch says that another process is gone. Errors from gloo have no type of their own."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def ended() -> Exception:
-    """What to raise where another process is gone: after a signal it has stopped, and so does this one."""
+    """The exception to raise if another process is gone: Interrupted after a signal, otherwise UserError."""
     number = interrupts.requested()
     if number is not None:
         return interrupts.Interrupted(number)

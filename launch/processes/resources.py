@@ -1,4 +1,4 @@
-"""Time and peak memory of a stage, and the memory that is free."""
+"""Time and peak memory of a stage, and free memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import torch
 
 
 class Meter:
-    """Measures wall time and peak memory of the block it is entered around.
+    """Measures wall time and peak memory of the `with` block around which it is used."""
 
-    seconds: wall time. peak_bytes: largest resident memory of the process within the block (Linux; since the start of
-    the process elsewhere). gpu_peak_bytes: largest memory allocated on the GPU, 0 without one.
-    """
+    seconds: float
+    """Wall time."""
+    peak_bytes: int
+    """Largest resident memory of the process within the block (on Linux; elsewhere since the process started)."""
+    gpu_peak_bytes: int
+    """Largest memory allocated on the GPU, 0 without one."""
 
     def __enter__(self) -> Meter:
         with contextlib.suppress(OSError):  # 5 resets the peak of the resident set, see proc(5)
@@ -45,7 +48,7 @@ def peak_resident() -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a GPU or, for the CPU, available on this machine within its control groups' limits."""
+    """Free bytes on a GPU or, for the CPU, bytes available on this machine within the limits of its control groups."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         return torch.cuda.mem_get_info(device)[0]
@@ -53,7 +56,11 @@ def free_memory(device: torch.device) -> int:
 
 
 def available_memory(path: Path = Path("/proc/meminfo")) -> int:
-    """Main memory that can be had without swapping (Linux; all there is elsewhere)."""
+    """Bytes of main memory that are available without swapping (on Linux; elsewhere all memory).
+
+    Args:
+        path: file with the kernel's figures.
+    """
     with contextlib.suppress(OSError):
         for line in path.read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -62,7 +69,12 @@ def available_memory(path: Path = Path("/proc/meminfo")) -> int:
 
 
 def group_limits(root: Path = Path("/sys/fs/cgroup"), process: Path = Path("/proc/self/cgroup")) -> list[float]:
-    """What is left of the memory limits of this process' control groups (version 2): a container's, a batch job's."""
+    """Bytes left of each memory limit of this process' control groups (version 2), such as a container or batch job.
+
+    Args:
+        root: where the control groups are mounted.
+        process: file that says in which group this process is.
+    """
     left = [float("inf")]
     with contextlib.suppress(OSError, StopIteration):
         own = next(line for line in process.read_text().splitlines() if line.startswith("0::")).removeprefix("0::/")
@@ -72,6 +84,6 @@ def group_limits(root: Path = Path("/sys/fs/cgroup"), process: Path = Path("/pro
             with contextlib.suppress(OSError, ValueError):  # no limit is the word "max"
                 limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
                 words = (group / "memory.stat").read_text().split()
-                cached = int(words[words.index("inactive_file") + 1])  # given back when it is needed
+                cached = int(words[words.index("inactive_file") + 1])  # the system frees it if it is needed
                 left.append(max(0, limit - used + cached))
     return left

@@ -15,7 +15,7 @@ from configs.schema import Experiment, Slurm
 
 SCRIPT = """\
 #!/bin/bash
-# Written by `privimage submit`. SLURM runs it again after each requeue, and the run goes on from its last checkpoint.
+# Written by `privimage submit`. SLURM runs it again after each requeue, and the run continues from its last checkpoint.
 {directives}
 {setup}
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}" SRUN_CPUS_PER_TASK="${{SLURM_CPUS_PER_TASK:-1}}"
@@ -31,9 +31,14 @@ REQUEUED = 128 + 10  # the exit code of a run that stopped at SIGUSR1
 
 
 def batch_script(config: Experiment, words: list[str], logs: Path) -> str:
-    """The batch script that does `privimage run WORDS` on the cluster, as the section `slurm` says.
+    """The batch script that runs `privimage run WORDS` on the cluster, with the settings of `slurm`. Reads no data.
 
-    logs: folder for the job's output. Raises UserError for a directive that is none. Reads no data.
+    Args:
+        words: the command line after `privimage run`.
+        logs: folder for the job's output.
+
+    Raises:
+        UserError: if a directive or the time limit is invalid.
     """
     settings = config.slurm
     check_time(settings)
@@ -48,7 +53,7 @@ def batch_script(config: Experiment, words: list[str], logs: Path) -> str:
 
 
 def directives(settings: Slurm, name: str, logs: Path) -> Iterator[str]:
-    """What SLURM is asked for."""
+    """The job's options for sbatch, one per directive."""
     yield option("job-name", name)
     yield f"--nodes={settings.nodes}"
     yield f"--ntasks-per-node={settings.tasks_per_node or max(1, settings.gpus_per_node)}"
@@ -71,14 +76,22 @@ def directives(settings: Slurm, name: str, logs: Path) -> Iterator[str]:
 
 
 def option(flag: str, value: str) -> str:
-    """An option of sbatch with a value that may hold blanks. UserError for what a directive cannot hold."""
+    """An option of sbatch with a value that may contain spaces.
+
+    Raises:
+        UserError: if the value contains what a directive cannot.
+    """
     if not value or set(value) & set('"\\\n\r'):
-        raise UserError(f"--{flag}: got {value!r}; a batch script can hold neither quotes nor line breaks there.")
+        raise UserError(f"--{flag}: got {value!r}; a batch script allows neither quotes nor line breaks there.")
     return f'--{flag}="{value}"' if " " in value else f"--{flag}={value}"
 
 
 def check_time(settings: Slurm) -> None:
-    """Refuse a time limit that SLURM does not read, or that leaves nothing beside the time for saving."""
+    """Refuse a time limit that SLURM cannot read, or that leaves no time to work before saving begins.
+
+    Raises:
+        UserError: if it is refused.
+    """
     match = re.fullmatch(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})", settings.time)
     if match is None:
         raise UserError(
@@ -86,18 +99,22 @@ def check_time(settings: Slurm) -> None:
         )
     parts = [int(part) for part in match["parts"].split(":")]
     seconds = 86400 * int(match["days"] or 0)
-    # SLURM reads from the hours on after days, else MM, MM:SS or HH:MM:SS
+    # after days SLURM reads HH, HH:MM or HH:MM:SS; otherwise MM, MM:SS or HH:MM:SS
     units = [3600, 60, 1] if match["days"] or len(parts) == 3 else [60, 1]
     seconds += sum(unit * part for unit, part in zip(units, parts, strict=False))
     if seconds <= settings.grace_seconds:
         raise UserError(
             f"slurm.time: {settings.time} is no longer than slurm.grace_seconds={settings.grace_seconds}, so a job "
-            "would be queued again without having worked. Give more time, or a shorter grace."
+            "would be queued again before it could work. Give more time, or a shorter grace period."
         )
 
 
 def submit(script: Path) -> str:
-    """Hand a batch script to SLURM; returns the job's number. Raises UserError with what SLURM says against it."""
+    """Submit a batch script to SLURM, and return the job's number.
+
+    Raises:
+        UserError: if SLURM refuses it, with SLURM's reason.
+    """
     sbatch = shutil.which("sbatch")
     if sbatch is None:
         raise UserError(

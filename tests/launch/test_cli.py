@@ -37,7 +37,7 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, ending: BaseException | int | Non
         (
             interrupts.Interrupted(15),
             143,
-            "privimage: stopped by SIGTERM; the same command goes on from here\n",
+            "privimage: stopped by SIGTERM; the same command continues from here\n",
         ),
         (
             KeyboardInterrupt(),

@@ -131,7 +131,7 @@ def test_a_signal_stops_a_run_with_a_checkpoint(tmp_path: Path, reference: Path,
     words = run_words(path, FIXED, "launch.checkpoint_minutes=0")
     code, text = finish(words, tmp_path / "output", before)
     assert code == 128 + number
-    assert errors(text)[-1] == f"stopped by {number.name}; the same command goes on from here"
+    assert errors(text)[-1] == f"stopped by {number.name}; the same command continues from here"
     assert (path / "stages" / "pretrain" / "done.json").exists()
     assert not (path / "stages" / "finetune" / "done.json").exists()
     assert list(path.glob("stages/finetune/*/step-0000000[23].ckpt"))

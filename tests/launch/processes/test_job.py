@@ -88,7 +88,7 @@ def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
     job.send_signal(signal.SIGTERM)
     errors = job.communicate(timeout=WAIT)[1]
     assert job.returncode == 128 + signal.SIGTERM
-    assert errors.count("the same command goes on from here") == 1 and "Traceback" not in errors
+    assert errors.count("the same command continues from here") == 1 and "Traceback" not in errors
     before = published(path)
     alone = start(path, *LONG, devices=1)
     wait_for(lambda: published(path) > before, alone)

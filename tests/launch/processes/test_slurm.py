@@ -137,7 +137,7 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     interrupt(job, path)
     wait_for(job, path, lambda: slurm_node.state(job) == "COMPLETED")
     log = (path / "internal" / "slurm" / f"{job}.log").read_text()
-    assert log.count("stopped by SIGUSR1; the same command goes on from here") == 2 and "Traceback" not in log
+    assert log.count("stopped by SIGUSR1; the same command continues from here") == 2 and "Traceback" not in log
     assert "processes   2 on 1 machine(s)" in log
 
     ids = {folder.name.rpartition("-")[2] for folder in path.glob("internal/wandb/offline-run-*")}
