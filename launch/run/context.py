@@ -1,4 +1,4 @@
-"""What every stage is given: configuration, budget, ledger, folders, and the data, read when first asked for."""
+"""What every stage gets: configuration, budget, ledger, folders, and the data, which are read when first needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,16 @@ from lightning_modules.weights import load_weights
 
 
 class Context:
-    """One run, as its stages see it. Nothing is read before a stage asks for it."""
+    """One run, as its stages see it. Nothing is read before a stage needs it.
+
+    Args:
+        config: the run's configuration.
+        plan: its planned mechanisms.
+        directory: its folder.
+        ledger: its ledger; read-only in every process but the first.
+        console: where its lines go.
+        ranks: the processes that work on it.
+    """
 
     def __init__(
         self,
@@ -48,7 +57,9 @@ class Context:
         self.console = console
         self.ranks = ranks
         self.fingerprints: dict[str, str] = {}
-        self.public_roles: set[str] = set()  # stages that neither saw sensitive images nor read what did
+        """Fingerprints of the stages done so far, by role."""
+        self.public_roles: set[str] = set()
+        """Roles of the stages that neither saw sensitive images nor read results of stages that did."""
 
     @cached_property
     def sensitive_source(self) -> Source:
@@ -62,7 +73,10 @@ class Context:
 
     @cached_property
     def sensitive(self) -> ImageSet:
-        """The sensitive training images. SENSITIVE: reading them is what the ledger charges for."""
+        """The sensitive training images.
+
+        Sensitive: the ledger charges for what is computed from them.
+        """
         return self._read_sensitive(test=False)
 
     @cached_property
@@ -72,7 +86,10 @@ class Context:
 
     @cached_property
     def sensitive_test(self) -> ImageSet:
-        """The sensitive test images. SENSITIVE, not covered by the guarantee: for scores in `internal/` alone."""
+        """The sensitive test images.
+
+        Sensitive: not covered by the guarantee. Only for scores in `internal/`.
+        """
         return self._read_sensitive(test=True)
 
     def _read_sensitive(self, *, test: bool) -> ImageSet:
@@ -87,12 +104,20 @@ class Context:
 
     @cached_property
     def run_key(self) -> RunKey:
-        """The secret of this run's private randomness, made by the first process when a private stage begins."""
+        """The secret of this run's private randomness. The first process creates it when a private stage begins."""
         get = RunKey.create_or_load if self.ranks.first else RunKey.load
         return get(self.directory.key, self.config.privacy.insecure_key)
 
     def charge(self, mechanism: Mechanism, stage: str) -> PrivateAccess:
-        """Charge a stage's mechanism and start it. The other processes of a job join the first one's charge."""
+        """Charge a stage's mechanism and start it. The other processes of a job join the first one's charge.
+
+        Args:
+            mechanism: what is charged.
+            stage: role of the stage; it must have its fingerprint already.
+
+        Raises:
+            LedgerError: if the composed epsilon would exceed the target, or the ledgers of the processes differ.
+        """
         asked: Any = {"stage": stage, "fingerprint": self.fingerprints[stage]}
         if self.ranks.first:
             access = self.ledger.reserve(mechanism, **asked, run_key=self.run_key)
@@ -106,7 +131,7 @@ class Context:
         return access
 
     def take_over(self, answer: Answer) -> None:
-        """Charge what an answer of another run has cost, once."""
+        """Charge, once, what an answer of another run cost."""
         if self.ranks.first:
             self.ledger.inherit(answer.mechanism, source=answer.release_id)
 
@@ -124,25 +149,26 @@ class Context:
 
     @cached_property
     def tracking(self) -> Tracking:
-        """The dashboards of this run; none in the other processes of a job."""
+        """The dashboards of this run. Only the first process of a job has any."""
         if not self.ranks.first:
             return Tracking(None)
         guard, shown = guard_of(self.config, self.sensitive_source), planned(self.config, self.plan)
         return Tracking(TrackedRun(self.config, shown, self.directory.internal, guard))
 
     def has(self, role: str) -> bool:
-        """Whether the run has a stage of this role, done by now."""
+        """Whether the run has a stage of this role, and has done it."""
         return role in self.fingerprints
 
     def notice(self, role: str) -> str | None:
-        """Why what a stage makes is not private, for its files to say; None where it is private, or public."""
+        """Why the results of a stage are not private, to be stated in its files; None if they are private or public."""
         return None if role in self.public_roles else no_guarantee(self.config)
 
     @property
     def may_show(self) -> bool:
-        """Whether the console may show what follows from the query's answer: not if that is exact and the set is not.
+        """Whether the console may show what follows from the query's answer.
 
-        The set is public by a constant of its source, or by declaration.
+        It may not if the answer is exact and the sensitive set is not a public benchmark. A set is a public benchmark
+        by a constant of its source, or by declaration.
         """
         return without_noise(self.config) is None or self.sensitive_source.public_benchmark
 
@@ -152,23 +178,27 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """Where synthetic images and model go; `release/` where they are private."""
+        """Folder of the synthetic images and the model: `release/` if they are private."""
         return self.directory.outputs_of(self.config)
 
     def metrics_folder(self, stage: str) -> Path:
-        """Where a stage's curves go. NOT private."""
+        """Folder of a stage's curves. They are not private."""
         return self.directory.internal / "metrics" / stage
 
     def generator(self, classes: int | None = None) -> Any:
-        """A new generator with the initial weights that the run's seed gives, of the sensitive categories or others."""
+        """A new generator, with initial weights from the run's seed.
+
+        Args:
+            classes: number of categories (default: that of the sensitive ones).
+        """
         return new_generator(self.config, len(self.class_names) if classes is None else classes)
 
     def new_classifier(self) -> SemanticClassifier:
-        """A new semantic classifier with the initial weights that the run's seed gives."""
+        """A new semantic classifier of the public categories, with initial weights from the run's seed."""
         return new_classifier(self.config, len(self.public_source.class_names))
 
     def trained_classifier(self) -> SemanticClassifier:
-        """The classifier that the stage `classifier` left."""
+        """The classifier that the stage `classifier` trained, in evaluation mode on the run's device."""
         classifier = self.new_classifier()
         load_weights(classifier.network, self.folder("classifier") / "classifier.safetensors")
         return classifier.to(self.device).eval()

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, who may write to it, and whether it belongs to this configuration."""
+"""The folder of a run: what it contains, who may write to it, and whether it belongs to this configuration."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ class RunDirectory:
         self.release = self.path / "release"
         self.internal = self.path / "internal"
         self.key = self.internal / "key"
-        self.not_private = self.internal / "outputs"  # in place of a release, where there is no guarantee
+        self.not_private = self.internal / "outputs"  # instead of a release, if the run takes no noise
 
     @property
     def outputs(self) -> Path:
-        """Where synthetic images and model of the run are, by the configuration that claimed the folder."""
+        """Folder of the run's synthetic images and model, according to the configuration that claimed the run."""
         return self.outputs_of(load(str(self.config))) if self.config.is_file() else self.release
 
     def outputs_of(self, config: Experiment) -> Path:
-        """Where they go: to `release/`, or within `internal/` where the run takes no noise. No folder decides that."""
+        """Folder of the outputs: `release/`, or one in `internal/` if a stage takes no noise.
+
+        The configuration decides, not which folders exist.
+        """
         return self.release if without_noise(config) is None else self.not_private
 
     def stage(self, name: str) -> Path:
@@ -45,20 +48,27 @@ class RunDirectory:
         return self.path / "stages" / name
 
     def marker(self, name: str) -> dict[str, Any] | None:
-        """What a finished stage left on record, or None."""
+        """The record of a finished stage (`fingerprint`, `line`, `ledger_head`), or None.
+
+        Raises:
+            UserError: if the record is damaged.
+        """
         path = self.stage(name) / "done.json"
         if not path.is_file():
             return None
         advice = f"Remove the file, and only it, to have the stage '{name}' checked again."
         record = read_json(path, advice)
         if not isinstance(record, dict) or not {"fingerprint", "line", "ledger_head"} <= record.keys():
-            raise UserError(f"'{path}' is not what a finished stage leaves. {advice}")
+            raise UserError(f"'{path}' is not the record of a finished stage. {advice}")
         return record
 
     def known_heads(self) -> list[str]:
-        """Ledger heads that finished stages, the query's answer and the release were made under.
+        """The ledger heads under which finished stages, the query's answer and the release were made.
 
-        The ledger must hold them all, or something was published that it does not know of.
+        The ledger must contain them all. Otherwise something was published that it does not know of.
+
+        Raises:
+            UserError: if a record is damaged.
         """
         names = sorted(path.parent.name for path in self.path.glob("stages/*/done.json"))
         markers = [marker for name in names if (marker := self.marker(name)) is not None]
@@ -68,11 +78,11 @@ class RunDirectory:
         return [record["ledger_head"] for record in records]
 
     def mark(self, name: str, record: dict[str, Any]) -> None:
-        """Put a stage on record as finished."""
+        """Record that a stage is finished."""
         atomic_json(self.stage(name) / "done.json", record)
 
     def cost(self, name: str) -> dict[str, Any]:
-        """What the attempts at a stage took together: seconds, peak_bytes, gpu_peak_bytes. NOT private."""
+        """What all attempts at a stage took together: `seconds`, `peak_bytes`, `gpu_peak_bytes`. Not private."""
         path = self.internal / "costs" / f"{name}.json"
         try:
             return json.loads(path.read_text())
@@ -80,7 +90,7 @@ class RunDirectory:
             return {"seconds": 0.0, "peak_bytes": 0, "gpu_peak_bytes": 0}
 
     def add_cost(self, name: str, meter: Meter) -> None:
-        """Add one attempt at a stage to what it took."""
+        """Add one attempt at a stage to its cost."""
         before = self.cost(name)
         total = {
             "seconds": round(before["seconds"] + meter.seconds, 2),
@@ -90,22 +100,24 @@ class RunDirectory:
         atomic_json(self.internal / "costs" / f"{name}.json", total)
 
     def claim(self, config: Experiment) -> None:
-        """Take the folder for a configuration: a new one is made, an old one must have been made by the same.
+        """Take the folder for a configuration. It is created, or must have been created by the same configuration.
 
-        Raises UserError that says what differs, and offers a new name.
+        Raises:
+            UserError: if it belongs to another configuration (says what differs, and offers a new name), or to no run.
         """
         if not self.config.is_file():
             if self.path.is_dir() and any(not _ours(entry.name) for entry in self.path.iterdir()):
                 raise UserError(
-                    f"'{self.path}' is no run: it holds files but no config.yaml. Choose another run.name or run.root."
+                    f"'{self.path}' is not a run: it contains files but no config.yaml. Choose another run.name or "
+                    "run.root."
                 )
             notice = no_guarantee(config)
             if notice is not None:
                 atomic_text(self.path / MARK, f"{notice} This is so of every file in this folder.\n")
             atomic_text(self.config, (f"# {notice}\n" if notice else "") + to_yaml(config))
-        for folder in (self.internal, self.path / "stages"):  # neither is for other users of the machine
+        for folder in (self.internal, self.path / "stages"):  # other users of the machine may read neither
             folder.mkdir(mode=0o700, exist_ok=True)
-        for leftover in self.path.glob("**/.*.tmp"):  # a write that a crash cut short
+        for leftover in self.path.glob("**/.*.tmp"):  # of a write that a crash interrupted
             leftover.unlink(missing_ok=True)
         changed = differences(load(str(self.config)), config)
         if changed:
@@ -116,12 +128,23 @@ class RunDirectory:
             )
 
     def lock(self) -> Lock:
-        """Hold the run for this process; UserError where another process has it."""
+        """Lock the run for this process.
+
+        Raises:
+            UserError: if another process has it.
+        """
         return Lock(self.path)
 
 
 class Lock:
-    """An advisory lock on a run, given back by the system when the process ends, however it ends."""
+    """An advisory lock on a run. The system releases it when the process ends, regardless of how it ends.
+
+    Args:
+        path: the run's folder; created if it is missing.
+
+    Raises:
+        UserError: if another process holds the lock, or the folder cannot be created.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -146,7 +169,7 @@ class Lock:
         self.file.flush()
 
     def release(self) -> None:
-        """Give the run back."""
+        """Release the lock."""
         self.file.close()
 
     def __enter__(self) -> Lock:
@@ -157,12 +180,12 @@ class Lock:
 
 
 def _ours(name: str) -> bool:
-    """Whether a run's folder may hold a file of this name before its config.yaml: a crash between the two left it."""
+    """Whether a file of this name may be in a run's folder without a config.yaml, after a crash between the two."""
     return name.startswith(".") or name == MARK
 
 
 def free_name(path: Path) -> str:
-    """The first unused `name-2`, `name-3`, … beside a run."""
+    """The first unused `name-2`, `name-3`, … next to a run."""
     number = 2
     while path.with_name(f"{path.name}-{number}").exists():
         number += 1
@@ -170,7 +193,15 @@ def free_name(path: Path) -> str:
 
 
 def find_run(run: str, root: str = "runs") -> RunDirectory:
-    """The directory of a run given by its path or, under `root`, by its name. Raises UserError where there is none."""
+    """The directory of a run.
+
+    Args:
+        run: path of the run, or its name.
+        root: folder in which it is looked for by name.
+
+    Raises:
+        UserError: if there is no such run; it lists the runs that exist.
+    """
     for path in (Path(run), Path(root) / run):
         if (path / "config.yaml").is_file():
             return RunDirectory(path)

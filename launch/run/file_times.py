@@ -1,4 +1,4 @@
-"""The one time that released files bear: their own would tell how long private steps took."""
+"""The one time that all released files carry: their own times would tell how long private steps took."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 
 from configs.errors import UserError
 
-RELEASED_AT = 315532800  # 1980-01-01 00:00 UTC in seconds, where the times of a zip archive begin
+RELEASED_AT = 315532800  # 1980-01-01 00:00 UTC in seconds, the earliest time that a zip archive can store
 
 
 def settle(path: Path) -> None:
-    """Give a file, or a folder with everything below it, `RELEASED_AT` as its times of access and modification.
+    """Set the access and modification times of a file, or of a folder and everything below it, to `RELEASED_AT`.
 
-    The time of a step of DP-SGD depends on its batch, which is secret. What writes a release calls this last. UserError
-    where the times cannot be set.
+    The time of a DP-SGD step depends on its batch, which is secret. Code that writes a release calls this last.
+
+    Raises:
+        UserError: if the times cannot be set.
     """
     below = [Path(folder) / name for folder, folders, files in os.walk(path) for name in (*folders, *files)]
     try:
@@ -23,5 +25,5 @@ def settle(path: Path) -> None:
     except OSError as error:
         raise UserError(
             f"cannot set the times of '{error.filename}': {error.strerror}. They would tell how long private steps "
-            "took: make the files yours, then give the same command again."
+            "took: make yourself the owner of the files, then give the same command again."
         ) from error

@@ -1,4 +1,4 @@
-"""Whether a run is private at all, and what everything made by one that is not has to say."""
+"""Whether a run is private at all, and what all outputs of a run that is not must say."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datamodules.sources import Source
 from launch.tracking.guard import Guard
 
 FIXED_KEY = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
-# Stages that give sensitive images away without noise: one list, in one place, for whoever audits a run.
+# Stages that use sensitive images without noise: one list in one place, for auditors.
 NOT_PRIVATE = frozenset({"query_without_noise", "finetune_without_noise", "take_sensitive"})
 NO_NOISE = "NOT PRIVATE: the stage '{stage}' takes what it needs from the sensitive images without any noise."
 
 
 def no_guarantee(config: Experiment) -> str | None:
-    """Why nothing of a run is private, in a sentence for every output; None where its ledger's ε holds."""
+    """Why nothing of a run is private, as a sentence for every output; None if the ε of its ledger holds."""
     stage = without_noise(config)
     if stage is not None:
         return NO_NOISE.format(stage=stage)
@@ -24,12 +24,15 @@ def no_guarantee(config: Experiment) -> str | None:
 
 
 def without_noise(config: Experiment) -> str | None:
-    """The first stage of a run that gives sensitive images away without noise; None in a run that has none."""
+    """The name of the first stage of a run that uses sensitive images without noise; None if there is no such stage."""
     return next((name for name in config.stages if name in NOT_PRIVATE), None)
 
 
 def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
-    """The plan as it is kept and shown; one of a run without a guarantee names no epsilon, and says why."""
+    """The plan as it is stored and shown.
+
+    If the run has no guarantee, it says why. If a stage takes no noise, it states no ε and no δ.
+    """
     notice, plan = no_guarantee(config), budget.to_dict()
     if without_noise(config) is not None:
         plan |= {"epsilon": None, "delta": None}
@@ -37,7 +40,7 @@ def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
 
 
 def guard_of(config: Experiment, sensitive: Source) -> Guard:
-    """Who may see what of a run that a configuration describes; opens no image."""
+    """What dashboards may see of a run with this configuration. Opens no image."""
     return Guard(
         public_benchmark=sensitive.public_benchmark,
         trusted_server=config.wandb.trusted_server,

@@ -1,4 +1,4 @@
-"""Doing a stage: skipped if it is done already, taken over from a run that shares it, or done and put on record."""
+"""Do a stage: skip it if it is done already, take it over from a run that shares it, or do its work and record it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong
 
 
 def fingerprint_of(stage: Stage, context: Context) -> str:
-    """A hash of all that a stage's result depends on: its configuration, its mechanisms and its inputs.
+    """Hash of everything that a stage's result depends on: its configuration, its mechanisms and its inputs.
 
-    The contents of the sensitive images are no part of it: a hash of them would be a statistic of them.
+    The contents of the sensitive images are not part of it: a hash of them would be a statistic of them.
+
+    Returns:
+        SHA-256 in hexadecimal digits.
     """
     config = dataclasses.asdict(context.config)
     parts: dict[str, Any] = {"format": FORMAT, "stage": stage.name, "image": config["image"]}
@@ -35,7 +38,7 @@ def fingerprint_of(stage: Stage, context: Context) -> str:
 
 
 def perform(stage: Stage, context: Context) -> None:
-    """Do a stage, or skip it where this very stage is done."""
+    """Do a stage, or skip it if exactly this stage is done already. All processes of a job call it."""
     fingerprint = fingerprint_of(stage, context)
     context.fingerprints[stage.role] = fingerprint
     if sees_only_public(stage, context):
@@ -53,19 +56,19 @@ def perform(stage: Stage, context: Context) -> None:
 
 
 def sees_only_public(stage: Stage, context: Context) -> bool:
-    """Whether neither a stage nor any before it that it reads has seen a sensitive image, with noise or without."""
+    """Whether neither a stage nor any earlier stage that it reads has seen a sensitive image, with noise or without."""
     inputs = [role for role in (*stage.needs, *stage.uses) if role in context.fingerprints]
     return not stage.reads_sensitive and all(role in context.public_roles for role in inputs)
 
 
 def done_already(stage: Stage, context: Context, fingerprint: str) -> str | None:
-    """What the console says of a stage that this run has done, or another that shares it; None where neither has."""
+    """The console line of a stage that this run, or another run that shares it, has done; None if neither has."""
     line = line_of(stage, context, fingerprint)
     return f"{line} (done before)" if line is not None else fetch(stage, context, fingerprint)
 
 
 def line_of(stage: Stage, context: Context, fingerprint: str) -> str | None:
-    """What this very stage came to where it is done and nothing of it is missing; else None."""
+    """The recorded console line of a stage if exactly this stage is done and none of its files is missing; or None."""
     done = context.directory.marker(stage.role)
     whole = all(place(made, context).exists() for made in stage.makes)
     return done["line"] if done is not None and done["fingerprint"] == fingerprint and whole else None
@@ -77,12 +80,12 @@ def place(made: str, context: Context) -> Path:
 
 
 def work_and_record(stage: Stage, context: Context, fingerprint: str) -> None:
-    """Do a stage's work in the process that writes, put it on record and say what it came to."""
+    """Do a stage's work in the process that writes, record it, and print its result."""
     meter = Meter()
     try:
         with meter:
             line = stage.work(context)
-    finally:  # an attempt that was interrupted costs as well
+    finally:  # an interrupted attempt counts too
         context.directory.add_cost(stage.role, meter)
     context.directory.mark(stage.role, {"fingerprint": fingerprint, "line": line, "ledger_head": context.ledger.head})
     offer(stage, context, fingerprint)

@@ -45,9 +45,17 @@ ASSUMPTIONS = (
 def write_release(
     directory: RunDirectory, config: Experiment, ledger: Ledger, images: ImageSet, model: Any | None = None
 ) -> dict[str, Any]:
-    """Fill `release/`, or the folder in its place; the privacy statement comes last, so that nothing is without one.
+    """Write all outputs of a run: to `release/`, or to the folder of a run that takes no noise.
 
-    All of it bears one fixed time. Equal content gives equal bytes.
+    The privacy statement is written last and marks the outputs as complete. All files get one fixed time, and equal
+    content gives equal bytes.
+
+    Args:
+        images: the synthetic images.
+        model: the generator with the released weights, if the method releases one.
+
+    Returns:
+        The privacy statement, as `privacy_statement` makes it.
     """
     statement = privacy_statement(config, ledger)
     folder, notice = directory.outputs_of(config), statement.get("notice")
@@ -62,7 +70,7 @@ def write_release(
 
 
 def write_model(folder: Path, config: Experiment, model: Any, class_names: tuple[str, ...], notice: str | None) -> None:
-    """Write a model's weights and what is needed to build it."""
+    """Write a model's weights, and what is needed to build the model."""
     save_weights(model.released, folder / "model.safetensors", notice)
     atomic_json(
         folder / "model.json",
@@ -76,7 +84,7 @@ def write_model(folder: Path, config: Experiment, model: Any, class_names: tuple
 
 
 def write_images(path: Path, images: ImageSet, notice: str | None) -> None:
-    """Write `images` uint8 [N, H, W, C], `labels` int64 [N], `class_names` and, if given, `notice` as an .npz file."""
+    """Write an .npz file: `images` uint8 [N, H, W, C], `labels` int64 [N], `class_names` and, if given, `notice`."""
     arrays: dict[str, Any] = {
         "images": np.ascontiguousarray(images.images.transpose(0, 2, 3, 1)),
         "labels": images.labels,
@@ -88,7 +96,11 @@ def write_images(path: Path, images: ImageSet, notice: str | None) -> None:
 
 
 def read_images(path: Path) -> ImageSet:
-    """Read what `write_images` wrote."""
+    """Read what `write_images` wrote.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as data:
             return ImageSet(
@@ -99,12 +111,12 @@ def read_images(path: Path) -> ImageSet:
     except DAMAGED as error:
         raise UserError(
             f"cannot read the synthetic images '{path}': the file is missing or damaged. Give the run's command "
-            "again: it is made anew, free of charge."
+            "again to rebuild it, without another charge."
         ) from error
 
 
 def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
-    """Write a grid of samples, a row per category, under the first words of the notice."""
+    """Write a grid of samples, one row per category, under the first words of the notice."""
     picture = sample_grid(images, per_class=10, title=notice.split(":")[0] if notice else None)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
@@ -112,12 +124,16 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
 
 
 def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
-    """The released model of a run and its category names. Raises UserError for an unfinished run."""
+    """The released model of a run and its category names.
+
+    Raises:
+        UserError: if the run is not finished, or its method releases no model.
+    """
     path = directory.outputs / "model.json"
     description = read_json(
         path,
-        "There is no model before the run is finished (give its command again), or its method has none: more images "
-        "of Private Evolution come from a new run with evolution.reuse and another synthesize.count.",
+        "Either the run is not finished (give its command again), or its method has no model. For more images of "
+        "Private Evolution, start a new run with evolution.reuse and another synthesize.count.",
     )
     name = description["generator"]["name"]
     generator = typed(GENERATORS.config(name), description["generator"], "generator.")
@@ -128,12 +144,16 @@ def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
 
 
 def released_notice(directory: RunDirectory) -> str | None:
-    """Why the outputs of a run are not private, or None where they are."""
+    """Why the outputs of a run are not private, or None if they are.
+
+    Raises:
+        UserError: if the run is not finished.
+    """
     return read_json(directory.outputs / "privacy.json", "Finish the run first: give its command again.").get("notice")
 
 
 def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
-    """The guarantee of a run, composed from its ledger, or that there is none."""
+    """The guarantee of a run, composed from its ledger, or the statement that it has no guarantee."""
     notice = no_guarantee(config)
     if without_noise(config) is not None:
         return {"private": False, "notice": notice, "records": ledger.terms["n"], **made_with(ledger)}
@@ -157,7 +177,7 @@ def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
 
 
 def composition(statement: dict[str, Any]) -> str:
-    """How the epsilon of a statement was composed, in words."""
+    """How the ε of a statement was composed, in words."""
     if statement["exact"]:
         return "exact: every mechanism is a Gaussian on all records, and together they are one, under any accountant"
     each = statement["epsilon_by_accountant"].items()
@@ -213,7 +233,7 @@ def readable_statement(statement: dict[str, Any]) -> str:
 
 
 def group_lines(statement: dict[str, Any]) -> list[str]:
-    """Markdown: what several records together are guaranteed."""
+    """The guarantee of several records together, as lines of Markdown."""
     return [
         "## Groups",
         "",

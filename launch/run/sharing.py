@@ -1,4 +1,4 @@
-"""Stages that saw no sensitive image, handed from run to run in a folder (`run.share`)."""
+"""Stages that saw no sensitive image, passed from run to run in a folder (`run.share`)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ LEFT_OUT = shutil.ignore_patterns("checkpoints-*", "done.json", ".*")
 
 
 def fetch(stage: Stage, context: Context, fingerprint: str) -> str | None:
-    """Take over a stage that another run has offered under the same fingerprint; its line, or None where none has.
+    """Take over a stage that another run has offered under the same fingerprint.
 
-    The ledger of this run stands in the record: nothing was charged for what is taken over.
+    The record states the ledger head of this run: nothing was charged for the stage that is taken over.
+
+    Returns:
+        The stage's console line, or None if no run has offered it.
     """
     folder = shared(stage, context, fingerprint)
     if folder is None or not (folder / RECORD).is_file():
@@ -31,7 +34,7 @@ def fetch(stage: Stage, context: Context, fingerprint: str) -> str | None:
         record = json.loads((folder / RECORD).read_text())
         line, cost = f"{record['line']} (shared)", dict(record["cost"])
         if record["digest"] != digest(folder):
-            raise ValueError("not what was offered")
+            raise ValueError("the files differ from those that were offered")
         for source, place in places(stage, context, folder):
             if source.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
@@ -44,7 +47,7 @@ def fetch(stage: Stage, context: Context, fingerprint: str) -> str | None:
 
 
 def offer(stage: Stage, context: Context, fingerprint: str) -> None:
-    """Put a finished stage where other runs find it, as a whole or not at all."""
+    """Put a finished stage where other runs find it: either completely or not at all."""
     folder = shared(stage, context, fingerprint)
     if folder is None or folder.exists():
         return
@@ -65,7 +68,7 @@ def offer(stage: Stage, context: Context, fingerprint: str) -> None:
 
 
 def shared(stage: Stage, context: Context, fingerprint: str) -> Path | None:
-    """The folder of a stage that may be shared; None for any that has seen sensitive images, or makes a release."""
+    """The shared folder of a stage; None if it has seen sensitive images, makes a release, or nothing is shared."""
     inside = all(made.startswith(f"stages/{stage.role}/") for made in stage.makes)
     if context.config.run.share is None or stage.role not in context.public_roles or not inside:
         return None
@@ -73,12 +76,12 @@ def shared(stage: Stage, context: Context, fingerprint: str) -> Path | None:
 
 
 def places(stage: Stage, context: Context, folder: Path) -> list[tuple[Path, Path]]:
-    """What is shared of a stage, there and in this run: what it made and its curves."""
+    """What is shared of a stage, its files and its curves, each as (folder in the share, folder in this run)."""
     return [(folder / "stage", context.folder(stage.role)), (folder / "metrics", context.metrics_folder(stage.role))]
 
 
 def digest(folder: Path) -> str:
-    """A hash of the files of a shared stage, by name and content."""
+    """SHA-256 of the files of a shared stage, by name and content, in hexadecimal digits."""
     found = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD):
         with open(path, "rb") as file:
@@ -87,7 +90,10 @@ def digest(folder: Path) -> str:
 
 
 def link(source: str, target: str) -> str:
-    """One file under two names, where the file system can: files of a run are replaced, but for curves that grow."""
+    """Give a file a second name, or copy it if the file system has no links. Curves are copied, since they grow.
+
+    All other files of a run are only ever replaced, never changed, so both names keep the same content.
+    """
     try:
         if source.endswith(".jsonl"):
             return str(shutil.copy2(source, target))

@@ -1,4 +1,4 @@
-"""What a stage of a run is, and which stages go together in which order."""
+"""What a stage of a run is, and which stages a run may have in which order."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Stage:
     role: str
     """What it does for the others, such as "select". Its folder has this name; a run has at most one stage per role."""
     work: Callable[[Context], str]
-    """Does it, and returns one line for the console that is free of anything sensitive."""
+    """Does the work and returns one line for the console, which contains nothing sensitive."""
     needs: tuple[str, ...]
-    """Roles whose artefacts it reads."""
+    """Roles whose artefacts it reads; they must come before it."""
     keys: tuple[str, ...]
     """Sections of the configuration that its result depends on."""
     reads_sensitive: bool
@@ -34,16 +34,17 @@ class Stage:
     charged: bool
     """Whether it spends privacy budget."""
     shared: bool = False
-    """Whether all processes of a job work on it together, and the first one writes what it makes. They wait for the
-    first one if it works by itself."""
+    """Whether all processes of a job work on it together. Otherwise the others wait for the first one. In both cases
+    the first one writes the files."""
     makes: tuple[str, ...] = ()
-    """Files in the run's folder (`outputs/`: in the folder of the run's outputs) without which it is not done."""
+    """Files that it makes, in the run's folder (`outputs/`: in the folder of the run's outputs). If one is missing, the
+    stage is not done."""
     uses: tuple[str, ...] = ()
     """Roles whose artefacts it reads if the run has them."""
 
     @property
     def private(self) -> bool:
-        """Whether what it makes of sensitive images is private or stays in `internal/`.
+        """Whether its results from sensitive images are private or stay in `internal/`.
 
         A run with a stage that is not private has no guarantee.
         """
@@ -64,7 +65,13 @@ def stage(
     charged: bool = False,
     shared: bool = False,
 ) -> Callable[[Callable[[Context], str]], Callable[[Context], str]]:
-    """Register a function as a stage; it returns one line for the console, free of anything sensitive."""
+    """Register a function as a stage of that name. The parameters are fields of `Stage`.
+
+    The function returns one line for the console, which contains nothing sensitive.
+
+    Args:
+        role: default: the function's name.
+    """
 
     def register(work: Callable[[Context], str]) -> Callable[[Context], str]:
         name = work.__name__
@@ -75,7 +82,11 @@ def stage(
 
 
 def order(config: Experiment) -> list[Stage]:
-    """The stages of a run in order. Raises UserError for an unknown stage or a missing input."""
+    """The stages of a run in order.
+
+    Raises:
+        UserError: if a stage is unknown or has a role twice, an input is missing, or the stages do not go together.
+    """
     if not config.stages:
         raise UserError(f"stages: there is nothing to do. Name some of: {', '.join(STAGES)}.")
     chosen: list[Stage] = []
@@ -98,22 +109,30 @@ def order(config: Experiment) -> list[Stage]:
 
 
 def check_guarantee(stages: list[Stage]) -> None:
-    """A run is private or it is not. UserError where some stages pay for what others take without noise."""
+    """Check that no stage is charged in a run that is not private.
+
+    Raises:
+        UserError: if one is: it would spend budget for nothing.
+    """
     open_ones = [each.name for each in stages if not each.private]
     charged = [each.name for each in stages if each.charged]
     if open_ones and charged:
         raise UserError(
-            f"stages: '{open_ones[0]}' gives sensitive images away without noise, so nothing of the run is private, "
-            f"and '{charged[0]}' would spend budget for nothing. Take one of them out."
+            f"stages: '{open_ones[0]}' uses sensitive images without noise, so nothing of the run is private, "
+            f"and '{charged[0]}' would spend budget for nothing. Remove one of them."
         )
 
 
 def check_release(stages: list[Stage]) -> None:
-    """What is released states the cost of all. UserError where a stage spends budget after it has been stated."""
+    """Check that all budget is spent before the release, which states the total cost.
+
+    Raises:
+        UserError: if a stage spends budget after that.
+    """
     made = next((place for place, each in enumerate(stages) if each.role == "synthesize"), len(stages))
     late = [each.name for each in stages[made:] if each.charged]
     if late:
         raise UserError(
-            f"stages: '{late[0]}' spends budget after '{stages[made].name}' has stated what the release costs. Put it "
-            "before."
+            f"stages: '{late[0]}' spends budget after '{stages[made].name}' has stated the cost of the release. Put it "
+            "before that stage."
         )

@@ -98,7 +98,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
 
     RunDirectory(tmp_path / "run").claim(load("demo"))
     assert privimage("synthesize", str(tmp_path / "run"), "--count", "5") == 2
-    assert "There is no model before" in capsys.readouterr().err
+    assert "its method has no model" in capsys.readouterr().err
 
 
 def test_damaged_weights_are_one_message(finished: Path, copied: Copy, capsys: pytest.CaptureFixture[str]) -> None:

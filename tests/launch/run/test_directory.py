@@ -55,7 +55,7 @@ def test_a_free_name_is_the_first_that_is_free(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match=r"is no run: it holds files but no config\.yaml"):
+    with pytest.raises(UserError, match=r"is not a run: it contains files but no config\.yaml"):
         RunDirectory(tmp_path).claim(DEMO)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 

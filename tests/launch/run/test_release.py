@@ -219,7 +219,7 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
 
 
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no model before"):
+    with pytest.raises(UserError, match="its method has no model"):
         load_model(RunDirectory(tmp_path))
 
 

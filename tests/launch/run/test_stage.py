@@ -65,7 +65,9 @@ def test_a_role_is_filled_once() -> None:
 
 
 def test_no_budget_is_spent_beside_a_stage_without_noise() -> None:
-    with pytest.raises(UserError, match=r"'query_without_noise' gives sensitive images away.*'finetune' would spend"):
+    with pytest.raises(
+        UserError, match=r"'query_without_noise' uses sensitive images without noise.*'finetune' would spend"
+    ):
         order(Experiment(stages=["classifier", "query_without_noise", "select", "pretrain", "finetune"]))
 
 

@@ -44,7 +44,7 @@ def test_an_answer_that_was_changed_or_is_of_more_images_is_not_taken_over(
     with np.load(outcome) as data:
         np.savez_compressed(outcome, **{**data, "votes": np.rint(np.abs(data["votes"]))})  # as if without noise
     assert privimage(*run_words(path, SIM_PE, f"evolution.reuse={source}")) == 2
-    assert "is not what its run's ledger paid for: the file was changed" in capsys.readouterr().err
+    assert "is not the answer that its run's ledger was charged for: the file was changed" in capsys.readouterr().err
     assert charges(path) == []
     data = tmp_path / "data"
     for part in ("train", "test"):
@@ -163,8 +163,8 @@ def test_an_answer_that_its_ledger_did_not_pay_for_is_not_taken_over(
     shutil.copytree(evolved, source)
     for name, from_run, message in (
         ("stages/query/histogram.json", exact, "NOT PRIVATE"),
-        ("stages/query/histogram.json", other, "is not what its run's ledger paid for"),
-        ("stages/evolve/outcome.npz", other, "is not what its run's ledger paid for"),
+        ("stages/query/histogram.json", other, "is not the answer that its run's ledger was charged for"),
+        ("stages/evolve/outcome.npz", other, "is not the answer that its run's ledger was charged for"),
     ):
         kept = (source / name).read_bytes()
         shutil.copy(from_run / name, source / name)
@@ -223,8 +223,11 @@ def test_candidates_that_are_gone_cost_nothing(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evolution.reuse=nowhere"], "evolution.reuse: 'nowhere' is no run that has finished its stage 'evolve'"),
-        (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer is of something else"),
+        (
+            ["evolution.reuse=nowhere"],
+            "evolution.reuse: 'nowhere' is neither a run that has finished its stage 'evolve' nor",
+        ),
+        (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer does not fit this run"),
         (["evolution.reuse={first}", "evolution.api.bend=0.2"], "has another evolution.api: its answer"),
         (["evolution.reuse={first}", "evolution.vote_for=any"], "has another evolution.vote_for: its answer"),
         (["query.reuse={first}", "stages=[classifier,query,evolve,publish_evolved]"], "finished its stage 'query'"),
