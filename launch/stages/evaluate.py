@@ -18,7 +18,7 @@ from launch.run.release import read_images
 from launch.run.stage import stage
 from launch.stages.pretrain import pretrained
 from launch.stages.scores.features import FeatureScores, classifier_features, feature_scores
-from launch.stages.scores.kept_accuracies import Found, KeptAccuracies
+from launch.stages.scores.kept_accuracies import Accuracies, KeptAccuracies
 from launch.stages.scores.snapshots import draws_from_model, points, sampled
 from launch.stages.select import read_selection
 
@@ -116,7 +116,7 @@ def score_rows(
     return {name: ScoreRow(name=name, accuracies=accuracies[name], **from_features.rows[name]) for name in sets}
 
 
-def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Found]:
+def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Accuracies]:
     """Accuracy of each classifier trained on each set, by set. Each is kept as soon as it is known.
 
     The processes of a job share out the trainings.
@@ -127,7 +127,7 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
     before = {one: found for one in every if (found := kept.find(*one)) is not None} if ranks.first else {}
     known = ranks.broadcast(before)
     work = [one for one in every if one not in known]
-    mine: dict[tuple[str, str], Found] = {}
+    mine: dict[tuple[str, str], Accuracies] = {}
     share = track(ranks.share(work), "evaluate", total=ranks.count(work), unit="classifier", show=show)
     for number, (name, classifier) in share:
         if takes_long(context, classifier) and not sys.stderr.isatty():  # a log file has no bar

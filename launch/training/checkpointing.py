@@ -19,7 +19,7 @@ KEPT = 2  # checkpoints that stay, so that a damaged one leaves one to fall back
 
 
 @dataclass(frozen=True)
-class Found:
+class Checkpoint:
     """A checkpoint that loads: its file, the steps done in it, and all it holds."""
 
     path: Path
@@ -107,7 +107,7 @@ class StepCheckpoint(Callback):
         return flag if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(flag, all=False)
 
 
-def latest_checkpoint(folder: Path) -> Found | None:
+def latest_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that loads. A damaged one is set aside as `….damaged`, with a warning."""
     for path in _newest_first(Path(folder)):
         try:
@@ -117,7 +117,7 @@ def latest_checkpoint(folder: Path) -> Found | None:
             path.rename(aside)
             warnings.warn(f"{damage}. It is set aside as '{aside.name}'; the one before it is used.", stacklevel=2)
             continue
-        return Found(path, content["steps_done"], content)
+        return Checkpoint(path, content["steps_done"], content)
     return None
 
 

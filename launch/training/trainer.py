@@ -17,7 +17,7 @@ from accounting.access import PrivateAccess
 from configs.errors import UserError
 from launch.processes.ranks import Ranks, ended, lost_another
 from launch.training.checkpoint_io import DurableCheckpointIO
-from launch.training.checkpointing import Found, StepCheckpoint, latest_checkpoint
+from launch.training.checkpointing import Checkpoint, StepCheckpoint, latest_checkpoint
 from launch.training.progress_bar import ProgressBar
 from launch.training.publish_barrier import PublishBarrier
 from launch.training.snapshot_writer import SnapshotWriter
@@ -138,18 +138,18 @@ def new_trainer(
     )
 
 
-def agreed_checkpoint(folder: Path, ranks: Ranks) -> Found | None:
+def agreed_checkpoint(folder: Path, ranks: Ranks) -> Checkpoint | None:
     """The checkpoint that every process goes on from: the newest that the first process can load."""
     found = latest_checkpoint(folder) if ranks.first else None
     name = ranks.broadcast(found.path.name if found else None)
     if found is not None or name is None:
         return found
     content = DurableCheckpointIO().load_checkpoint(folder / name)
-    return Found(folder / name, content["steps_done"], content)
+    return Checkpoint(folder / name, content["steps_done"], content)
 
 
 def starting_step(
-    found: Found | None, access: PrivateAccess | None, require: Callable[[str], None] | None, total_steps: int
+    found: Checkpoint | None, access: PrivateAccess | None, require: Callable[[str], None] | None, total_steps: int
 ) -> int:
     """The step to go on with.
 
@@ -179,7 +179,7 @@ def starting_step(
     return published
 
 
-def catch_up(found: Found, access: PrivateAccess) -> None:
+def catch_up(found: Checkpoint, access: PrivateAccess) -> None:
     """Enter a checkpoint's steps in the ledger where the process that saved it ended before it could.
 
     It comes before anything that follows from the checkpoint. Were it damaged later, beside a snapshot of it, its steps
@@ -189,7 +189,7 @@ def catch_up(found: Found, access: PrivateAccess) -> None:
         access.progress(found.step)
 
 
-def finished(module: Module, found: Found) -> Module:
+def finished(module: Module, found: Checkpoint) -> Module:
     """The module as the last checkpoint of a complete stage has it."""
     module.on_load_checkpoint(found.content)
     module.load_state_dict(found.content["state_dict"])

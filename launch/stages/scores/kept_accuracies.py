@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.files import atomic_json
 
-Found = dict[str, float]  # accuracy in [0, 1] by classifier; empty where a set has one category alone
+Accuracies = dict[str, float]  # accuracy in [0, 1] by classifier; empty where a set has one category alone
 
 
 class KeptAccuracies:
@@ -20,7 +20,7 @@ class KeptAccuracies:
         self.folder = folder
         self.fingerprint = fingerprint
 
-    def find(self, name: str, classifier: str) -> Found | None:
+    def find(self, name: str, classifier: str) -> Accuracies | None:
         """What a training on the set `name` came to; None where it is not kept, or damaged."""
         try:
             kept = json.loads(self._path(name, classifier).read_text())
@@ -28,7 +28,7 @@ class KeptAccuracies:
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
-    def keep(self, name: str, classifier: str, found: Found) -> None:
+    def keep(self, name: str, classifier: str, found: Accuracies) -> None:
         """Put a finished training on the disk. Several processes may, each its own."""
         atomic_json(self._path(name, classifier), found)
 
