@@ -1,4 +1,4 @@
-"""Checkpoints that are durable once written and refused where they are damaged."""
+"""Checkpoints that are durable once written and refused if they are damaged."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ class CorruptCheckpoint(Exception):
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Writes a checkpoint as a whole and durably, with its SHA-256 behind it, and checks that when loading.
+    """Writes a checkpoint completely or not at all, durably, and followed by its SHA-256, which is checked on loading.
 
-    The digest is needed because `torch.load` does not look at the zip's own checksums: a flipped bit in the weights
-    would pass. UserError where the disk is full; earlier checkpoints stay as they were.
+    The digest is needed because `torch.load` does not check the zip file's own checksums: a flipped bit in the weights
+    would go unnoticed.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint; when this returns, it is on the disk."""
+        """Write a checkpoint. When this returns, it is on the disk.
+
+        Raises:
+            UserError: if the disk is full. Earlier checkpoints stay as they were.
+        """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         payload = buffer.getbuffer()
@@ -41,7 +45,11 @@ class DurableCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint of tensors and plain values onto the CPU. Raises CorruptCheckpoint for a damaged file."""
+        """Read a checkpoint of tensors and plain values onto the CPU.
+
+        Raises:
+            CorruptCheckpoint: if the file is damaged.
+        """
         content = Path(path).read_bytes()
         payload, digest = memoryview(content)[:-DIGEST], content[-DIGEST:]
         if hashlib.sha256(payload).digest() != digest:

@@ -1,4 +1,4 @@
-"""When a training stage saves a checkpoint, what follows once it is durable, and which one a resume takes."""
+"""When a training stage saves a checkpoint, what happens once it is durable, and from which one a stage resumes."""
 
 from __future__ import annotations
 
@@ -15,27 +15,36 @@ from launch.processes import interrupts
 from launch.processes.ranks import Ranks
 from launch.training.checkpoint_io import CorruptCheckpoint, DurableCheckpointIO
 
-KEPT = 2  # checkpoints that stay, so that a damaged one leaves one to fall back to
+KEPT = 2  # checkpoints that stay: if one is damaged, there is another
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that loads: its file, the steps done in it, and all it holds."""
+    """A checkpoint that was loaded."""
 
     path: Path
+    """Its file."""
     step: int
+    """Steps that were done when it was saved."""
     content: dict[str, Any]
+    """Everything it contains."""
 
 
 class StepCheckpoint(Callback):
-    """Saves `step-<steps done>.ckpt` every so often, when a signal asks to stop, and at the end of the fit.
+    """Saves `step-<steps done>.ckpt` at intervals, when a signal asks to stop, and at the end of the fit.
 
-    It saves when the next batch begins: weights, average, schedule and counters of all steps before agree then. Batches
-    are tuples that begin with their step. Once a checkpoint is durable, each of `then` is called with the steps done,
-    in order (for a private stage: the ledger's progress line, then the publish barrier). minutes: time between two
-    checkpoints, 0 for every step; every_steps: save at its multiples as well; also_at: save after these steps as well.
-    notice: what each checkpoint says of itself, where it is not private. Raises Interrupted after the checkpoint that a
-    signal asked for.
+    It saves when the next batch begins: then weights, average, schedule and counters of all earlier steps agree.
+    Batches are tuples that begin with their step. It raises Interrupted after a checkpoint that a signal asked for.
+
+    Args:
+        folder: where the checkpoints go.
+        start: steps done before this fit.
+        minutes: time between two checkpoints, 0 for every step.
+        every_steps: also save at multiples of this number of steps.
+        also_at: also save after these numbers of steps.
+        then: called in order with the steps done, once a checkpoint is durable. For a private stage: the ledger's
+            progress line, then the publish barriers.
+        notice: why the checkpoints are not private, to be stated in each of them; None if they are private or public.
     """
 
     def __init__(
@@ -59,7 +68,7 @@ class StepCheckpoint(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.clock = time.monotonic()
-        interrupts.reinstate()  # Lightning has put its own handler on SIGTERM, which ends training on the spot
+        interrupts.reinstate()  # Lightning has set its own handler for SIGTERM, which ends training at once
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_index: int) -> None:
         self.done = batch[0]
@@ -78,14 +87,14 @@ class StepCheckpoint(Callback):
         self.save(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep our own count of steps; Lightning's loops are left out, the data's own position takes their place."""
+        """Add our own count of steps. The state of Lightning's loops is left out: the data know their position."""
         checkpoint.pop("loops")
         checkpoint["steps_done"] = self.done
         if self.notice:
             checkpoint["notice"] = self.notice
 
     def save(self, trainer: Trainer) -> None:
-        """Save where there is anything new, tell those who wait for it, and remove what is no longer needed."""
+        """Save if there is anything new, call `then`, and remove checkpoints that are no longer needed."""
         if self.done == self.saved:
             return
         trainer.save_checkpoint(self.folder / f"step-{self.done:08d}.ckpt")
@@ -103,23 +112,24 @@ class StepCheckpoint(Callback):
 
     @staticmethod
     def _any_rank(trainer: Trainer, flag: bool) -> bool:
-        """Whether any rank says so; all ranks get the same answer."""
+        """Whether the flag is set on any rank. All ranks get the same result."""
         return flag if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(flag, all=False)
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that loads. A damaged one is set aside as `….damaged`, with a warning."""
+    """The newest checkpoint that can be loaded, or None. Damaged ones are renamed to `….damaged`, with a warning."""
     for path in _newest_first(Path(folder)):
         try:
             content = DurableCheckpointIO().load_checkpoint(path)
         except CorruptCheckpoint as damage:
             aside = path.with_name(path.name + ".damaged")
             path.rename(aside)
-            warnings.warn(f"{damage}. It is set aside as '{aside.name}'; the one before it is used.", stacklevel=2)
+            warnings.warn(f"{damage}. It is renamed to '{aside.name}'; the one before it is used.", stacklevel=2)
             continue
         return Checkpoint(path, content["steps_done"], content)
     return None
 
 
 def _newest_first(folder: Path) -> list[Path]:
+    """The checkpoints in a folder."""
     return sorted(folder.glob("step-*.ckpt"), reverse=True)

@@ -14,7 +14,7 @@ FILE = "metrics.jsonl"
 
 
 class MetricsLog(Logger):
-    """A Lightning logger that appends one line `{"step": …, name: value, …}` to `folder/metrics.jsonl`."""
+    """A Lightning logger that appends one line `{"step": …, name: value, …}` per step to `folder/metrics.jsonl`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class MetricsLog(Logger):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a+b") as file:
             if file.tell() and not _ends_a_line(file):
-                line = "\n" + line  # a crash tore the last line off; keep the new one whole
+                line = "\n" + line  # a crash cut the last line short; the new one must be complete
             file.write(line.encode())
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run's configuration is kept in its folder already."""
+        """Does nothing: the run's configuration is in its folder already."""
 
     @property
     def name(self) -> str:
@@ -53,9 +53,13 @@ def _ends_a_line(file: Any) -> bool:
 
 
 def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """The curves by name as (step, value), steps rising. Of a step that was run again, the last values count.
+    """The curves by name. If a step was run again, its last values count; incomplete lines are skipped.
 
-    path: the folder or the file; {} where there is none. A torn line is passed over.
+    Args:
+        path: the folder, or the file in it.
+
+    Returns:
+        For each name the points (step, value), by ascending step; {} if there is no file.
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path

@@ -1,4 +1,4 @@
-"""Progress of a training stage: a bar on a terminal, a line now and then in a log file. Nominal values only."""
+"""Progress of a training stage: a bar on a terminal, occasional lines in a log file. Only nominal values are shown."""
 
 from __future__ import annotations
 
@@ -15,28 +15,35 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from accounting.statements import epsilon_text
 
 REFRESH = 0.2  # seconds between two drawings of the bar
-SHORT = 20  # steps
-SOONEST, LATEST = 30.0, 600.0  # seconds between two lines in a log file
+SHORT = 20  # steps; a shorter stage that is not timed shows no lines
+SOONEST, LATEST = 30.0, 600.0  # least and greatest time between two lines in a log file, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nominal:
-    """What may be shown of a stage while it runs.
-
-    batch: the nominal batch q·n, never the actual one. epsilon: of the run after so many steps, a function of the steps
-    alone, for private stages. timed: show throughput; not for data that is not public, whose step times depend on it.
-    loss: show the training loss, for public stages only.
-    """
+    """What may be shown of a stage while it runs."""
 
     stage: str
+    """Name of the stage."""
     total_steps: int
+    """Steps of the stage."""
     batch: int
+    """Nominal batch size q·n, never the actual one."""
     epsilon: Callable[[int], float] | None = None
+    """For a private stage: the run's ε after a number of steps. It depends on nothing but that number."""
     timed: bool = True
+    """Whether to show throughput. Only for public data: the time of a step depends on its data."""
     loss: bool = False
+    """Whether to show the training loss. Only for public stages."""
 
     def values(self, done: int, rate: float, outputs: Any) -> list[str]:
-        """The values to show after `done` steps at `rate` steps a second."""
+        """The values to show.
+
+        Args:
+            done: steps done.
+            rate: steps per second.
+            outputs: what the training step returned; its "loss" is shown if `loss` is set.
+        """
         shown = []
         if self.timed:
             shown.append(f"{rate * self.batch:.0f} images/s")
@@ -48,22 +55,24 @@ class Nominal:
 
 
 def progress(nominal: Nominal) -> Callback:
-    """The callback that suits standard error: a bar where it is a terminal, lines elsewhere."""
+    """The callback for standard error: a bar if it is a terminal, otherwise lines."""
     return ProgressBar(nominal) if sys.stderr.isatty() else ProgressLines(nominal)
 
 
 class Clock:
-    """Steps a second since the first batch of this start, which may be a resumed one."""
+    """Counts steps per second since the first batch of this fit, which may have been resumed."""
 
     def begin(self, done: int) -> None:
+        """Start the clock, with `done` steps done before."""
         self.first, self.started = done, time.monotonic()
 
     def rate(self, done: int) -> float:
+        """Steps per second up to now."""
         return (done - self.first) / max(time.monotonic() - self.started, 1e-9)
 
 
 class ProgressBar(TQDMProgressBar):
-    """A bar on standard error that is gone when the stage is."""
+    """A bar on standard error that disappears at the end of the stage."""
 
     def __init__(self, nominal: Nominal) -> None:
         super().__init__()
@@ -104,17 +113,17 @@ class ProgressBar(TQDMProgressBar):
         self.drawn = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Nothing: the bar is about to go."""
+        """Does nothing: the bar is about to disappear."""
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Nothing: validation has no bar."""
+        """Does nothing: validation has no bar."""
 
 
 class ProgressLines(Callback):
-    """A line every tenth of the way, but not within 30 s of the last, and at least every ten minutes.
+    """A line at every tenth of the stage, but not within 30 s of the last one, and at least every ten minutes.
 
-    Of a stage whose times are nobody's business, at every tenth and nowhere else, and of a short one nowhere: which
-    steps have a line would tell how long steps took, and so how many records were drawn.
+    If the stage may not be timed, a line at every tenth and at no other step, and none if the stage is short.
+    Otherwise the steps at which lines appear would tell how long steps took, and so how many records were drawn.
     """
 
     def __init__(self, nominal: Nominal) -> None:

@@ -9,11 +9,13 @@ from lightning.pytorch.loggers.logger import Logger
 
 
 class PublishBarrier(Logger):
-    """Holds back what a logger is given until a checkpoint covers the step it was computed from.
+    """Holds back the values for a logger until a checkpoint covers the step from which they were computed.
 
-    Steps lost in a crash were then seen by nobody: they may run again with fresh noise and are charged once. Steps
-    count from 0; `release(done)`, with `done` steps durable, lets the values of steps 0..done-1 through, in order. What
-    is not released when the process ends is dropped. There is no `experiment`: it would lead around the barrier.
+    So nobody has seen steps that are lost in a crash: they may run again with fresh noise, and are charged once. Values
+    that are not released when the process ends are dropped. There is no `experiment`: it would bypass the barrier.
+
+    Args:
+        logger: gets the values once they are released.
     """
 
     def __init__(self, logger: Logger) -> None:
@@ -22,13 +24,21 @@ class PublishBarrier(Logger):
         self._held: list[tuple[int, Callable[[], None]]] = []
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Hold back the values computed from private step `step`; ValueError without a step."""
+        """Hold back the values computed from a private step.
+
+        Args:
+            metrics: the values by name.
+            step: the step, from 0.
+
+        Raises:
+            ValueError: if there is no step.
+        """
         if step is None:
             raise ValueError("what is computed from a private step must say from which")
         self._held.append((step, lambda: self._logger.log_metrics(metrics, step)))
 
     def release(self, done: int) -> None:
-        """Let through what was computed from the first `done` steps, now that they are durable."""
+        """Pass on, in order, the values of steps 0..done-1, which are durable now."""
         ready = [send for step, send in self._held if step < done]
         self._held = [(step, send) for step, send in self._held if step >= done]
         for send in ready:
@@ -36,15 +46,15 @@ class PublishBarrier(Logger):
         self._logger.save()
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Pass on the configuration, which is no result of a private step."""
+        """Pass on the configuration, which is not computed from a private step."""
         self._logger.log_hyperparams(params, *args, **kwargs)
 
     def save(self) -> None:
-        """Let the logger write what it was given."""
+        """Let the logger write what it got."""
         self._logger.save()
 
     def finalize(self, status: str) -> None:
-        """Drop what is still held back, and close the logger."""
+        """Drop the values that are still held back, and close the logger."""
         self._held.clear()
         self._logger.finalize(status)
 

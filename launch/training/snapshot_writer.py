@@ -1,4 +1,4 @@
-"""The averaged weights on the way through fine-tuning, kept so that they can be scored against ε afterwards."""
+"""Snapshots of the averaged weights during fine-tuning, which are scored against ε afterwards."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from lightning_modules.weights import save_weights
 
 
 def snapshot_steps(total: int, count: int) -> list[int]:
-    """The `count` steps that cut `total` DP-SGD steps into even parts; neither end is one of them."""
+    """The `count` numbers of steps that divide `total` DP-SGD steps into equal parts, without 0 and `total`."""
     return sorted({round(total * part / (count + 1)) for part in range(1, count + 1)} - {0, total})
 
 
 class SnapshotWriter(Callback):
-    """Writes the averaged weights as they are after each of `steps`, once a checkpoint of that step is durable.
+    """Writes the averaged weights after each of `steps`, once a checkpoint of that step is durable.
 
-    What it writes is differentially private, like every step of DP-SGD. A process that ended between the checkpoint and
-    its snapshot is made up for by the one that goes on from the checkpoint.
+    The snapshots are differentially private, like every step of DP-SGD. If a process ends between the checkpoint and
+    its snapshot, the process that resumes from the checkpoint writes the snapshot.
+
+    Args:
+        folder: where the snapshots go, as `step-<steps done>.safetensors`.
+        steps: numbers of steps after which a snapshot is written.
     """
 
     def __init__(self, folder: Path, steps: Sequence[int]) -> None:
@@ -31,10 +35,10 @@ class SnapshotWriter(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.module = cast(PrivateTraining, module)
         if trainer.is_global_zero:
-            self.keep(self.module.private_step)  # the fit begins with the weights of a durable checkpoint
+            self.keep(self.module.private_step)  # the fit starts from the weights of a durable checkpoint
 
     def keep(self, done: int) -> None:
-        """Write the weights if `done` steps are one of those wanted, and they are not there yet."""
+        """Write a snapshot if one is wanted after `done` steps and is not there yet."""
         path = self.folder / f"step-{done:08d}.safetensors"
         if done in self.steps and not path.exists():
             save_weights(self.module.averaged, path)

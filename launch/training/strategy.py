@@ -1,4 +1,4 @@
-"""Lightning's Trainer on all processes of a job: which options it needs, and its strategy for private fits."""
+"""Lightning's Trainer on all processes of a job: its options, and its strategy for private fits."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from launch.processes.ranks import Ranks, cluster_environment
 
 
 class PrivateStrategy(DDPStrategy):
-    """Processes that start from the first one's weights and share nothing but what the module itself reduces.
+    """Processes start from the weights of the first one and exchange only what the module itself reduces.
 
-    DDP's reducer would average ordinary gradients, before they are clipped or noised, whenever a backward pass runs; so
-    the module is left as it is. Every process takes the same step from the same reduced sum and the same noise.
+    The module is not wrapped in DDP: in every backward pass, DDP's reducer would average ordinary gradients, which are
+    not yet clipped or noised. Every process takes the same step from the same reduced sum and the same noise.
     """
 
     def configure_ddp(self) -> None:
-        """Weights, averages and buffers as the first process has them."""
+        """Broadcast weights, averages and buffers of the first process."""
         module = cast(LightningModule, self.lightning_module)
         for tensor in chain(module.parameters(), module.buffers()):
             dist.broadcast(tensor.data, src=0)
 
 
 def trainer_options(ranks: Ranks, *, private: bool) -> dict[str, Any]:
-    """Lightning's options for a fit on all processes of the job; a private fit needs its own strategy.
+    """Lightning's options for a fit on all processes of the job.
 
-    The environment is named outright: left to itself, Lightning takes any process within a SLURM job for a task of it,
-    and SLURM's plugin saves inside its signal handler.
+    The environment is given explicitly. Otherwise Lightning would regard any process inside a SLURM job as one of its
+    tasks, and SLURM's plugin would save inside its signal handler.
+
+    Args:
+        private: whether the fit is private and needs `PrivateStrategy`.
     """
     if ranks.world == 1:
         return {"devices": 1, "plugins": [cluster_environment()]}

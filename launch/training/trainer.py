@@ -1,4 +1,4 @@
-"""One training stage as a Lightning fit that can be stopped anywhere and goes on exactly."""
+"""One training stage as a Lightning fit that can be stopped at any point and resumes exactly."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ from lightning_modules.dp_sgd.private_training import PrivateTraining
 
 Module = TypeVar("Module", bound=LightningModule)
 
-POINTS = 500  # of a logged curve, about
+POINTS = 500  # of a logged curve, roughly
 
 
 class ContinueAt(Callback):
-    """Begins a fit at a step other than 0: the data starts there, and Lightning's counters follow.
+    """Starts a fit at a step other than 0: the data start there, and Lightning's counters are set to it.
 
-    Lightning's own restoring of loops is not used. It stands on where in the loop a checkpoint was saved, and knows
-    nothing of steps that are skipped.
+    Lightning's own restoring of loops is not used. It depends on where in the loop a checkpoint was saved, and does not
+    know of forfeited steps.
+
+    Args:
+        step: the step to start at.
     """
 
     def __init__(self, step: int) -> None:
@@ -41,8 +44,8 @@ class ContinueAt(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         loop = trainer.fit_loop.epoch_loop
-        loop._batches_that_stepped = self.step  # the step that Lightning gives to loggers
-        loop.batch_progress.total.increment_by(self.step)  # what the interval between validations is counted by
+        loop._batches_that_stepped = self.step  # the step that Lightning passes to loggers
+        loop.batch_progress.total.increment_by(self.step)  # counts the interval between validations
         if isinstance(module, PrivateTraining):
             module.forfeit(self.step)
 
@@ -64,14 +67,33 @@ def fit(
     progress: Callback | None = None,
     notice: str | None = None,
 ) -> Module:
-    """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one, and return it.
+    """Train a module to `total_steps`, from the newest checkpoint in `folder` if there is one.
 
-    data: given the step to start at, the data whose training batches (step, images, labels) run from there to step
-    total_steps - 1; its length counts all steps. validate_every: steps between two validations; none unless given.
-    access: of a private stage (SENSITIVE), whose loggers are put behind publish barriers and whose steps are entered in
-    the ledger; require: refuses a ledger that does not hold the given head; snapshots: keeps weights on the way.
-    notice: what checkpoints say of themselves, where they are not private. Raises Interrupted after saving, where a
-    signal asked to stop, and UserError as `starting_step` does or where the disk is full.
+    Args:
+        module: the module with its initial weights.
+        data: from the step to start at to the data. Training batches are (step, images, labels) and end with step
+            total_steps - 1; the length counts all steps.
+        folder: folder of the checkpoints.
+        total_steps: steps of the whole stage.
+        accelerator: "cpu" or "cuda".
+        minutes: time between two checkpoints.
+        every_steps: also save at multiples of this number of steps.
+        loggers: get the curves. Those of a private stage are put behind publish barriers.
+        validate_every: steps between two validations (default: no validation).
+        access: access to the sensitive data, for a private stage. Its steps are entered in the ledger.
+        require: raises an error if the ledger does not contain the given head.
+        snapshots: writes weights during the fit.
+        progress: shows the progress.
+        notice: why the checkpoints are not private, to be stated in each of them; None if they are private or public.
+
+    Returns:
+        The trained module.
+
+    Raises:
+        Interrupted: after saving, if a signal asked to stop.
+        UserError: if the disk is full, if another process of the job has ended, or as in `starting_step`.
+
+    Sensitive: reads sensitive images if `access` is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ranks = Ranks.here()
@@ -84,7 +106,7 @@ def fit(
         return finished(module, found)
     then: list[Callable[[int], None]] = []
     if not ranks.first:
-        loggers = ()  # what is logged is of all ranks together, and one of them writes it
+        loggers = ()  # the values are those of all ranks together, and one rank writes them
     if access is not None:
         barriers = [PublishBarrier(logger) for logger in loggers]
         then += [access.progress, *(barrier.release for barrier in barriers)]
@@ -103,7 +125,7 @@ def fit(
         except RuntimeError as error:
             raise (ended() if lost_another(error) else error) from error
         except SystemExit as stop:
-            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has turned it into exit code 1
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has replaced it by exit code 1
                 raise KeyboardInterrupt from stop
             raise
     return module
@@ -118,7 +140,7 @@ def new_trainer(
     validate_every: int | None,
     options: dict[str, Any],
 ) -> Trainer:
-    """A Trainer for one pass over a stage's steps that leaves saving, progress and signals to us."""
+    """A Trainer for one pass over a stage's steps. Saving, progress and signals are left to our callbacks."""
     return Trainer(
         accelerator=accelerator,
         **{**options, "plugins": [DurableCheckpointIO(), *options["plugins"]]},
@@ -128,7 +150,9 @@ def new_trainer(
         callbacks=callbacks,
         default_root_dir=folder,
         enable_checkpointing=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),  # else it adds its own
+        enable_progress_bar=any(
+            isinstance(callback, ProgressBar) for callback in callbacks
+        ),  # otherwise it adds its own
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -139,7 +163,7 @@ def new_trainer(
 
 
 def agreed_checkpoint(folder: Path, ranks: Ranks) -> Checkpoint | None:
-    """The checkpoint that every process goes on from: the newest that the first process can load."""
+    """The checkpoint from which every process resumes: the newest that the first process can load."""
     found = latest_checkpoint(folder) if ranks.first else None
     name = ranks.broadcast(found.path.name if found else None)
     if found is not None or name is None:
@@ -151,12 +175,21 @@ def agreed_checkpoint(folder: Path, ranks: Ranks) -> Checkpoint | None:
 def starting_step(
     found: Checkpoint | None, access: PrivateAccess | None, require: Callable[[str], None] | None, total_steps: int
 ) -> int:
-    """The step to go on with.
+    """The step at which training continues.
 
-    That is the checkpoint's, unless the ledger says that a private stage has published more. Those steps have been
-    seen, so they must not run again: they are forfeited, and training goes on behind them with the checkpoint's
-    weights. With an insecure key they repeat exactly instead. Raises UserError where the ledger lacks what the
-    checkpoint knows, or where all steps are spent and no weights are left.
+    It is the checkpoint's step, unless the ledger says that a private stage has published more steps. Those have been
+    seen, so they must not run again: they are forfeited, and training continues after them with the checkpoint's
+    weights. With an insecure key they are repeated exactly instead.
+
+    Args:
+        found: the checkpoint, if there is one.
+        access: access to the sensitive data, for a private stage.
+        require: raises an error if the ledger does not contain the given head.
+        total_steps: steps of the whole stage.
+
+    Raises:
+        LedgerError: if the ledger does not contain the head that the checkpoint states.
+        UserError: if all steps are spent and no checkpoint is left.
     """
     step = found.step if found else 0
     if access is None:
@@ -180,17 +213,17 @@ def starting_step(
 
 
 def catch_up(found: Checkpoint, access: PrivateAccess) -> None:
-    """Enter a checkpoint's steps in the ledger where the process that saved it ended before it could.
+    """Enter a checkpoint's steps in the ledger if the process that saved it ended before it could.
 
-    It comes before anything that follows from the checkpoint. Were it damaged later, beside a snapshot of it, its steps
-    would otherwise run again: released twice, charged once.
+    This happens before anything follows from the checkpoint. Otherwise, if the checkpoint were damaged after a snapshot
+    of it was written, its steps would run again: released twice, but charged once.
     """
     if access.published() < found.step:
         access.progress(found.step)
 
 
 def finished(module: Module, found: Checkpoint) -> Module:
-    """The module as the last checkpoint of a complete stage has it."""
+    """The module with the weights of the last checkpoint of a complete stage."""
     module.on_load_checkpoint(found.content)
     module.load_state_dict(found.content["state_dict"])
     return module
@@ -198,7 +231,7 @@ def finished(module: Module, found: Checkpoint) -> Module:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's notes on hardware and usage; its errors still come through."""
+    """Silence Lightning's notes on hardware and usage, but not its errors."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
