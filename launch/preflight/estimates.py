@@ -59,8 +59,8 @@ def measure_ordinary(stage: str, asked: Measurement, settings: Pretrain) -> Esti
     def losses(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return model.record_losses(images, labels % asked.classes, random, multiplicity=1).mean()
 
-    beside = following(asked, model)
-    return measure_public(stage, asked, settings, model.trainable, losses, beside)
+    extra = following(asked, model)
+    return measure_public(stage, asked, settings, model.trainable, losses, extra)
 
 
 def measure_public(
@@ -69,7 +69,7 @@ def measure_public(
     settings: Classifier | Pretrain,
     network: nn.Module,
     losses: Callable[..., Any],
-    beside: float = 0.0,
+    extra: float = 0.0,
 ) -> Estimate:
     """A micro-batch of ordinary training, in the stage's precision. beside: seconds a step for what follows it."""
     part = asked.job.part(settings.batch_size)
@@ -80,7 +80,7 @@ def measure_public(
             stage,
             lambda: losses(images, labels).backward(),
             rounds=settings.steps * math.ceil(part / size),
-            serial=settings.steps * (asked.job.sending(network) + beside),
+            serial=settings.steps * (asked.job.sending(network) + extra),
             basis=f"{settings.steps} steps of {settings.batch_size} images, {size} at once in {settings.precision}",
         )
 

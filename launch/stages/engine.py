@@ -18,7 +18,7 @@ from lightning_modules.dp_sgd.micro_batch import GIB, largest_micro_batch
 from lightning_modules.dp_sgd.validation import check_records_apart
 
 SHARE = {"cuda": 0.9, "cpu": 0.5}  # of what is free; others work on the machine as well, and its memory is fragmented
-BESIDE = 7  # times all weights: their average, Adam's two moments, the sum so far and the noise in 64 bits
+COPIES = 7  # times all weights: their average, Adam's two moments, the sum so far and the noise in 64 bits
 LOST = "Remove the file, and only it: the micro-batch is then chosen anew."
 
 
@@ -77,11 +77,11 @@ def choose(
     model.to(device)
     free = free_memory(device) // (processes if device.type == "cpu" else 1)
     given = settings.memory_gib * GIB if settings.memory_gib is not None else None
-    beside = BESIDE * sum(weight.nbytes for weight in model.parameters())
+    extra = COPIES * sum(weight.nbytes for weight in model.parameters())
     stage = {"fingerprint": fingerprint, "device": device.type}
     if record is not None and record.is_file():
         kept = read_json(record, LOST)
-        if stage.items() <= kept.items() and kept["peak_bytes"] + beside <= (given or free):
+        if stage.items() <= kept.items() and kept["peak_bytes"] + extra <= (given or free):
             return int(kept["size"])
     found = largest_micro_batch(
         engine,
@@ -90,7 +90,7 @@ def choose(
         device=device,
         memory=SHARE[device.type] * free if given is None else given,
         largest=settings.batch_size,
-        beside=beside,
+        beside=extra,
     )
     if record is not None:
         atomic_json(record, {**stage, "size": found.size, "peak_bytes": found.peak_bytes})

@@ -14,7 +14,7 @@ from datamodules.batches.poisson import SensitiveData
 from datamodules.batches.public import PublicData
 from datamodules.sets.image_set import LabelledImages, Reading
 from launch.run.context import Context
-from launch.tracking.stage_logger import Beside, nothing
+from launch.tracking.stage_logger import Extra, nothing
 from launch.training.metrics_log import MetricsLog
 from launch.training.progress_bar import Nominal, progress
 from launch.training.snapshot_writer import SnapshotWriter, snapshot_steps
@@ -105,12 +105,12 @@ def reading(settings: Launch) -> Reading:
     return Reading(workers=settings.workers, reader=settings.reader)
 
 
-def fit_settings(context: Context, stage: str, beside: Beside = nothing) -> dict[str, Any]:
+def fit_settings(context: Context, stage: str, extra: Extra = nothing) -> dict[str, Any]:
     """Where a stage's fit runs and writes to. beside: what dashboards show beside the metrics of a step."""
     return {
         "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
         "accelerator": context.device.type,
         "notice": context.notice(stage),
         "minutes": context.config.launch.checkpoint_minutes,
-        "loggers": [MetricsLog(context.metrics_folder(stage)), *context.tracking.loggers(stage, beside)],
+        "loggers": [MetricsLog(context.metrics_folder(stage)), *context.tracking.loggers(stage, extra)],
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-Beside = Callable[[int], dict[str, float]]
+Extra = Callable[[int], dict[str, float]]
 
 
 def nothing(step: int) -> dict[str, float]:
@@ -18,15 +18,15 @@ def nothing(step: int) -> dict[str, float]:
 class StageLogger(Logger):
     """Passes metrics on to another logger, with `beside(step)` and without the epoch: every fit is one."""
 
-    def __init__(self, logger: Logger, beside: Beside = nothing) -> None:
+    def __init__(self, logger: Logger, extra: Extra = nothing) -> None:
         super().__init__()
         self._logger = logger
-        self._beside = beside
+        self._extra = extra
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Pass on the values of a step."""
         values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
-        self._logger.log_metrics(values | ({} if step is None else self._beside(step)), step)
+        self._logger.log_metrics(values | ({} if step is None else self._extra(step)), step)
 
     def save(self) -> None:
         """Write what the logger still holds back."""

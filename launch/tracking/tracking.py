@@ -10,7 +10,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from launch.processes.interrupts import Interrupted
 from launch.tracking.guard import ORIGINS, Origin
-from launch.tracking.stage_logger import Beside, StageLogger, nothing
+from launch.tracking.stage_logger import Extra, StageLogger, nothing
 from launch.tracking.tracker import TRACKERS, Ending, TrackedRun, Tracker
 
 
@@ -40,7 +40,7 @@ class Tracking:
         if run is not None:
             self.trackers = [TRACKERS.build(TRACKERS.config(name)(), run) for name in wanted(run.config)]
 
-    def loggers(self, stage: str, beside: Beside = nothing) -> list[Logger]:
+    def loggers(self, stage: str, extra: Extra = nothing) -> list[Logger]:
         """A logger for each tracker that may be shown a stage's curves while it works.
 
         beside: public values to show beside the metrics of each step.
@@ -50,7 +50,7 @@ class Tracking:
         for tracker in chosen:
             assert self.run is not None
             self.run.state.mark_live(tracker.destination, stage)
-        return [StageLogger(tracker.stage_logger(stage), beside) for tracker in chosen]
+        return [StageLogger(tracker.stage_logger(stage), extra) for tracker in chosen]
 
     def __enter__(self) -> Tracking:
         return self
