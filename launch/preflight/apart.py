@@ -1,4 +1,4 @@
-"""Public images that are sensitive ones: nothing protects a record that public training saw."""
+"""Public images that are sensitive images as well: nothing protects a record that public training has seen."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from datamodules.sources import Source
 from launch.components import naming
 
 Identity = tuple[int, int]
-"""Device and inode of a file: hard links share them, and a link has those of what it leads to."""
+"""Device and inode of a file. Hard links share them, and a symbolic link has those of its target."""
 
 ADVICE = "Public training protects nobody: give another public set, without any sensitive record in it."
 
 
 def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
-    """The public images must not be the sensitive ones, by their folders or file by file. Opens no image.
+    """Check that the public images are not the sensitive ones, by folder and file by file. Opens no image.
 
-    UserError where one folder is in the other, or a file of the one is a file of the other, whatever links lead to it;
-    copies are not noticed (`privimage preflight --overlap` finds them). Both splits of both sets count: the release
-    must not depend on sensitive test images either.
+    Copies are not noticed; `privimage preflight --overlap` finds them. Both splits of both sets count: the release must
+    not depend on sensitive test images either.
+
+    Raises:
+        UserError: if one folder contains the other, or a file is in both sets, regardless of the links to it.
     """
     if same_place(config, public, sensitive):
         where = getattr(config.public, "root", "") or config.public.name
@@ -33,7 +35,7 @@ def check_apart(config: Experiment, public: Source, sensitive: Source) -> None:
 
 
 def same_place(config: Experiment, public: Source, sensitive: Source) -> bool:
-    """Whether one folder of images is in the other, or both sets are the same benchmark, in whatever copies."""
+    """Whether one folder of images contains the other, or both sets are the same benchmark, even in two copies."""
     if config.public.name == config.sensitive.name and getattr(type(sensitive), "public_benchmark", False) is True:
         return True  # a constant of the source: its name says which images these are
     if public.folders and sensitive.folders:
@@ -47,7 +49,11 @@ def same_place(config: Experiment, public: Source, sensitive: Source) -> bool:
 
 
 def check_files_apart(public: Source, sensitive: Source) -> None:
-    """UserError where a file is read as a public and as a sensitive image. Opens none, compares devices and inodes."""
+    """Check that no file is read both as a public and as a sensitive image. Compares inodes, opens no file.
+
+    Raises:
+        UserError: if a file is.
+    """
     files = paths("public", public)
     first = next(files, None)
     if first is None:  # nothing to compare with: the sensitive files need not be listed
@@ -61,22 +67,22 @@ def check_files_apart(public: Source, sensitive: Source) -> None:
         found = [path for path, of in shared.items() if of == split]
         if found:
             raise UserError(
-                f"public: {len(found)} of its files are files of sensitive {split} images, by links or by hard links: "
+                f"public: {len(found)} of its files are files of sensitive {split} images, by symbolic or hard links: "
                 f"{named(shown(found, public, sensitive))}. {ADVICE}"
             )
 
 
 def paths(section: str, source: Source) -> Iterator[Path]:
-    """The files of both splits."""
+    """The files of both splits of a source."""
     with naming(section):
         for test in (False, True):
             yield from source.paths(test=test)
 
 
 def shown(found: list[Path], public: Source, sensitive: Source) -> list[str]:
-    """What a message may name: public files where the sensitive set is a public benchmark, else public categories.
+    """What a message may name: public files if the sensitive set is a public benchmark, otherwise public categories.
 
-    A link mostly bears the name of what it leads to, and names of sensitive files are not for a job's log.
+    A link usually has the name of its target, and names of sensitive files must not get into a job's log.
     """
     if sensitive.public_benchmark:
         return [str(path) for path in found]
@@ -84,7 +90,7 @@ def shown(found: list[Path], public: Source, sensitive: Source) -> list[str]:
 
 
 def category(path: Path, public: Source) -> str:
-    """The sub-folder of a public root that a file is in, the root for files in none; no name for files elsewhere."""
+    """The sub-folder of a public root in which a file is, or the root; no name for a file outside the roots."""
     roots = [*public.folders, *([test] if (test := getattr(public, "test_root", None)) else [])]
     root = next((root for root in roots if path.is_relative_to(root)), None)
     if root is None:
@@ -94,7 +100,7 @@ def category(path: Path, public: Source) -> str:
 
 
 def identified(paths: Iterable[Path]) -> Iterator[tuple[Identity, Path]]:
-    """Each file with its identity; opens none. Links that lead nowhere are passed over: nothing can be read by them."""
+    """Each file with its identity. Opens no file. Broken links are skipped: nothing can be read through them."""
     for path in paths:
         try:
             found = os.stat(path)

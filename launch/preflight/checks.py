@@ -1,4 +1,4 @@
-"""What can be found wrong with an experiment before any image is read."""
+"""Mistakes in an experiment that can be found before any image is read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ from launch.run.reuse import warn_of_unused
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
-CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k2 public categories for each row
+CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k₂ public categories for each row
 ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
-"""What the model of a stage must be able to do, by the stage that asks it."""
+"""For each stage that uses the model: a method that the model must have, and what it does."""
 
 
 def check_experiment(config: Experiment) -> None:
-    """Refuse what could only fail later. Opens no image. Raises UserError that names the key."""
+    """Check everything that would otherwise fail later. Opens no image.
+
+    Raises:
+        UserError: with the key.
+    """
     if not config.run.name or "/" in config.run.name or config.run.name.startswith("."):
         raise UserError(
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
@@ -57,9 +61,9 @@ def check_experiment(config: Experiment) -> None:
     if config.synthesize.count < LEAST_IMAGES * len(sensitive.class_names):
         raise UserError(
             f"synthesize.count: got {config.synthesize.count}; allowed is at least {LEAST_IMAGES} for each of the "
-            f"{len(sensitive.class_names)} categories, or there is nothing to score."
+            f"{len(sensitive.class_names)} categories, since scores need them."
         )
-    with torch.device("meta"):  # shapes alone: an 80 M network costs nothing to check
+    with torch.device("meta"):  # only shapes: checking a network of 80 M parameters costs nothing
         new_classifier(config, len(public.class_names))
         model = new_generator(config, len(sensitive.class_names))
     check_network(model.trainable)
@@ -72,7 +76,11 @@ def check_experiment(config: Experiment) -> None:
 
 
 def check_public_categories(public: Source) -> None:
-    """Every public category must have an image. A sensitive one need not: a refusal would tell of its records."""
+    """Check that every public category has an image. A sensitive one need not: an error would tell about its records.
+
+    Raises:
+        UserError: if a public category has none.
+    """
     with naming("public"):
         empty = public.empty_categories() if isinstance(public, ClassFoldered) else []
     if empty:
@@ -82,34 +90,53 @@ def check_public_categories(public: Source) -> None:
 
 
 def check_labels(config: Experiment, *, rows: int) -> None:
-    """Public images that are released as they are must have been given sensitive categories."""
+    """Check that public images that are released unchanged get sensitive categories.
+
+    Args:
+        rows: number of sensitive categories.
+
+    Raises:
+        UserError: if they do not.
+    """
     if "publish_selection" not in config.stages:
         return
     if "select_all" in config.stages or (rows > 1 and "query" in config.stages and not config.query.per_category):
         raise UserError(
-            "stages: 'publish_selection' would release public images that stand for no sensitive category in "
-            "particular. Use select with query.per_category=true, select_random or select_by_name."
+            "stages: 'publish_selection' would release public images that were chosen for no particular sensitive "
+            "category. Use select with query.per_category=true, select_random or select_by_name."
         )
 
 
 def check_names(config: Experiment, matches: dict[int, int], names: tuple[str, ...]) -> None:
-    """Some sensitive category must have a public one of its name; a warning for those that have none."""
+    """Check that public categories match sensitive ones by name. Warns of sensitive categories without a match.
+
+    Args:
+        matches: from labels of public categories to labels of sensitive ones.
+        names: names of the sensitive categories.
+
+    Raises:
+        UserError: if no category matches.
+    """
     if not matches:
         raise unmatched(config)
     missing = [name for label, name in enumerate(names) if label not in matches.values()]
     if missing:
         warnings.warn(
-            f"selection.names: no public category stands for {', '.join(missing[:5])}{'…' if missing[5:] else ''}: "
+            f"selection.names: no public category matches {', '.join(missing[:5])}{'…' if missing[5:] else ''}: "
             f"{len(missing)} of {len(names)} sensitive categories will have no image",
             stacklevel=2,
         )
 
 
 def check_files(config: Experiment) -> None:
-    """The files and the key that are named must be usable before anything is spent."""
+    """Check the files and the key that the configuration gives, before any budget is spent.
+
+    Raises:
+        UserError: if one cannot be used.
+    """
     settings = config.evaluate
     if config.privacy.insecure_key is not None:
-        RunKey.create_or_load("", config.privacy.insecure_key)  # checked, never written
+        RunKey.create_or_load("", config.privacy.insecure_key)  # only checks a fixed key, writes nothing
     if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
         raise UserError(
             f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key "
@@ -120,7 +147,15 @@ def check_files(config: Experiment) -> None:
 
 
 def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
-    """The query and the selection must be possible with the public categories there are."""
+    """Check that there are enough public categories for the query and the selection.
+
+    Args:
+        rows: number of sensitive categories.
+        categories: number of public categories.
+
+    Raises:
+        UserError: if there are too few.
+    """
     if not CHOOSING & set(config.stages):
         return
     if config.query.semantics > categories:

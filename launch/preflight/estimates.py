@@ -1,4 +1,4 @@
-"""What an experiment will take: time and memory of each stage, extrapolated from a few measured batches."""
+"""Estimates of the time and memory of each stage, extrapolated from a few measured batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from lightning_modules.inference import accelerated
 
 
 def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job) -> list[Estimate]:
-    """Measure a few micro-batches of every network stage on public images. Touches no sensitive data."""
+    """Measure a few micro-batches of every stage with a network, on public images. Touches no sensitive data.
+
+    Args:
+        device: where the batches are measured.
+        job: the processes that will do the work.
+
+    Returns:
+        One estimate per stage that has one, in the order of the stages.
+    """
     public = read("public", public_source(config), test=True, progress=False)
     classes = len(sensitive_source(config).class_names)
     asked = Measurement(config, public, classes, plan.n, device, job)
@@ -31,7 +39,7 @@ def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: J
 
 
 def measure_classifier(asked: Measurement) -> Estimate:
-    """A step of the semantic classifier."""
+    """Measure a step of the semantic classifier."""
     settings = asked.config.classifier
     module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device).train()
 
@@ -42,17 +50,17 @@ def measure_classifier(asked: Measurement) -> Estimate:
 
 
 def measure_pretraining(asked: Measurement) -> Estimate:
-    """A step of pre-training."""
+    """Measure a step of pre-training."""
     return measure_ordinary("pretrain", asked, asked.config.pretrain)
 
 
 def measure_ceiling(asked: Measurement) -> Estimate:
-    """A step of ordinary training in place of DP-SGD."""
+    """Measure a step of ordinary training, which takes the place of DP-SGD in `finetune_without_noise`."""
     return measure_ordinary("finetune", asked, settings_without_noise(asked.config))
 
 
 def measure_ordinary(stage: str, asked: Measurement, settings: Pretrain) -> Estimate:
-    """A step of training a generator without clipping and noise."""
+    """Measure a step of training a generator without clipping and noise."""
     model = new_generator(asked.config, asked.classes).to(asked.device)
     random = torch.Generator(asked.device).manual_seed(0)
 
@@ -71,7 +79,13 @@ def measure_public(
     losses: Callable[..., Any],
     extra: float = 0.0,
 ) -> Estimate:
-    """A micro-batch of ordinary training, in the stage's precision. beside: seconds a step for what follows it."""
+    """Measure a micro-batch of ordinary training, in the stage's precision.
+
+    Args:
+        settings: the stage's settings.
+        losses: from images and labels to the loss.
+        extra: seconds per step for what follows the update.
+    """
     part = asked.job.part(settings.batch_size)
     size = min(part, settings.micro_batch or part)
     images, labels = batch(asked.public, size, asked.device)
@@ -86,7 +100,7 @@ def measure_public(
 
 
 def measure_query(asked: Measurement) -> Estimate:
-    """The classifier's answers for n images."""
+    """Measure the classifier's predictions for a batch, of n images in total."""
     module = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
     part = asked.job.part(asked.n)
     size = min(part, 1000)
@@ -96,7 +110,7 @@ def measure_query(asked: Measurement) -> Estimate:
 
 
 def measure_finetuning(asked: Measurement) -> Estimate:
-    """A micro-batch of DP-SGD, and what a step takes beside: the noise and the optimiser."""
+    """Measure a micro-batch of DP-SGD, and the rest of a step: the optimiser, the exchange, and what follows."""
     config, settings, device = asked.config, asked.config.finetune, asked.device
     model = new_generator(config, asked.classes)
     engine = tried_engine(config, model, classes=asked.classes, device=device)
@@ -119,7 +133,7 @@ def measure_finetuning(asked: Measurement) -> Estimate:
 
 
 def following(asked: Measurement, model: Any) -> float:
-    """Seconds that what learns from the trained network takes for each step of it, on average; 0 if nothing does."""
+    """Seconds per step, on average, to train the network that alternates with the private one; 0 if there is none."""
     follower = model.follower
     if follower is None:
         return 0.0
@@ -129,7 +143,7 @@ def following(asked: Measurement, model: Any) -> float:
 
 
 def measure_sampling(asked: Measurement) -> Estimate:
-    """A batch of sampling, at most 100 images."""
+    """Measure a batch of sampling, of at most 100 images."""
     settings, device = asked.config.synthesize, asked.device
     model = new_generator(asked.config, asked.classes).to(device)
     size = min(settings.batch_size, settings.count, 100)

@@ -1,4 +1,4 @@
-"""What can be found wrong with Private Evolution before any image is read."""
+"""Mistakes in the settings of Private Evolution that can be found before any image is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from lightning_modules.registries import GENERATORS
 
 
 def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
-    """Private Evolution must be possible, and what makes candidates be there. Opens no image, asks for none."""
+    """Check that Private Evolution is possible with these settings. Opens no image, and asks the API for none.
+
+    Args:
+        names: names of the sensitive categories.
+
+    Raises:
+        UserError: with the key.
+    """
     if "evolve" not in config.stages:
         return
     check_features(config)
@@ -29,7 +36,7 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
 
 
 def check_features(config: Experiment) -> None:
-    """What candidates are compared by must exist, its weights too."""
+    """Check that the features by which candidates are compared exist, and their weights."""
     features = config.evolution.features
     unknown = [name for name in features if name not in FEATURES]
     if unknown or not features:
@@ -38,11 +45,11 @@ def check_features(config: Experiment) -> None:
     if "inception" in features and not config.evaluate.download:
         path, reason = find_weights(config.evaluate.inception_weights, download=False)
         if path is None:
-            raise UserError(f"evolution.features: inception cannot be had: {reason}.")
+            raise UserError(f"evolution.features: inception is not available: {reason}.")
 
 
 def check_candidates(settings: Evolution) -> None:
-    """Keys that limit each other."""
+    """Check keys that limit each other."""
     if settings.neighbours > settings.population:
         raise UserError(
             f"evolution.neighbours: got {settings.neighbours}; allowed is at most evolution.population = "
@@ -51,12 +58,16 @@ def check_candidates(settings: Evolution) -> None:
     if settings.degree_last > settings.degree_first:
         raise UserError(
             f"evolution.degree_last: got {settings.degree_last:g}; allowed is at most evolution.degree_first = "
-            f"{settings.degree_first:g}: candidates are varied less and less."
+            f"{settings.degree_first:g}: variations get smaller from round to round."
         )
 
 
 def check_labels(config: Experiment, categories: int) -> None:
-    """Images of any category must have something that labels them, and votes something to tell apart."""
+    """Check that out-of-class candidates get labels, and that votes have categories to decide between.
+
+    Args:
+        categories: number of sensitive categories.
+    """
     settings, voted = config.evolution, "publish_voted" in config.stages
     if settings.share_at_random > 0 and not (voted or "publish_taught" in config.stages):
         raise UserError(
@@ -70,29 +81,29 @@ def check_labels(config: Experiment, categories: int) -> None:
         )
     if voted and categories < 2:
         raise UserError(
-            "publish_voted: there is one sensitive category, so that votes have nothing to tell apart (method=sim_pe)."
+            "publish_voted: there is only one sensitive category, so votes have nothing to decide. Use method=sim_pe."
         )
     count, share = config.synthesize.count, settings.share_at_random
     labelled = count - round(count * share)
     if share and labelled < categories:
         raise UserError(
             f"evolution.share_at_random: got {share:g}, which leaves {labelled} of synthesize.count = {count} images "
-            f"that are made for one of {categories} categories. Allowed is what leaves one of each."
+            f"that are made for one of {categories} categories. Allowed is a share that leaves one of each."
         )
 
 
 def check_api(config: Experiment, names: tuple[str, ...]) -> None:
-    """What makes candidates must be there for every round. Builds it, as a run would, without images."""
+    """Check that every round has an API. Builds the APIs as a run would, but without images."""
     settings = config.evolution
     then_from = getattr(settings.api, "then_from", 0)
     if then_from >= settings.rounds:
         raise UserError(
             f"evolution.api.then_from: got {then_from}, but rounds are counted from 0 and evolution.rounds = "
-            f"{settings.rounds}: the second API would never be asked. Allowed is less than evolution.rounds."
+            f"{settings.rounds}: the second API would never be used. Allowed is less than evolution.rounds."
         )
 
     def later() -> Any:
-        raise AssertionError("asked for before the run has it")
+        raise AssertionError("used before the run has it")
 
     with naming("evolution.api"):
         api = by_round(settings.api, Surroundings(config.image, names, alike={}, public=later, model=later))
@@ -101,7 +112,7 @@ def check_api(config: Experiment, names: tuple[str, ...]) -> None:
 
 
 def check_model(config: Experiment) -> None:
-    """A model that varies images must be there when the first candidates are made."""
+    """Check that a model that varies images is trained before the first candidates are made."""
     stages = list(config.stages)
     if "pretrain" not in stages or stages.index("pretrain") > stages.index("evolve"):
         raise UserError("evolution.api: 'model' needs the stage pretrain before evolve (method=pe has it).")

@@ -1,4 +1,4 @@
-"""A few measured batches, and what a stage of many will take by them."""
+"""Measure a few batches of a stage, and extrapolate to all of them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from configs.schema import Experiment
 from datamodules.sets.image_set import LabelledImages
 from launch.processes.resources import Meter
 
-ROUNDS = 3  # measured batches a stage, after one to warm up
+ROUNDS = 3  # measured batches per stage, after one to warm up
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage is expected to take. peak_bytes: of one process (or of its GPU, where there is one)."""
+    """What one stage is expected to take."""
 
     stage: str
+    """Name of the stage."""
     seconds: float
+    """Wall time."""
     peak_bytes: int
+    """Peak memory of one process, or of its GPU if there is one."""
     basis: str
+    """How much work was extrapolated to, in words."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The processes that will do the work, each on a device like the one that is measured.
-
-    bandwidth: bytes a second between the machines, for sums of gradients.
-    """
+    """The processes that will do the work, each on a device equal to the measured one."""
 
     processes: int = 1
+    """Number of processes."""
     bandwidth: float = 10e9
+    """Bytes per second between the machines, for sums of gradients."""
 
     def part(self, size: float) -> int:
         """The largest part of a batch that one process gets, at least 1."""
@@ -47,7 +50,9 @@ class Job:
     def sending(self, model: Any, width: int = 4) -> float:
         """Seconds of one all-reduce of a model's gradients, as a ring: 2 (N - 1) / N of them each way.
 
-        width: bytes a value: 4 for float32, 8 for the whole numbers of a private step.
+        Args:
+            model: a module with parameters.
+            width: bytes per value: 4 for float32, 8 for the whole numbers of a private step.
         """
         count = sum(parameter.numel() for parameter in model.parameters())
         return width * count * 2 * (self.processes - 1) / self.processes / self.bandwidth
@@ -55,30 +60,48 @@ class Job:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the measurements of all stages share."""
+    """What the measurements of all stages need."""
 
     config: Experiment
+    """The experiment's configuration."""
     public: LabelledImages
+    """Public images, from which batches are taken."""
     classes: int
+    """Number of sensitive categories."""
     n: int
+    """Number of sensitive records, public by declaration."""
     device: torch.device
+    """Where batches are measured."""
     job: Job
+    """The processes that will do the work."""
 
 
 def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """`size` images and their labels, repeated where there are fewer."""
+    """A batch of images, repeated if there are fewer than `size`.
+
+    Returns:
+        Images uint8 [size, C, H, W] and labels int64 [size], on the device.
+    """
     chosen = images.subset(np.arange(size) % len(images)).in_memory()
     return torch.from_numpy(chosen.images).to(device), torch.from_numpy(chosen.labels).to(device)
 
 
 def extrapolate(stage: str, work: Callable[[], Any], *, rounds: float, basis: str, serial: float = 0.0) -> Estimate:
-    """The median of a few rounds, times how many there will be. serial: seconds of the whole stage that come on top."""
+    """An estimate: the median time of a few rounds, times the number of rounds.
+
+    Args:
+        stage: name of the stage.
+        work: does one round.
+        rounds: number of rounds of the stage.
+        basis: how much work that is, in words.
+        serial: additional seconds of the whole stage.
+    """
     seconds, peak_bytes = median_seconds(work)
     return Estimate(stage, seconds * math.ceil(rounds) + serial, peak_bytes, basis)
 
 
 def median_update(network: nn.Module) -> float:
-    """Seconds of one step of Adam, which every process takes for itself."""
+    """Seconds of one step of Adam, which every process takes itself."""
     optimizer = torch.optim.Adam(network.parameters())
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -88,7 +111,7 @@ def median_update(network: nn.Module) -> float:
 
 
 def median_seconds(work: Callable[[], Any]) -> tuple[float, int]:
-    """The median seconds of a few rounds after one that warms up, and the peak of memory in bytes."""
+    """The median seconds of a few rounds, after one to warm up, and the peak memory in bytes."""
     times = []
     with Meter() as meter:
         for _ in range(1 + ROUNDS):

@@ -1,4 +1,4 @@
-"""What Private Evolution will take, by a few candidates made of nothing sensitive."""
+"""Estimates of the time and memory of Private Evolution, from a few candidates. Touches no sensitive data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIED = 200  # candidates that are made to see how long they take
 
 
 def measure_evolution(asked: Measurement) -> Estimate:
-    """Candidates of each API made, looked at and compared by one process.
+    """Measure how one process makes candidates with each API, extracts their features and compares them.
 
     An API may be slower in one category than in another, and Inception is slower than the features measured here.
     """
@@ -55,14 +55,19 @@ def measure_evolution(asked: Measurement) -> Estimate:
 
 
 def measure_rendering(stage: str, count: Callable[[Experiment, int], int], asked: Measurement) -> Estimate:
-    """Images like the last candidates. count: how many, by the configuration and the number of categories."""
+    """Measure how images similar to the last candidates are made.
+
+    Args:
+        stage: name of the stage.
+        count: from the configuration and the number of categories to the number of images.
+    """
     render, size = rendering(asked)
     images = count(asked.config, asked.classes)
     return extrapolate(stage, render, rounds=images / size, basis=f"{images} images")
 
 
 def measure_labelling(stage: str, asked: Measurement) -> Estimate:
-    """Images like the last candidates, each of them compared with all of these."""
+    """Measure how images similar to the last candidates are made, and each is compared with all of those."""
     settings, (render, size) = asked.config.evolution, rendering(asked)
     classifier = new_classifier(asked.config, len(asked.public.class_names)).to(asked.device)
     images, candidates = asked.config.synthesize.count * settings.oversample, settings.population * asked.classes
@@ -77,7 +82,7 @@ def measure_labelling(stage: str, asked: Measurement) -> Estimate:
 
 
 def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
-    """What makes a few images like the last candidates, and how many."""
+    """A function that makes a few images similar to the last candidates, and their number."""
     settings, rng = asked.config.evolution, np.random.default_rng(0)
     api, samples = tried(asked)
     last, degree = api(settings.rounds - 1), settings.degree_rendered or settings.degree_last
@@ -85,7 +90,7 @@ def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
 
 
 def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:
-    """The API of each round, and a few candidates."""
+    """A function from the number of a round to its API, and a few candidates."""
     names, settings = sensitive_source(asked.config).class_names, asked.config.evolution
     with naming("evolution.api"):
         api = by_round(settings.api, imagined(asked.config, asked.public, names, asked.device))

@@ -1,4 +1,4 @@
-"""Which sensitive images are among the public ones, by their pixels. For the owner of the images alone: NOT private."""
+"""Count sensitive images among the public ones, by their pixels. Only for the owner of the images: NOT PRIVATE."""
 
 from __future__ import annotations
 
@@ -18,42 +18,45 @@ from launch.components import discreet, images_of, naming, public_source, read, 
 BATCH = 1024  # images at once
 NOTICE = (
     "NOT PRIVATE: the sensitive images were read to count this, without noise, and no guarantee covers it. Keep it "
-    "with the images. Copies that were encoded anew with losses, turned or cut otherwise are not found."
+    "with the images. Copies that were encoded again with loss, rotated or cropped differently are not found."
 )
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two sets have in common. NOT private.
-
-    found, of: by split of the sensitive set, how many of how many images have the pixels of a public image. categories:
-    how many public images of each category have the pixels of a sensitive one.
-    """
+    """What two sets have in common. NOT PRIVATE."""
 
     found: dict[str, int]
+    """Number of sensitive images with the pixels of a public image, by split."""
     of: dict[str, int]
+    """Number of sensitive images, by split."""
     categories: dict[str, int]
+    """Number of public images with the pixels of a sensitive one, by public category; without zeros."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self), "private": False, "notice": NOTICE}
 
     def lines(self) -> list[str]:
-        """The same for a person."""
+        """The same as lines of text."""
         counts = " and ".join(f"{self.found[split]} of {self.of[split]} {split} images" for split in self.found)
         lines = [f"overlap: {counts} have the pixels of a public image"]
         if self.categories:
             named = ", ".join(f"'{name}' ({count})" for name, count in self.categories.items())
-            lines.append(f"in the public categories {named}: take them out before a run, nothing protects them there")
+            lines.append(f"in the public categories {named}: remove them before a run, nothing protects them there")
         return [*lines, NOTICE]
 
 
 def overlap(config: Experiment, *, progress: bool = True) -> Overlap:
-    """Compare every sensitive with every public image, both splits of both, as the run reads them. SENSITIVE.
+    """Compare every sensitive image with every public image, in both splits of both sets. Writes nothing.
 
-    Two images are the same where all pixels are, at the resolution of the run. Copies that were encoded with losses,
-    turned or cut otherwise are not found. Nothing is written; what is returned is without noise and not covered by any
-    guarantee.
+    Two images are the same if all their pixels are, at the resolution of the run. Copies that were encoded with loss,
+    rotated or cropped differently are not found.
+
+    Args:
+        progress: whether to show progress bars.
+
+    Sensitive: reads all sensitive images. The result has no noise, and no guarantee covers it.
     """
     reading = Reading(config.launch.workers, config.launch.reader)
     source = sensitive_source(config)
@@ -78,7 +81,10 @@ def overlap(config: Experiment, *, progress: bool = True) -> Overlap:
 
 
 def digests(images: LabelledImages, reading: Reading) -> Iterator[tuple[bytes, int]]:
-    """A hash of each image's pixels, and its label. As sensitive as the images."""
+    """A hash of each image's pixels (BLAKE2b, 16 bytes), and its label.
+
+    Sensitive: as sensitive as the images.
+    """
     for _, pixels, labels in OrderedBatches(images, BATCH, reading=reading):
         for image, label in zip(np.ascontiguousarray(pixels), labels.tolist(), strict=True):
             yield hashlib.blake2b(image.tobytes(), digest_size=16).digest(), label

@@ -20,15 +20,16 @@ from launch.run.reuse import SECTIONS, answer_of
 
 
 def plan(config: Experiment) -> BudgetPlan:
-    """The mechanisms of a run with every noise multiplier, calibrated to the budget. Opens no image.
+    """The mechanisms of a run with their noise multipliers, calibrated to the budget. Opens no image.
 
-    Raises UserError where the budget cannot be met, δ is too large for n, or the batch is larger than the set.
+    Raises:
+        UserError: if the budget cannot be met, δ is too large for n, or the batch is larger than the set.
     """
     source = sensitive_source(config)
     with naming("sensitive"):
         n = source.size()
     if n < 2:
-        raise UserError(f"sensitive: {n} training records. There is nothing to hide one among; give a larger set.")
+        raise UserError(f"sensitive: {n} training records. A record cannot be hidden in so few; give a larger set.")
     delta = config.privacy.delta if config.privacy.delta is not None else default_delta(n)
     for warning in check_budget(config.privacy.epsilon, delta, n):
         warnings.warn(warning, stacklevel=2)
@@ -58,18 +59,28 @@ Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 def taken_over(config: Experiment, stage: str, kind: type[Kind], n: int) -> Kind:
     """The mechanism that another run was charged for the answer that a stage takes over.
 
-    A run that has taken it over has it in its own ledger, and goes on where the other run is gone.
+    A run that has taken it over has it in its own ledger, and can resume even if the other run is gone.
+
+    Args:
+        stage: "query" or "evolve".
+        kind: class of the mechanism.
+        n: number of sensitive records.
+
+    Raises:
+        UserError: if the answer has another kind of mechanism, or as in `answer_of`.
     """
     mechanism = inherited(config, kind) or answer_of(config, stage, n).mechanism
     if not isinstance(mechanism, kind):
-        raise UserError(f"{SECTIONS[stage]}.reuse: the answer there is one of a {mechanism.kind}.")
+        raise UserError(
+            f"{SECTIONS[stage]}.reuse: the answer there is that of a {mechanism.kind}. Give a run with a {kind.kind}."
+        )
     return mechanism
 
 
 def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
-    """The mechanism of this kind that the run's own ledger has from another run, or None."""
+    """The mechanism of this kind in the run's own ledger that was inherited from another run, or None."""
     path = Path(config.run.root) / config.run.name / "ledger.jsonl"
-    if not path.is_file() or not path.stat().st_size:  # made, and cut off before its first line
+    if not path.is_file() or not path.stat().st_size:  # created, but the first line was never written
         return None
     entries = [entry for entry in Ledger.read(path).entries if entry["kind"] == "inherit"]
     found = [mechanism_from_dict(entry["mechanism"]) for entry in entries]
@@ -77,13 +88,21 @@ def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
 
 
 def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | None:
-    """The mechanism of the semantic query; its sensitivity is √k₁, since a record adds 1 to k₁ bins of one row."""
+    """The mechanism of the semantic query, or None. Its L2 sensitivity is √k₁: a record adds 1 to k₁ bins of a row.
+
+    Args:
+        delta: δ of the budget.
+        n: number of sensitive records.
+
+    Raises:
+        UserError: as in `taken_over`.
+    """
     if "query" not in config.stages:
         return None
     settings, multiplier = config.query, config.query.noise_multiplier
     if settings.reuse is not None:
         return taken_over(config, "query", GaussianQuery, n)
-    if multiplier == "auto":  # a lone Gaussian's epsilon is known exactly
+    if multiplier == "auto":  # the ε of a single Gaussian is known exactly
         multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
         name=SEMANTIC_QUERY,
@@ -95,10 +114,21 @@ def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | 
 def private_evolution(
     config: Experiment, delta: float, n: int, query: GaussianQuery | None
 ) -> GaussianHistogram | None:
-    """The mechanism of Private Evolution: a histogram of votes of L2 norm 1 an image, a round.
+    """The mechanism of Private Evolution, or None: in each round a histogram of votes, with L2 norm 1 per image.
 
-    `auto`: what the query leaves of the budget; where DP-SGD follows, a share of the whole. Gaussians compose in
-    mu^2 = rounds / noise multiplier^2 (Dong et al. 2022, Cor. 3.3), so that the split is exact.
+    With `auto` it gets what the query leaves of the budget or, if DP-SGD follows, a share of the whole. Gaussians
+    compose in mu² = rounds / noise multiplier², so the split is exact.
+
+    Args:
+        delta: δ of the budget.
+        n: number of sensitive records.
+        query: mechanism of the semantic query, if the run has one.
+
+    Raises:
+        BudgetError: if the query leaves nothing.
+        UserError: as in `taken_over`.
+
+    Source: Dong et al. 2022, Corollary 3.3.
     """
     if "evolve" not in config.stages:
         return None
@@ -114,5 +144,5 @@ def private_evolution(
                 f"query.noise_multiplier: {noise_text(query.noise_multiplier) if query else 0} leaves nothing of "
                 f"privacy.epsilon={target_text(config.privacy.epsilon)} for Private Evolution. Raise either."
             )
-        multiplier = math.sqrt(settings.rounds / left) * (1 + 1e-9)  # never a rounding error above the budget
+        multiplier = math.sqrt(settings.rounds / left) * (1 + 1e-9)  # no rounding error may exceed the budget
     return GaussianHistogram(name=EVOLUTION, noise_multiplier=float(multiplier), rounds=settings.rounds)

@@ -119,7 +119,7 @@ def test_files_that_both_have_are_refused_by_the_public_category_alone(
 
 def test_sensitive_test_images_count_as_well(folders: SimpleNamespace) -> None:
     (folders.public / "foxes").symlink_to(folders.test / "well")
-    refused(words(folders), r"^public: 2 of its files are files of sensitive test images, by links")
+    refused(words(folders), r"^public: 2 of its files are files of sensitive test images, by symbolic or hard links")
     said = refused(
         words(folders, f"public.root={folders.test}"), r"^public: 5 of its files are files of sensitive test"
     )

@@ -87,5 +87,5 @@ def test_images_are_not_opened(tmp_path: Path) -> None:
 
 def test_categories_without_a_public_one_of_their_name_are_pointed_out() -> None:
     words = ["method=public_only", "selection.names=['A -> 0', 'B -> 1']"]
-    with pytest.warns(UserWarning, match="no public category stands for 2, 3, 4, 5, 6…: 8 of 10"):
+    with pytest.warns(UserWarning, match="no public category matches 2, 3, 4, 5, 6…: 8 of 10"):
         check_experiment(load("demo", words))

@@ -84,7 +84,7 @@ def test_the_command_prints_counts_says_what_they_are_and_writes_nothing(
     assert privimage("preflight", "demo", *words, "--no-measure", "--overlap") == 0
     text = capsys.readouterr().out
     assert "overlap: 3 of 8 training images and 1 of 4 test images have the pixels of a public image" in text
-    assert "in the public categories 'b' (1), 'c' (3): take them out" in text
+    assert "in the public categories 'b' (1), 'c' (3): remove them" in text
     assert "NOT PRIVATE" in text and "no guarantee covers it" in text
     assert privimage("preflight", "demo", *words, "--no-measure", "--overlap", "--json") == 0
     told = json.loads(capsys.readouterr().out)["overlap"]

@@ -255,7 +255,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("words", "message"),
     [
         (["evolution.features=[colour]"], r"evolution\.features: there is no 'colour'"),
-        (["evolution.features=[inception]"], r"evolution\.features: inception cannot be had: no Inception weights"),
+        (["evolution.features=[inception]"], r"evolution\.features: inception is not available: no Inception weights"),
         (["evolution.smooth=6"], r"evolution\.smooth: got 6, but an image votes for 6 candidates in all"),
         (["evolution.api={name: pool, narrowest: 9, widest: 3}"], r"evolution\.api\.narrowest: got 9; allowed .* 3"),
         (["evolution.api={name: model, noise_smallest: 9}"], r"evolution\.api\.noise_smallest: got 9; .* 3"),

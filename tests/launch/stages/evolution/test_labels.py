@@ -57,7 +57,7 @@ def test_votes_label_what_a_model_makes_and_one_category_has_nothing_to_tell_apa
     shutil.rmtree(tmp_path / "shapes" / "bars")
     one = ["sensitive.name=folder", f"sensitive.root={tmp_path / 'shapes'}", "method=sim_pe_voted"]
     assert privimage(*run_words(tmp_path / "one", *one)) == 2
-    assert "votes have nothing to tell apart" in capsys.readouterr().err
+    assert "votes have nothing to decide" in capsys.readouterr().err
 
 
 def test_a_teachers_labels_are_what_it_says_after_its_private_training(
