@@ -52,9 +52,9 @@ def to_be_labelled(
     The last N - M of them, `evolution.share_at_random` of all, are of any category. Each `part` is another.
     """
     count = context.config.synthesize.count
-    strangers = round(count * context.config.evolution.share_at_random)
-    made = made_like(outcome, setting, context, evenly(count - strangers, context), part)
-    drawn = drawn_at_random(setting, evenly(strangers, context), part)
+    outside = round(count * context.config.evolution.share_at_random)
+    made = made_like(outcome, setting, context, evenly(count - outside, context), part)
+    drawn = drawn_at_random(setting, evenly(outside, context), part)
     return np.concatenate([made.images, drawn]), made.labels
 
 

@@ -41,7 +41,7 @@ def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
         evolution=config.evolution,
         class_names=context.class_names,
         api=api,
-        anyone=cache(partial(anyone, context)),
+        anyone=cache(partial(out_of_class, context)),
         embedding=Features(context),
         noise=context.plan.mechanism(EVOLUTION).noise_multiplier,
         seed=config.run.seed,
@@ -110,7 +110,7 @@ def alike(context: Context) -> dict[str, tuple[str, ...]]:
     return {name: tuple(public[i] for i, label in matches.items() if names[label] == name) for name in names}
 
 
-def anyone(context: Context) -> Checked:
+def out_of_class(context: Context) -> Checked:
     """The API of the first round, told of no category that the query found alike: it draws any that it knows."""
     with naming("evolution.api"):
         return by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)

@@ -31,9 +31,9 @@ def publish_taught(context: Context) -> str:
     order = stream(context.config.run.seed, ORDER_TAUGHT).permutation(count)  # or misfits alone would lead
     labelled = ImageSet(images[order], labels[order], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
-    strangers = count - len(made_for)
+    outside = count - len(made_for)
     return (
-        f"{count} images in {context.outputs}, {strangers} of them of any category; {changed:.0%} of the others under "
+        f"{count} images in {context.outputs}, {outside} of them out-of-class; {changed:.0%} of the others under "
         "another label than they were made for"
     )
 

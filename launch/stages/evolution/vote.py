@@ -26,21 +26,24 @@ def publish_voted(context: Context) -> str:
     setting, outcome = evolving(context), outcome_of(context)
     features = setting.features(outcome.population, settings.rounds - 1)[0]
     votes = np.stack(outcome.votes, axis=1)
-    images, labels, leads = [], [], []
+    images, labels, margins = [], [], []
     parts = range(settings.oversample)
     for part in track(parts, "label images", total=len(parts), unit="part", show=context.console.progress):
         made, _ = to_be_labelled(outcome, setting, context, part)
-        label, lead = setting.labels(votes, features, made)
+        label, margin = setting.labels(votes, features, made)
         images.append(made)
         labels.append(label)
-        leads.append(lead)
-    lead = np.concatenate(leads)
-    chance = stream(context.config.run.seed, ORDER_VOTED).random(len(lead))
-    kept = np.lexsort((chance, -np.minimum(lead, settings.sure)))[:count]  # the sure ones by chance, then the surest
+        margins.append(margin)
+    margin = np.concatenate(margins)
+    chance = stream(context.config.run.seed, ORDER_VOTED).random(len(margin))
+    kept = np.lexsort((chance, -np.minimum(margin, settings.sure)))[
+        :count
+    ]  # those with enough margin at random, then by margin
     kept = kept[np.argsort(chance[kept])]
     labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
-    sure = f", {(lead[kept] >= settings.sure).mean():.0%} of them under a label that is sure" if settings.sure else ""
+    share = (margin[kept] >= settings.sure).mean()
+    sure = f", {share:.0%} of them with a margin of at least {settings.sure:g}" if settings.sure else ""
     missing = [name for i, name in enumerate(context.class_names) if i not in labelled.labels]
-    none = f"; none of {', '.join(missing)}, which the votes call no image" if missing else ""
-    return f"{count} of {len(lead)} images in {context.outputs}{sure}{none}"
+    none = f"; no image was labelled {', '.join(missing)}" if missing else ""
+    return f"{count} of {len(margin)} images in {context.outputs}{sure}{none}"

@@ -68,7 +68,7 @@ def test_a_teachers_labels_are_what_it_says_after_its_private_training(
     settings = ["evolution.degree_rendered=1.0", "evolution.budget_share=0.3", "evolution.share_at_random=0.4"]
     assert privimage(*words, *settings) == 0
     said = capsys.readouterr()
-    assert "60 images in" in said.err and "24 of them of any category" in said.err
+    assert "60 images in" in said.err and "24 of them out-of-class" in said.err
     assert charges(path) == ["private evolution", "dp-sgd"]
     released, ledger = read_images(path / "release" / "synthetic.npz"), Ledger.read(path / "ledger.jsonl")
     assert statement(path)["epsilon"] == pytest.approx(ledger.epsilon()) and 9.9 < ledger.epsilon() <= 10
