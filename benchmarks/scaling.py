@@ -35,6 +35,7 @@ from configs.components.networks import UNetConfig
 from configs.components.samplers import DDIMConfig
 from configs.schema import Image
 from datamodules.batches.poisson import SensitiveData
+from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
@@ -133,7 +134,7 @@ def work(folder: Path, case: Case) -> None:
     clock = Clock()
     fit(
         module,
-        lambda start: SensitiveData(images, access, start=start, rank=ranks.rank, world=ranks.world),
+        lambda start: SensitiveData(images, access, start=start, part=Part(ranks.rank, ranks.world)),
         folder=folder / "checkpoints",
         total_steps=steps,
         accelerator="cpu",

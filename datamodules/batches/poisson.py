@@ -6,7 +6,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from accounting.access import PrivateAccess
-from datamodules.batches.step_batches import StepBatches
+from datamodules.batches.step_batches import Part, StepBatches
 from datamodules.sets.image_set import ImageSet
 
 
@@ -18,9 +18,14 @@ class PoissonBatches(StepBatches):
     """
 
     def __init__(
-        self, images: ImageSet, access: PrivateAccess, *, start: int = 0, rank: int = 0, world: int = 1
+        self,
+        images: ImageSet,
+        access: PrivateAccess,
+        *,
+        start: int = 0,
+        part: Part = Part(),  # noqa: B008 (frozen)
     ) -> None:
-        super().__init__(images, access.mechanism.steps, start=start, rank=rank, world=world)
+        super().__init__(images, access.mechanism.steps, start=start, part=part)
         self._access = access
 
     def indices(self, step: int) -> np.ndarray:
@@ -32,10 +37,15 @@ class SensitiveData(LightningDataModule):
     """Sensitive images for one private fit, a batch for each DP-SGD step from `start` on."""
 
     def __init__(
-        self, images: ImageSet, access: PrivateAccess, *, start: int = 0, rank: int = 0, world: int = 1
+        self,
+        images: ImageSet,
+        access: PrivateAccess,
+        *,
+        start: int = 0,
+        part: Part = Part(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        self._batches = PoissonBatches(images, access, start=start, rank=rank, world=world)
+        self._batches = PoissonBatches(images, access, start=start, part=part)
 
     def train_dataloader(self) -> PoissonBatches:
         """The batches of all steps that are left."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from configs.errors import UserError
-from datamodules.batches.step_batches import Batch, StepBatches
+from datamodules.batches.step_batches import Batch, Part, StepBatches
 from datamodules.sets.image_set import LabelledImages, Reading
 
 
@@ -28,11 +27,10 @@ class ShuffledBatches(StepBatches):
         seed: int,
         *,
         start: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        part: Part = Part(),  # noqa: B008 (frozen)
         reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
-        super().__init__(images, steps, start=start, rank=rank, world=world, reading=reading)
+        super().__init__(images, steps, start=start, part=part, reading=reading)
         if not len(images):
             raise UserError("the public set is empty: give a public source, or a selection, that has images.")
         self.batch_size = batch_size
@@ -58,14 +56,12 @@ class OrderedBatches:
         images: LabelledImages,
         batch_size: int,
         *,
-        rank: int = 0,
-        world: int = 1,
+        part: Part = Part(),  # noqa: B008 (frozen)
         reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
         self.images = images
         self.batch_size = batch_size
-        self.rank = rank
-        self.world = world
+        self.part = part
         self.reading = reading
 
     def __len__(self) -> int:
@@ -74,7 +70,7 @@ class OrderedBatches:
     def __iter__(self) -> Iterator[Batch]:
         firsts = range(0, len(self.images), self.batch_size)
         lasts = (min(first + self.batch_size, len(self.images)) for first in firsts)
-        wanted = (np.arange(*border)[self.rank :: self.world] for border in zip(firsts, lasts, strict=True))
+        wanted = (self.part.of(np.arange(*border)) for border in zip(firsts, lasts, strict=True))
         for number, (images, labels) in enumerate(self.images.batches(wanted, self.reading)):
             yield number, images, labels
 
@@ -92,16 +88,14 @@ class PublicData(LightningDataModule):
         start: int = 0,
         validation: LabelledImages | None = None,
         validation_batch_size: int = 1000,
-        rank: int = 0,
-        world: int = 1,
+        part: Part = Part(),  # noqa: B008 (frozen)
         reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        part: Any = {"rank": rank, "world": world, "reading": reading}
-        self._train = ShuffledBatches(images, batch_size, steps, seed, start=start, **part)
+        self._train = ShuffledBatches(images, batch_size, steps, seed, start=start, part=part, reading=reading)
         self._validation = []
         if validation is not None:
-            self._validation = [OrderedBatches(validation, validation_batch_size, **part)]
+            self._validation = [OrderedBatches(validation, validation_batch_size, part=part, reading=reading)]
 
     def train_dataloader(self) -> ShuffledBatches:
         """The batches of all steps that are left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,39 @@ from datamodules.sets.image_set import LabelledImages, Reading
 Batch = tuple[int, Tensor, Tensor]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which rows of every batch are for this process: [rank::world]. Default: the only process, all rows.
+
+    Raises:
+        ValueError: if there is no such process.
+    """
+
+    rank: int = 0
+    """In 0..world-1."""
+    world: int = 1
+    """Processes that share each batch."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world:
+            raise ValueError(f"rank {self.rank} of {self.world}")
+
+    def of(self, batch: np.ndarray) -> np.ndarray:
+        """This process' rows of a logical batch."""
+        return batch[self.rank :: self.world]
+
+
 class StepBatches(ABC):
     """One pass over the batches of steps start .. steps-1, each (step, images uint8 [B, C, H, W], labels int64 [B]).
 
-    Each of `world` processes gets the rows [rank::world] of the same logical batch. `len` is the number of all steps,
+    Every process gets its `part` of the same logical batch. `len` is the number of all steps,
     also after a resumption: Lightning counts the steps done before against it, and with a length known it never fetches
     ahead, so that `state_dict` in a checkpoint names exactly the next step. Lightning gives that state back
     (`load_state_dict`) before the first batch of a fit with `ckpt_path`, and only then; a loader made with `start`
     needs no state, and one that has both refuses a state that disagrees. The checkpoint must be saved within the epoch
     (`on_train_batch_end`): once `fit` has returned, even if asked to stop early, Lightning counts the epoch as
     done, and a resumption with `max_epochs=1` does nothing. Images on disk are read ahead of the step; what reads them
-    ends with the iterator. Raises ValueError for a start, rank or world out of range.
+    ends with the iterator. Raises ValueError for a start out of range.
     """
 
     def __init__(
@@ -33,15 +56,13 @@ class StepBatches(ABC):
         steps: int,
         *,
         start: int,
-        rank: int,
-        world: int,
+        part: Part,
         reading: Reading = Reading(),  # noqa: B008 (frozen)
     ) -> None:
-        if not 0 <= start <= steps or not 0 <= rank < world:
-            raise ValueError(f"start {start} of {steps} steps, rank {rank} of {world}")
+        if not 0 <= start <= steps:
+            raise ValueError(f"start {start} of {steps} steps")
         self.images = images
-        self.rank = rank
-        self.world = world
+        self.part = part
         self.reading = reading
         self._start = start
         self._steps = steps
@@ -55,7 +76,7 @@ class StepBatches(ABC):
         return self._steps
 
     def __iter__(self) -> Iterator[Batch]:
-        wanted = (self.indices(step)[self.rank :: self.world] for step in range(self._next, self._steps))
+        wanted = (self.part.of(self.indices(step)) for step in range(self._next, self._steps))
         for images, labels in self.images.batches(wanted, self.reading):
             step = self._next
             self._next = step + 1

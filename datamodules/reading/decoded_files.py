@@ -15,12 +15,16 @@ from datamodules.reading.decoding import decode, silent_decoders
 
 
 def decode_files(
-    paths: Sequence[Path], image: Image, title: str, *, progress: bool, bearable: int | None = None
+    paths: Sequence[Path], image: Image, title: str, *, progress: bool, most_unreadable: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images as `decode` makes them, uint8 [N, C, resolution, resolution], and which could be read, bool [N].
 
-    title: what the progress bar says; bearable: unreadable files after one more of which no more are read, since there
-    are enough to name.
+    Args:
+        image: the shape that images are brought to.
+        title: what the progress bar says.
+        progress: whether to show a progress bar.
+        most_unreadable: reading stops once more files than this are unreadable, since there are enough to list.
+            Default: all files are read.
     """
     images = np.empty((len(paths), *image.shape), np.uint8)
     readable = np.ones(len(paths), dtype=bool)
@@ -35,6 +39,6 @@ def decode_files(
     with silent_decoders(), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
         results = pool.imap(load, range(len(paths)), chunksize=16)
         for done in track(results, title, total=len(paths), unit="image", show=progress):
-            if not done and bearable is not None and np.count_nonzero(~readable) > bearable:
+            if not done and most_unreadable is not None and np.count_nonzero(~readable) > most_unreadable:
                 break
     return images, readable

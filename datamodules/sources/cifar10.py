@@ -55,7 +55,7 @@ class Cifar10:
         return ImageSet(to_shape(images, self.image), labels, self.class_names)
 
 
-class Batch(datasets.CIFAR10):
+class BatchReader(datasets.CIFAR10):
     """torchvision's reader, for one batch. A batch is known by what it holds, not by its hash."""
 
     base_folder = ""
@@ -78,7 +78,7 @@ def read_batch(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
     the file if it is cut short, is no batch, or has another number of records.
     """
     try:
-        batch = Batch(path)
+        batch = BatchReader(path)
         images, labels = batch.data.transpose(0, 3, 1, 2), np.array(batch.targets)
     except Exception as error:  # damaged pickles raise nearly anything
         raise damaged(path, str(error) or type(error).__name__) from error

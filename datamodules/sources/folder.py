@@ -97,7 +97,7 @@ class Folder:
             self.image,
             f"reading {root.name}",
             progress=progress,
-            bearable=NAMED if self.config.corrupt == "refuse" else None,
+            most_unreadable=NAMED if self.config.corrupt == "refuse" else None,
         )
         self._check(files, readable, key_name)
         labels = np.array([self.class_names.index(file.split("/", 1)[0]) for file in files], dtype=np.int64)

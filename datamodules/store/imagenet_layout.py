@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.errors import UserError
 
-Layout = Callable[[Path], tuple[Path, dict[str, str]]]
+FolderLayout = Callable[[Path], tuple[Path, dict[str, str]]]
 """The folder of class folders below a given folder, and a name for each class folder that has a better one."""
 
 TRAINING = ("ILSVRC/Data/CLS-LOC/train", "Data/CLS-LOC/train", "train")
@@ -34,7 +34,7 @@ def folder(source: Path) -> tuple[Path, dict[str, str]]:
     return source, {}
 
 
-LAYOUTS: dict[str, Layout] = {"imagenet": imagenet, "folder": folder}
+LAYOUTS: dict[str, FolderLayout] = {"imagenet": imagenet, "folder": folder}
 
 
 def read_names(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from accounting.access import PrivateAccess
 from configs.schema import Classifier, Launch, Pretrain
 from datamodules.batches.poisson import SensitiveData
 from datamodules.batches.public import PublicData
+from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import LabelledImages, Reading
 from launch.run.context import Context
 from launch.tracking.stage_logger import Extra, nothing
@@ -52,8 +53,8 @@ def fit_public(
                 seed,
                 start=start,
                 validation=validation,
+                part=part(context),
                 reading=reading(context.config.launch),
-                **part(context),
             ),
             total_steps=steps,
             validate_every=validate_every,
@@ -75,7 +76,7 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
     )
     return fit(
         module,
-        lambda start: SensitiveData(context.sensitive, access, start=start, **part(context)),
+        lambda start: SensitiveData(context.sensitive, access, start=start, part=part(context)),
         total_steps=mechanism.steps,
         access=access,
         require=context.ledger.require,
@@ -95,9 +96,9 @@ def bar(context: Context, nominal: Nominal) -> Any:
     return progress(nominal) if context.console.progress else None
 
 
-def part(context: Context) -> dict[str, int]:
+def part(context: Context) -> Part:
     """Which rows of every batch are this process'."""
-    return {"rank": context.ranks.rank, "world": context.ranks.world}
+    return Part(context.ranks.rank, context.ranks.world)
 
 
 def reading(settings: Launch) -> Reading:

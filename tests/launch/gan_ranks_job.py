@@ -15,6 +15,7 @@ from torch import Tensor
 from configs.schema import Pretrain
 from datamodules.batches.poisson import PoissonBatches
 from datamodules.batches.public import PublicData
+from datamodules.batches.step_batches import Part
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
 from lightning_modules.gan import GAN
@@ -42,7 +43,7 @@ def main(folder: Path, steps: int) -> None:
     torch.set_num_threads(1)
     ranks = Ranks.here()
     ranks.connect(torch.device("cpu"))
-    part = {"rank": ranks.rank, "world": ranks.world}
+    part = Part(ranks.rank, ranks.world)
     ledger, access = granted(ranks, folder, steps)
     model = still_gan()
     if not ranks.first:  # the first process' weights must reach this one
@@ -50,7 +51,7 @@ def main(folder: Path, steps: int) -> None:
             parameter.data.add_(1.0)
     module = fit(
         private_training(model, access, ranks=ranks.world),
-        lambda start: Data(PoissonBatches(whole_set(), access, start=start, **part)),
+        lambda start: Data(PoissonBatches(whole_set(), access, start=start, part=part)),
         folder=folder / "checkpoints",
         total_steps=steps,
         accelerator="cpu",
@@ -62,7 +63,7 @@ def main(folder: Path, steps: int) -> None:
     settings = Pretrain(steps=steps, batch_size=5, learning_rate=1e-2, ema_decay=0.9, micro_batch=2)
     public = fit(
         PublicTraining(still_gan(), settings, seed=0),
-        lambda start: PublicData(whole_set(), 5, steps, 0, start=start, **part),
+        lambda start: PublicData(whole_set(), 5, steps, 0, start=start, part=part),
         folder=folder / "public",
         total_steps=steps,
         accelerator="cpu",

@@ -18,6 +18,7 @@ from accounting.ledger import Ledger
 from accounting.run_key import RunKey
 from datamodules.batches.poisson import PoissonBatches
 from datamodules.batches.public import PublicData
+from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
@@ -83,7 +84,7 @@ def public(ranks: Ranks, folder: Path, batch_size: int, steps: int) -> None:
     module = Public(batch_size)
     fit(
         module,
-        lambda start: PublicData(whole_set(), batch_size, steps, 0, start=start, rank=ranks.rank, world=ranks.world),
+        lambda start: PublicData(whole_set(), batch_size, steps, 0, start=start, part=Part(ranks.rank, ranks.world)),
         folder=folder / f"public-{batch_size}",
         total_steps=steps,
         accelerator="cpu",
@@ -103,7 +104,7 @@ def private(ranks: Ranks, folder: Path, steps: int, stop: int) -> None:
     assert whole.images.shape[1:] == (CHANNELS, SIDE, SIDE)
 
     def data(start: int) -> Data:
-        batches = PoissonBatches(whole, access, start=start, rank=ranks.rank, world=ranks.world)
+        batches = PoissonBatches(whole, access, start=start, part=Part(ranks.rank, ranks.world))
         return Data(Crashing(batches, stop))
 
     module = private_training(model, access, ranks=ranks.world)

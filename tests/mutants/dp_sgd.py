@@ -323,7 +323,7 @@ MUTANTS = (
     mutant(
         "every process takes the whole batch",
         "datamodules/batches/step_batches.py",
-        "self.indices(step)[self.rank :: self.world]",
+        "self.part.of(self.indices(step))",
         "self.indices(step)",
         BATCHES + "test_ranks_share_out_one_logical_batch_that_hangs_on_the_step_alone",
     ),

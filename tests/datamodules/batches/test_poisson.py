@@ -8,6 +8,7 @@ from accounting.ledger import Ledger
 from accounting.mechanisms import SampledGaussian
 from accounting.run_key import RunKey
 from datamodules.batches.poisson import PoissonBatches, SensitiveData
+from datamodules.batches.step_batches import Part
 from tests.datamodules.numbered import numbered_set, records
 
 STEPS = 6
@@ -36,7 +37,7 @@ def test_ranks_share_out_one_logical_batch_that_hangs_on_the_step_alone(access_f
     whole = records(PoissonBatches(images, access))
     assert list(whole) == list(range(STEPS))
     for world in (1, 2, 3):
-        shares = [records(PoissonBatches(images, access, start=start, rank=r, world=world)) for r in range(world)]
+        shares = [records(PoissonBatches(images, access, start=start, part=Part(r, world))) for r in range(world)]
         for step in range(start, STEPS):
             joined = np.concatenate([share[step] for share in shares])
             assert sorted(joined) == sorted(whole[step]) and len(set(joined)) == len(joined)
@@ -59,7 +60,7 @@ def test_another_key_draws_other_batches(access_for):
 
 @pytest.mark.parametrize("world", [1, 2])
 def test_an_empty_batch_keeps_its_shape_and_its_step(access_for, world):
-    batches = list(PoissonBatches(numbered_set(3), access_for(1e-9), rank=world - 1, world=world))
+    batches = list(PoissonBatches(numbered_set(3), access_for(1e-9), part=Part(world - 1, world)))
     assert [step for step, _, _ in batches] == list(range(STEPS))
     for _, images, labels in batches:
         assert images.shape == (0, 1, 4, 4) and labels.shape == (0,)

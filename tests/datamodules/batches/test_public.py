@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from configs.errors import UserError
 from datamodules.batches.public import OrderedBatches, PublicData, ShuffledBatches, split
+from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
 from tests.datamodules.numbered import numbered_set, records
 
@@ -18,7 +19,7 @@ def test_ranks_share_out_one_logical_batch_that_hangs_on_the_step_alone(count, b
     whole = records(ShuffledBatches(images, batch, steps, seed))
     for world in (1, 2, 3):
         shares = [
-            records(ShuffledBatches(images, batch, steps, seed, start=start, rank=r, world=world)) for r in range(world)
+            records(ShuffledBatches(images, batch, steps, seed, start=start, part=Part(r, world))) for r in range(world)
         ]
         for step in range(start, steps):
             joined = np.empty(batch, dtype=np.int64)
@@ -49,7 +50,7 @@ def test_an_empty_public_set_is_refused():
 @pytest.mark.parametrize(("count", "batch", "world"), [(10, 3, 1), (10, 3, 2), (9, 3, 3), (1, 5, 2), (0, 5, 1)])
 def test_ordered_batches_give_every_image_once_each_time(count, batch, world):
     for _ in range(2):
-        loaders = [OrderedBatches(numbered_set(count), batch, rank=rank, world=world) for rank in range(world)]
+        loaders = [OrderedBatches(numbered_set(count), batch, part=Part(rank, world)) for rank in range(world)]
         seen = [index for loader in loaders for rows in records(loader).values() for index in rows]
         assert sorted(seen) == list(range(count))
 

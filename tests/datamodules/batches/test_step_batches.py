@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from datamodules.batches.public import PublicData, ShuffledBatches
+from datamodules.batches.step_batches import Part
 from tests.datamodules.numbered import numbered_set, records
 
 STEPS = 7
@@ -100,10 +101,10 @@ def test_the_state_names_the_next_step_and_a_contradiction_is_refused():
         ShuffledBatches(images, 4, STEPS, 0, start=3).load_state_dict(state)
 
 
-@pytest.mark.parametrize("where", [{"start": 8}, {"start": -1}, {"rank": 1}, {"rank": 2, "world": 2}])
-def test_places_that_do_not_exist_are_refused(where):
+@pytest.mark.parametrize(("start", "rank", "world"), [(8, 0, 1), (-1, 0, 1), (0, 1, 1), (0, 2, 2), (0, -1, 1)])
+def test_places_that_do_not_exist_are_refused(start, rank, world):
     with pytest.raises(ValueError):
-        ShuffledBatches(numbered_set(3), 2, STEPS, 0, **where)
+        ShuffledBatches(numbered_set(3), 2, STEPS, 0, start=start, part=Part(rank, world))
 
 
 def test_a_finished_loader_repeats_nothing():

@@ -32,13 +32,13 @@ def test_the_order_is_that_of_the_paths(paths: list[Path]) -> None:
     assert all(np.array_equal(image, decode(path, SHAPE)) for image, path in zip(images, shuffled, strict=True))
 
 
-@pytest.mark.parametrize("bearable", [None, 3])
-def test_files_that_cannot_be_read_are_told(paths: list[Path], tmp_path: Path, bearable: int | None) -> None:
+@pytest.mark.parametrize("most_unreadable", [None, 3])
+def test_files_that_cannot_be_read_are_told(paths: list[Path], tmp_path: Path, most_unreadable: int | None) -> None:
     missing = [tmp_path / f"{number}.png" for number in range(8)]
     mixed = [path for pair in zip(paths, missing, strict=False) for path in pair]
-    _, readable = decode_files(mixed, SHAPE, "reading", progress=False, bearable=bearable)
+    _, readable = decode_files(mixed, SHAPE, "reading", progress=False, most_unreadable=most_unreadable)
     unreadable = {path for path, fine in zip(mixed, readable, strict=True) if not fine}
-    assert unreadable <= set(missing) and len(unreadable) > (bearable or 7)
+    assert unreadable <= set(missing) and len(unreadable) > (most_unreadable or 7)
 
 
 def test_what_decoders_say_of_single_files_is_kept_back(

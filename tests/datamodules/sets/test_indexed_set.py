@@ -12,6 +12,7 @@ import torch
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.batches.public import OrderedBatches, ShuffledBatches, split
+from datamodules.batches.step_batches import Part
 from datamodules.reading.class_folders import ClassFolders
 from datamodules.sets.image_set import ImageSet, LabelledImages, Reading
 from datamodules.sets.indexed_set import IndexedSet, load_selection
@@ -71,11 +72,11 @@ def test_batches_are_those_from_memory_on_any_number_of_ranks_from_any_step(on_d
     cases = [(3, 4, 16), (1, 0, 16), (3, 0, 2), (2, STEPS - 1, 59), (1, STEPS, 4)]
     for world, start, batch in cases[:1] if reading.workers else cases:
         for rank in range(world):
-            part = {"start": start, "rank": rank, "world": world}
-            expected = ShuffledBatches(on_disk.memory, batch, STEPS, 5, **part)
-            assert same(ShuffledBatches(images, batch, STEPS, 5, **part, reading=reading), expected)
-            ordered = OrderedBatches(on_disk.memory, batch, rank=rank, world=world)
-            validation = OrderedBatches(images, batch, rank=rank, world=world, reading=reading)
+            part = Part(rank, world)
+            expected = ShuffledBatches(on_disk.memory, batch, STEPS, 5, start=start, part=part)
+            assert same(ShuffledBatches(images, batch, STEPS, 5, start=start, part=part, reading=reading), expected)
+            ordered = OrderedBatches(on_disk.memory, batch, part=part)
+            validation = OrderedBatches(images, batch, part=part, reading=reading)
             assert same(validation, ordered) and same(validation, ordered)
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), random)
 
