@@ -1,1 +1,1 @@
-"""Images in: sources, stored image sets, Poisson sampling and batches for training."""
+"""How images come in: sources, sets, files and stores on disk, Poisson sampling and batches for training."""

@@ -1,4 +1,4 @@
-"""Sensitive images, drawn by keyed Poisson sampling."""
+"""Sensitive images in batches drawn by keyed Poisson sampling."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ from datamodules.sets.image_set import ImageSet
 
 
 class PoissonBatches(StepBatches):
-    """The Poisson samples of a private fit's steps (sensitive data).
+    """The Poisson samples of a private fit, one batch per step.
 
-    Every record is in a step's logical batch with the mechanism's sampling rate, apart from all others, as drawn by
-    `access` from its keyed stream: the same on every rank, and possibly empty. The batch's actual size is private.
+    Each record is in the logical batch of a step with the mechanism's sampling rate as probability, independently of
+    all others. `access` draws it from its keyed stream, so it is the same on every process. A batch may be empty.
+
+    Args:
+        images: the whole sensitive set.
+        access: the charged mechanism: sampling rate, number of steps and keyed stream.
+        start: first step, in 0..steps.
+        part: the rows of every batch that are for this process.
+
+    Raises:
+        ValueError: if `start` is out of range.
+
+    Sensitive: the batches are sensitive images, and the actual size of a batch is private.
     """
 
     def __init__(
@@ -34,7 +45,13 @@ class PoissonBatches(StepBatches):
 
 
 class SensitiveData(LightningDataModule):
-    """Sensitive images for one private fit, a batch for each DP-SGD step from `start` on."""
+    """Sensitive images for one private fit: a Poisson sample for each DP-SGD step from `start` on.
+
+    Args:
+        images, access, start, part: as for `PoissonBatches`.
+
+    Sensitive: the batches are sensitive images.
+    """
 
     def __init__(
         self,
@@ -48,5 +65,5 @@ class SensitiveData(LightningDataModule):
         self._batches = PoissonBatches(images, access, start=start, part=part)
 
     def train_dataloader(self) -> PoissonBatches:
-        """The batches of all steps that are left."""
+        """The batches of all remaining steps."""
         return self._batches

@@ -1,4 +1,4 @@
-"""Public images in shuffled batches, and their split for validation."""
+"""Public images in shuffled or ordered batches, and their split for validation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,21 @@ from datamodules.sets.image_set import LabelledImages, Reading
 class ShuffledBatches(StepBatches):
     """Batches of one size from the endless sequence of shuffled epochs.
 
-    Step s takes the positions s * batch_size onwards, across the border of two epochs if need be, so nothing is
-    dropped; the shuffling of an epoch is a function of (seed, epoch). UserError for an empty set.
+    Step s takes the positions from s * batch_size on. A batch may cross the border between two epochs, so no image is
+    dropped. The order of an epoch is a function of (seed, epoch).
+
+    Args:
+        images: the public set, at least one image.
+        batch_size: images in a logical batch.
+        steps: number of all steps.
+        seed: seed of the shuffling.
+        start: first step, in 0..steps.
+        part: the rows of every batch that are for this process.
+        reading: how images on disk are read ahead.
+
+    Raises:
+        UserError: if the set is empty.
+        ValueError: if `start` is out of range.
     """
 
     def __init__(
@@ -49,7 +62,14 @@ class ShuffledBatches(StepBatches):
 
 
 class OrderedBatches:
-    """Every image once, in order, in batches (batch number, images, labels); may be gone through again and again."""
+    """Every image once, in order, in batches (batch number, images, labels); may be iterated over repeatedly.
+
+    Args:
+        images: the set; may be empty.
+        batch_size: images in a logical batch; the last one may have fewer.
+        part: the rows of every batch that are for this process.
+        reading: how images on disk are read ahead.
+    """
 
     def __init__(
         self,
@@ -76,7 +96,13 @@ class OrderedBatches:
 
 
 class PublicData(LightningDataModule):
-    """Public images for one ordinary fit of `steps` steps, with a validation set if one is given."""
+    """Public images for one fit without privacy, with a validation set if one is given.
+
+    Args:
+        images, batch_size, steps, seed, start, part, reading: as for `ShuffledBatches`.
+        validation: images of the validation set.
+        validation_batch_size: images in one of its logical batches.
+    """
 
     def __init__(
         self,
@@ -98,21 +124,27 @@ class PublicData(LightningDataModule):
             self._validation = [OrderedBatches(validation, validation_batch_size, part=part, reading=reading)]
 
     def train_dataloader(self) -> ShuffledBatches:
-        """The batches of all steps that are left."""
+        """The batches of all remaining steps."""
         return self._train
 
     def val_dataloader(self) -> list[OrderedBatches]:
-        """The validation images, or nothing."""
+        """One loader of the validation images, or an empty list."""
         return self._validation
 
 
 def split(images: LabelledImages, fraction: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """A public set cut at random into training and validation images, about `fraction` of them for validation.
+    """Split a public set at random into training and validation images.
 
-    Each part gets at least one image; UserError for a set of fewer than two.
+    Args:
+        images: at least two images.
+        fraction: share for validation; each part gets at least one image.
+        seed: seed of the split.
+
+    Raises:
+        UserError: if the set has fewer than two images.
     """
     if len(images) < 2:
-        raise UserError("the public set has fewer than two images: none can be kept for validation.")
+        raise UserError("the public set has fewer than two images, so no image can be kept for validation.")
     order = np.random.default_rng(seed).permutation(len(images))
     held_out = min(max(1, round(len(images) * fraction)), len(images) - 1)
     return images.subset(np.sort(order[held_out:])), images.subset(np.sort(order[:held_out]))

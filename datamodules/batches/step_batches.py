@@ -1,4 +1,4 @@
-"""Batches whose content is a function of the step alone, for exact resumption."""
+"""Batches whose content depends only on the step, for exact resumption."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from datamodules.sets.image_set import LabelledImages, Reading
 
 Batch = tuple[int, Tensor, Tensor]
+"""Number of the step or batch, images uint8 [B, C, H, W], labels int64 [B]."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,28 @@ class Part:
 
 
 class StepBatches(ABC):
-    """One pass over the batches of steps start .. steps-1, each (step, images uint8 [B, C, H, W], labels int64 [B]).
+    """One pass over the batches of steps start .. steps-1, each a `Batch` with its step.
 
-    Every process gets its `part` of the same logical batch. `len` is the number of all steps,
-    also after a resumption: Lightning counts the steps done before against it, and with a length known it never fetches
-    ahead, so that `state_dict` in a checkpoint names exactly the next step. Lightning gives that state back
-    (`load_state_dict`) before the first batch of a fit with `ckpt_path`, and only then; a loader made with `start`
-    needs no state, and one that has both refuses a state that disagrees. The checkpoint must be saved within the epoch
-    (`on_train_batch_end`): once `fit` has returned, even if asked to stop early, Lightning counts the epoch as
-    done, and a resumption with `max_epochs=1` does nothing. Images on disk are read ahead of the step; what reads them
-    ends with the iterator. Raises ValueError for a start out of range.
+    Every process gets its `part` of the same logical batch. Images on disk are read ahead of the step; the threads or
+    processes that read them end with the iterator.
+
+    `len` is the number of all steps, also after a resumption: Lightning compares it with the steps done so far. If the
+    length is known, Lightning never fetches a batch ahead, so `state_dict` in a checkpoint holds exactly the next step.
+    Lightning restores that state (`load_state_dict`) before the first batch of a fit with `ckpt_path`, and only then. A
+    loader made with `start` needs no state; one that has both refuses a state that disagrees.
+
+    Save the checkpoint within the epoch (`on_train_batch_end`). Once `fit` has returned, even if it was asked to stop
+    early, Lightning counts the epoch as done, and a resumption with `max_epochs=1` does nothing.
+
+    Args:
+        images: the whole set.
+        steps: number of all steps.
+        start: first step, in 0..steps.
+        part: the rows of every batch that are for this process.
+        reading: how images on disk are read ahead.
+
+    Raises:
+        ValueError: if `start` is out of range.
     """
 
     def __init__(
@@ -70,7 +83,7 @@ class StepBatches(ABC):
 
     @abstractmethod
     def indices(self, step: int) -> np.ndarray:
-        """The logical batch of a step: int64 indices into the image set."""
+        """The logical batch of a step: int64 [B], indices into the set."""
 
     def __len__(self) -> int:
         return self._steps
@@ -87,7 +100,7 @@ class StepBatches(ABC):
         return {"step": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at the step of a state; ValueError if the loader was made to start at another one than 0 or this."""
+        """Continue at the step of a state; ValueError if the loader was made to start at another step, and not at 0."""
         if self._start not in (0, state["step"]):
             raise ValueError(f"the loader starts at step {self._start}, the checkpoint at step {state['step']}")
         self._next = int(state["step"])

@@ -1,13 +1,13 @@
-"""The characters and fonts of the glyph source: names, and which font has which character."""
+"""The characters and fonts of the glyph source: their names, and which font has which character."""
 
-# ruff: noqa: RUF001  (Greek letters that look like Latin ones are what is meant)
+# ruff: noqa: RUF001  (Greek letters that look like Latin ones are intended)
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-GREEK_CAPITALS = {  # those that look like no Latin capital
+GREEK_CAPITALS = {  # without those that look like a Latin capital
     "Gamma": "Γ",
     "Delta": "Δ",
     "Theta": "Θ",
@@ -19,7 +19,7 @@ GREEK_CAPITALS = {  # those that look like no Latin capital
     "Psi": "Ψ",
     "Omega": "Ω",
 }
-GREEK_SMALL = {  # no omicron: it is the Latin o
+GREEK_SMALL = {  # without omicron, which looks like the Latin o
     "alpha": "α",
     "beta": "β",
     "gamma": "γ",
@@ -82,7 +82,7 @@ SYMBOLS = {
 }
 LATIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# A digit's or Latin letter's name is the character itself, so that names match those of sensitive categories.
+# The name of a digit or Latin letter is the character itself, so that names match those of sensitive categories.
 ALPHABET: dict[str, str] = {**{character: character for character in LATIN}, **GREEK_CAPITALS, **GREEK_SMALL, **SYMBOLS}
 
 FONTS = (
@@ -108,12 +108,12 @@ FONTS = (
     "cmti10",
     "cmtt10",
 )
-# Computer Modern keeps other shapes at many code points; its digits and Latin letters are where they should be.
+# Computer Modern has other shapes at many code points; its digits and Latin letters are at the usual ones.
 LATIN_ONLY = frozenset(font for font in FONTS if font.startswith("cm"))
 
 
 def font_path(font: str) -> Path:
-    """The file of one of FONTS inside matplotlib."""
+    """The file of a font, one of FONTS, inside matplotlib."""
     import matplotlib
 
     return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")

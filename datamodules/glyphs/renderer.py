@@ -1,4 +1,4 @@
-"""Rendered glyphs: their parameters, how they are drawn at random, and the drawing itself."""
+"""Rendered glyphs: their parameters, how these are drawn at random, and the rendering itself."""
 
 from __future__ import annotations
 
@@ -15,58 +15,78 @@ from configs.components.sources import GlyphKeys
 from configs.errors import UserError
 from datamodules.glyphs.alphabet import FONTS, font_path, fonts_of
 
-EM = 64  # pixels of the font size at which every glyph is first drawn; the rest is geometry
-KNOTS = 4  # a bend is given at KNOTS x KNOTS points of the frame
+EM = 64  # font size in pixels at which every glyph is first drawn; the rest is geometry
+KNOTS = 4  # a bend is defined at KNOTS x KNOTS points of the frame
 INK = 64  # gray value from which a pixel counts as ink when the glyph's box is measured
 
 
 @dataclass(frozen=True)
 class GlyphParameters:
-    """Everything that decides one glyph's image.
-
-    font: index into FONTS; size: longer side of the ink's box over the frame's side; rotation: degrees, anticlockwise;
-    shear: horizontal shift a unit of height; stretch: width times this; stroke: pixels added to each side of every stem
-    at EM; blur: std of a Gaussian, in pixels of the final image; shift_x, shift_y: of the box's centre, over the frame;
-    bend: elastic deformation, how far to the right and then how far down the ink is moved at KNOTS x KNOTS points of
-    the frame, row by row, over the frame; 2 KNOTS^2 numbers, or none.
-    """
+    """Everything that determines the image of one glyph."""
 
     character: str
+    """One character."""
     font: int
+    """Index into FONTS."""
     size: float
+    """Longer side of the ink's box, as a fraction of the frame's side."""
     rotation: float
+    """Degrees, anticlockwise."""
     shear: float
+    """Horizontal shift per unit of height."""
     stretch: float
+    """Factor of the width."""
     stroke: int
+    """Pixels added to each side of every stem, at font size EM."""
     blur: float
+    """Standard deviation of a Gaussian, in pixels of the final image."""
     shift_x: float
+    """Shift of the box's centre to the right, as a fraction of the frame's side."""
     shift_y: float
+    """Shift of the box's centre downwards, as a fraction of the frame's side."""
     bend: tuple[float, ...] = ()
+    """Elastic deformation: 2 KNOTS^2 numbers, or empty for no deformation.
+
+    How far the ink is moved at KNOTS x KNOTS points of the frame, row by row: first all shifts to the right, then all
+    shifts downwards, as fractions of the frame's side.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class GlyphRanges:
-    """How far random parameters reach: uniform in each range, signed ones on both sides of zero.
-
-    `stretch` is log-uniform from 1/stretch to stretch; `bend` is the standard deviation of a normal distribution; the
-    others are in the units of GlyphParameters.
-    """
+    """The ranges of random parameters, in the units of GlyphParameters. All are uniform but `stretch` and `bend`."""
 
     smallest: float
+    """Smallest size."""
     largest: float
+    """Largest size."""
     rotation: float
+    """From -rotation to rotation."""
     shear: float
+    """From -shear to shear."""
     stretch: float
+    """Log-uniform from 1/stretch to stretch."""
     stroke: int
+    """Integers from 0 to stroke."""
     blur: float
+    """From 0 to blur."""
     shift: float
+    """From -shift to shift, for each direction."""
     bend: float = 0.0
+    """Standard deviation of a normal distribution."""
 
 
 def random_parameters(
     rng: np.random.Generator, character: str, count: int, ranges: GlyphRanges
 ) -> list[GlyphParameters]:
-    """`count` random glyphs of a character; with the same `rng` the first ones do not hang on `count`."""
+    """Parameters of random glyphs of one character.
+
+    Args:
+        rng: source of all randomness; with the same state the first glyphs do not depend on `count`.
+        character: one character of the alphabet.
+        count: number of glyphs.
+        ranges: the ranges of the parameters.
+    """
     bends = _random_bends(rng.spawn(1)[0], count, ranges.bend)
     u = rng.random((count, 9))
     signed = 2 * u - 1
@@ -93,9 +113,10 @@ def _random_bends(rng: np.random.Generator, count: int, std: float) -> list[tupl
 
 
 def render(glyph: GlyphParameters, resolution: int) -> np.ndarray:
-    """White ink on black, uint8 [resolution, resolution], the brightest pixel 255 (at most doubled to get there).
+    """Render a glyph in white on black: uint8 [resolution, resolution].
 
-    One affine map, a bend, a blur and an area average, on a canvas 4 times (above 16 pixels: twice) as fine.
+    One affine map, a bend, a blur and an area average, on a canvas 4 times as fine (2 times above 16 pixels). Gray
+    values are then scaled, at most by 2, so that the brightest pixel is 255.
     """
     factor = 4 if resolution <= 16 else 2
     side = resolution * factor
@@ -114,12 +135,17 @@ def render(glyph: GlyphParameters, resolution: int) -> np.ndarray:
 
 
 def _affine(glyph: GlyphParameters, outline: np.ndarray, side: int) -> Sequence[float]:
-    """The six coefficients that take a point of the canvas to a point of the ink (Pillow's convention).
+    """The six coefficients that map a point of the canvas to a point of the ink (Pillow's convention).
 
-    Forwards: stretch, shear, rotate, then scale so that the box of the ink, as turned, has the wanted size.
+    The forward map: stretch, shear, rotate, then scale so that the box of the rotated ink has the wanted size.
+
+    Args:
+        glyph: the parameters.
+        outline: points [2, points] (x, y) on the border of the ink.
+        side: of the canvas, pixels.
     """
     cos, sin = math.cos(math.radians(glyph.rotation)), math.sin(math.radians(glyph.rotation))
-    # the image's y axis points down: anticlockwise on screen, and a positive shear leans to the right
+    # the image's y axis points down: this is anticlockwise on screen, and a positive shear leans to the right
     forwards = np.array([[cos, sin], [-sin, cos]]) @ np.array([[glyph.stretch, -glyph.shear], [0.0, 1.0]])
     turned = forwards @ outline
     low, high = turned.min(axis=1), turned.max(axis=1)
@@ -131,7 +157,7 @@ def _affine(glyph: GlyphParameters, outline: np.ndarray, side: int) -> Sequence[
 
 
 def _bent(canvas: Image.Image, bend: tuple[float, ...]) -> Image.Image:
-    """The canvas with every point moved as the bend says, smoothly between its points."""
+    """The canvas with every point moved as the bend says, interpolated smoothly between its KNOTS x KNOTS points."""
     side = canvas.width
     weights = _between_knots(side)
     right, down = (weights @ field @ weights.T * side for field in np.reshape(bend, (2, KNOTS, KNOTS)))
@@ -143,7 +169,7 @@ def _bent(canvas: Image.Image, bend: tuple[float, ...]) -> Image.Image:
 
 @cache
 def _between_knots(side: int) -> np.ndarray:
-    """How much each point of a line takes from each of KNOTS evenly spaced ones, [side, KNOTS]; rows add up to 1."""
+    """Weights of KNOTS evenly spaced points for each point of a line, [side, KNOTS]; each row sums to 1."""
     points, knots = (np.arange(side) + 0.5) / side, (np.arange(KNOTS) + 0.5) / KNOTS
     weights = np.exp(-0.5 * ((points[:, None] - knots) * KNOTS / 0.8) ** 2)
     return weights / weights.sum(axis=1, keepdims=True)
@@ -151,7 +177,14 @@ def _between_knots(side: int) -> np.ndarray:
 
 @cache
 def _ink(character: str, font: int, stroke: int) -> tuple[Image.Image, np.ndarray]:
-    """A character at EM with a margin of one pixel, and the corners of its outermost pixels, [2, points] (x, y)."""
+    """A character at font size EM with a margin of one pixel, and the corners of its outermost pixels.
+
+    Returns:
+        The image, and float64 [2, points] (x, y).
+
+    Raises:
+        ValueError: if the font draws nothing for the character.
+    """
     image = Image.new("L", (3 * EM, 3 * EM))
     ImageDraw.Draw(image).text((EM, EM // 2), character, fill=255, font=_font(font), stroke_width=stroke)
     box = image.getbbox()

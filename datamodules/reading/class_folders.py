@@ -1,4 +1,4 @@
-"""The images of a folder with a sub-folder per category, listed once and decoded when they are wanted."""
+"""The images of a folder with one sub-folder per category, listed once and decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,18 @@ from datamodules.sets.image_set import Reading
 
 
 class ClassFolders:
-    """Image files of a folder with a sub-folder per category, by number in the order of their paths.
+    """Image files of a folder with one sub-folder per category, numbered in the order of their paths.
 
-    key_name: what messages call the folder. public: whether warnings may name files. Listing opens no file; a file is
-    decoded anew each time it is read.
+    Listing opens no file. A file is decoded again each time it is read.
+
+    Args:
+        root: the folder.
+        image: the shape that images are brought to.
+        key_name: the key or option of the folder, for messages.
+        public: whether warnings may give file names.
+
+    Raises:
+        UserError: if the folder has no sub-folder.
     """
 
     def __init__(self, root: Path, image: Image, key_name: str, *, public: bool = False) -> None:
@@ -37,7 +45,7 @@ class ClassFolders:
 
     @cached_property
     def files(self) -> np.ndarray:
-        """Paths below the root as bytes [N]: an array of Python strings would be copied into every worker."""
+        """Paths below the root, as bytes [N]: an array of Python strings would be copied into every worker."""
         return np.array([os.fsencode(name) for name in image_files(self.root, self.key_name, public=self.public)])
 
     @cached_property
@@ -48,12 +56,12 @@ class ClassFolders:
 
     @cached_property
     def name_hashes(self) -> np.ndarray:
-        """What decides about the split of each file, uint64 [N]."""
+        """The number that decides which split a file belongs to, uint64 [N]."""
         return np.array([name_hash(name) for name in self.names(range(len(self.files)))], dtype=np.uint64)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all paths and sizes of files, and of the shape that they are brought to."""
+        """A hash of the paths and sizes of all files, and of the shape that images are brought to."""
         digest = hashlib.sha256(repr(self.image.shape).encode())
         for file in self.files:
             digest.update(b"\n%s %d" % (file, os.stat(os.path.join(os.fsencode(self.root), file)).st_size))
@@ -61,7 +69,7 @@ class ClassFolders:
 
     @cached_property
     def linked(self) -> tuple[str, ...]:
-        """The folders outside the root that hold files to which links in it lead, sorted; empty without such links."""
+        """Folders outside the root that contain targets of links inside it, sorted; empty without such links."""
         root = os.path.realpath(os.fsencode(self.root))
         real = cache(os.path.realpath)
         found = set()
@@ -73,11 +81,11 @@ class ClassFolders:
 
     @property
     def empty_categories(self) -> list[str]:
-        """The categories without any image."""
+        """The categories without any image file."""
         return without_images(self.categories, map(os.fsdecode, map(bytes, self.files)))
 
     def names(self, numbers: Iterable[int]) -> list[str]:
-        """The paths of some files below the root."""
+        """Paths below the root of the files with these numbers."""
         return [os.fsdecode(bytes(self.files[number])) for number in numbers]
 
     def paths(self, rows: np.ndarray) -> Iterator[Path]:
@@ -85,7 +93,7 @@ class ClassFolders:
         return (self.root / os.fsdecode(bytes(self.files[row])) for row in rows)
 
     def decoded(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The images at these rows, uint8 [B, C, H, W], and whether each could be read, bool [B]."""
+        """The images at these rows (int64 [B]): uint8 [B, C, H, W], and whether each could be read, bool [B]."""
         images = np.zeros((len(rows), *self.image.shape), np.uint8)
         readable = np.ones(len(rows), dtype=bool)
         with silent_decoders():
@@ -97,11 +105,16 @@ class ClassFolders:
         return torch.from_numpy(images), torch.from_numpy(readable)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows: uint8 [B, C, H, W]. FilesError naming files that cannot be read."""
+        """The images at these rows (int64 [B]): uint8 [B, C, H, W]. FilesError for files that cannot be read."""
         return self._tensor(rows).numpy()
 
     def read_ahead(self, rows: Iterable[np.ndarray], reading: Reading) -> Iterator[Tensor]:
-        """The same for one array of rows after the other, decoded ahead by `reading.workers` processes."""
+        """The same for one array of rows after another, decoded ahead by `reading.workers` processes.
+
+        Raises:
+            FilesError: for files that cannot be read.
+            UserError: if `reading` asks for FFCV, which reads only stores.
+        """
         if reading.reader == "ffcv":
             raise UserError(
                 "launch.reader: FFCV reads stores, not folders. Give public.store (`privimage prepare` makes one), or "
@@ -115,6 +128,6 @@ class ClassFolders:
             raise FilesError(
                 f"{self.key_name}: files that cannot be read as images",
                 self.names(rows[~readable.numpy()]),
-                "Mend or remove them, or make a store without them: `privimage prepare imagenet --corrupt skip`.",
+                "Fix or remove them, or make a store without them: `privimage prepare imagenet --corrupt skip`.",
             )
         return images

@@ -1,4 +1,4 @@
-"""Reading ahead by the processes of a plain DataLoader, in order, and with errors that are still plain messages."""
+"""Reading ahead with the processes of a plain DataLoader: in order, and a UserError keeps its plain message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Read = Callable[[np.ndarray], Any]
 
 
 class _Calls(Dataset):
-    """What `read` gives for each array of rows; a UserError is handed on as a value, lest it come with a traceback."""
+    """The result of `read` for an array of rows. A UserError is returned, since raising would add a traceback to it."""
 
     def __init__(self, read: Read) -> None:
         self.read = read
@@ -32,10 +32,16 @@ class _Calls(Dataset):
 
 
 def read_ahead(read: Read, rows: Iterable[np.ndarray], workers: int) -> Iterator[Any]:
-    """`read(rows)`, a tensor or a tuple of tensors, for each of these arrays of rows, in their order.
+    """`read(here)` for each array `here` of `rows`, in order. Draws nothing from torch's global generator.
 
-    workers: processes that work ahead; 0 reads when asked. They end when the iterator is closed. Raises the UserError
-    that `read` raises, and one where a process has died. Draws nothing from torch's global random numbers.
+    Args:
+        read: makes a tensor or a tuple of tensors from an array of rows.
+        rows: arrays int64 [B].
+        workers: processes that read ahead, at most `cores()`; they end when the iterator is closed. 0: this process
+            reads when the next value is asked for.
+
+    Raises:
+        UserError: if `read` raises one, or if a process has died.
     """
     shutdown = _Shutdown()
     loader: DataLoader = DataLoader(
@@ -56,8 +62,8 @@ def read_ahead(read: Read, rows: Iterable[np.ndarray], workers: int) -> Iterator
         if not str(error).startswith("DataLoader worker"):
             raise
         raise UserError(
-            "a process that reads images ahead has died, perhaps of too little memory or room in /dev/shm. Give fewer "
-            "workers (launch.workers, or --workers of privimage prepare) and the same command again; it goes on."
+            "a process that reads images ahead has died, perhaps because memory or space in /dev/shm ran out. Give "
+            "fewer workers (launch.workers, or --workers of privimage prepare) and repeat the command; it resumes."
         ) from error
     finally:
         shutdown.begin()
@@ -73,15 +79,15 @@ def _as_it_is(value: Any) -> Any:
 
 
 class _Shutdown:
-    """Tells the workers whose SIGTERM it is.
+    """Lets a worker tell where a SIGTERM comes from.
 
-    Sent to the whole group it asks the training process to stop in its own time, and workers go on until then. Once
-    shutting down has begun, at the latest when the training process exits, it is torch's or Python's and ends a worker:
-    both wait for one that they have sent it to.
+    A SIGTERM to the whole process group asks the training process to stop at a time of its choice. Until then workers
+    ignore it and continue. After shutdown has begun, at the latest when the training process exits, a SIGTERM comes
+    from torch or Python. It must end the worker, because both then wait for the worker to end.
     """
 
     def __init__(self) -> None:
-        self._begun = RawValue("b", 0)  # without a lock: it is read in a signal handler
+        self._begun = RawValue("b", 0)  # no lock, because a signal handler reads it
         self.begin = weakref.finalize(self, setattr, self._begun, "value", 1)  # also called at exit
 
     def watch(self, worker: int) -> None:

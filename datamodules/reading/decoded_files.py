@@ -1,4 +1,4 @@
-"""Many image files decoded at once, by threads."""
+"""Decoding many image files at once, with threads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from datamodules.reading.decoding import decode, silent_decoders
 def decode_files(
     paths: Sequence[Path], image: Image, title: str, *, progress: bool, most_unreadable: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images as `decode` makes them, uint8 [N, C, resolution, resolution], and which could be read, bool [N].
+    """Decode image files, as `decode` does.
 
     Args:
+        paths: N files.
         image: the shape that images are brought to.
         title: what the progress bar says.
         progress: whether to show a progress bar.
         most_unreadable: reading stops once more files than this are unreadable, since there are enough to list.
             Default: all files are read.
+
+    Returns:
+        Images, uint8 [N, C, resolution, resolution], and whether each file could be read, bool [N].
     """
     images = np.empty((len(paths), *image.shape), np.uint8)
     readable = np.ones(len(paths), dtype=bool)

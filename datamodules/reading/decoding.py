@@ -1,4 +1,4 @@
-"""One image file as pixels of the run's shape, whatever its mode, depth and size."""
+"""Decode one image file to the shape of the run, for any mode, depth and size."""
 
 from __future__ import annotations
 
@@ -14,21 +14,33 @@ from PIL import ImageOps
 
 from configs.schema import Image
 
-PAPER = (255, 255, 255)  # what shows through transparent pixels
+PAPER = (255, 255, 255)  # the background of transparent pixels
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def decode(path: Path, image: Image) -> np.ndarray:
-    """The file's first frame, uint8 [C, resolution, resolution].
+    """The first frame of the file.
 
-    Turned as its EXIF tag says, cropped to its central square, resized by antialiased bilinear interpolation; all of it
-    fixed, none of it fitted to the pixels. 16-bit values keep their high byte; transparent pixels show white paper.
-    Raises OSError for a file that cannot be decoded.
+    It is turned as its EXIF tag says, cropped to its central square and resized by antialiased bilinear interpolation.
+    These steps are fixed; nothing is fitted to the pixels. 16-bit values keep their high byte. Transparent pixels are
+    shown on white.
+
+    Args:
+        path: the file.
+        image: resolution and number of channels of the result.
+
+    Returns:
+        Uint8 [C, resolution, resolution].
+
+    Raises:
+        OSError: if the file cannot be decoded.
+
+    Sensitive: may read a sensitive image, which the result then is; the message of an error contains its path.
     """
     side = image.resolution
     try:
         with Pillow.open(path) as file:
-            # a JPEG decoder can halve a large photograph on the way; at least twice the final size stays
+            # a JPEG decoder can halve a large photograph while it decodes; at least twice the final size remains
             file.draft(file.mode, (2 * side, 2 * side))
             picture = ImageOps.exif_transpose(file)
             picture = _eight_bit(picture).convert("L" if image.channels == 1 else "RGB")
@@ -40,9 +52,9 @@ def decode(path: Path, image: Image) -> np.ndarray:
 
 @contextmanager
 def silent_decoders() -> Iterator[None]:
-    """Keep back what Pillow says of single files (their size, damaged tags): it may be about sensitive ones.
+    """Suppress Pillow's warnings about single files (size, damaged tags), because the files may be sensitive.
 
-    For the whole process: to be entered by its main thread, around all threads that decode.
+    It acts on the whole process: enter it in the main thread, around all threads that decode.
     """
     logger = logging.getLogger("PIL")
     level = logger.level
@@ -56,9 +68,9 @@ def silent_decoders() -> Iterator[None]:
 
 
 def _eight_bit(picture: Pillow.Image) -> Pillow.Image:
-    """The picture in a mode of 8 bits a channel without transparency."""
+    """The picture in a mode with 8 bits per channel and without transparency."""
     if picture.mode == "F":
-        raise OSError("its pixels are floating-point numbers, whose range is not known")
+        raise OSError("its pixels are floating-point numbers of unknown range")
     if picture.mode in DEEP_MODES:
         values = np.asarray(picture).astype(np.int64).clip(0, 65535)
         return Pillow.fromarray((values >> 8).astype(np.uint8))

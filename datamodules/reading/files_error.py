@@ -1,4 +1,4 @@
-"""A message about single files, whose names not everybody who sees it may see."""
+"""A message about single files, whose names may be sensitive."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from datamodules.reading.image_folder import named
 
 
 class FilesError(UserError):
-    """What is wrong with some files of a folder. The message names the first of them; `unnamed` is one without names.
+    """Says what is wrong with some files of a folder. The message lists the first of them.
 
-    what: the message up to the names, beginning with the key it is about. names: paths below the folder that the key
-    names. advice: what to do, one or more sentences.
+    Args:
+        what: the message up to the names; begins with the key.
+        names: paths below the folder that the key gives.
+        advice: what to do, one or more sentences.
+
+    Sensitive: names of sensitive images are sensitive; show `unnamed` instead.
     """
 
     def __init__(self, what: str, names: Sequence[str], advice: str) -> None:
@@ -25,9 +29,9 @@ class FilesError(UserError):
         return f"{self.what}: {named(list(self.names))}. {self.advice}"
 
     def unnamed(self, where: str) -> str:
-        """The message without a name, nor how many they are. where: a sentence on where the names are."""
+        """The message without the names and their number. where: a sentence that says where the names are."""
         return f"{self.what}. {where} {self.advice}"
 
     def within(self, section: str) -> FilesError:
-        """The same about a key of a section."""
+        """The same message, with the key placed in a section."""
         return FilesError(f"{section}.{self.what}", self.names, self.advice)

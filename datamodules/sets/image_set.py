@@ -1,4 +1,4 @@
-"""Labelled images: what every set of them can do, and those that are in memory or memory-mapped."""
+"""Labelled images: what every set of them can do, and sets in memory or memory-mapped."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ FILES = ("images.npy", "labels.npy", "class_names.json")
 
 @dataclass(frozen=True)
 class Reading:
-    """How images on disk are read ahead; never changes what a batch holds.
-
-    workers: processes that decode image files, 0 for the training process itself; reader: for stores, `ffcv`, `plain`
-    (a DataLoader) or `auto` (FFCV where it is installed).
-    """
+    """How images on disk are read ahead; never changes what a batch holds."""
 
     workers: int = 0
+    """Processes that decode image files; 0: the training process itself decodes them."""
     reader: str = "auto"
+    """For stores: `ffcv`, `plain` (a DataLoader) or `auto` (FFCV if it is installed)."""
 
 
 class LabelledImages(Protocol):
-    """Labelled images of one shape, uint8 [C, H, W] each, with a label (int64 index into class_names) each.
+    """Labelled images of one shape, each uint8 [C, H, W] with an int64 label, an index into `class_names`.
 
     In memory they are an `ImageSet`, on disk an `IndexedSet`.
     """
@@ -42,7 +40,9 @@ class LabelledImages(Protocol):
         ...
 
     @property
-    def class_names(self) -> tuple[str, ...]: ...
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the categories, distinct."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -51,37 +51,52 @@ class LabelledImages(Protocol):
         ...
 
     def relabel(self, mapping: Mapping[int, int], class_names: Sequence[str]) -> LabelledImages:
-        """The same images under new labels; ValueError if a label that occurs has no new one."""
+        """The same images with new labels.
+
+        Args:
+            mapping: old label to new label.
+            class_names: names for the new labels.
+
+        Raises:
+            ValueError: if a label that occurs is not in `mapping`.
+        """
         ...
 
     def in_memory(self) -> ImageSet:
-        """All of them as arrays: for sets that are known to be small."""
+        """All images as arrays: for sets that are known to be small."""
         ...
 
     def batches(self, indices: Iterable[np.ndarray], reading: Reading) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (uint8 [B, C, H, W]) and labels (int64 [B]) at each of these indices (int64 [B], B may be 0).
+        """One batch per array of indices: images uint8 [B, C, H, W] and labels int64 [B].
 
-        The tensors are the caller's own. `indices` may be taken ahead of the batches. A set on disk reads ahead by
-        threads or processes, which end when the iterator is closed.
+        The caller may modify the tensors. `indices` may be consumed ahead of the batches. A set on disk reads ahead
+        with threads or processes, which end when the iterator is closed.
+
+        Args:
+            indices: arrays int64 [B], B may be 0.
+            reading: how a set on disk reads ahead.
         """
         ...
 
     def save(self, folder: str | Path) -> None:
-        """Write to a folder what `load_selection` needs to make the set anew."""
+        """Write to a folder what `load_selection` needs to rebuild the set."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images of one shape.
+    """Labelled images of one shape, in memory or memory-mapped.
 
-    images: uint8 [N, C, H, W], C 1 or 3, in 0..255 (may be memory-mapped); labels: int64 [N], indices into
-    class_names, which are distinct. Raises ValueError for anything else.
+    Raises:
+        ValueError: if a field is not as described below.
     """
 
     images: np.ndarray
+    """Uint8 [N, C, H, W], C 1 or 3, in 0..255."""
     labels: np.ndarray
+    """Int64 [N], indices into `class_names`."""
     class_names: tuple[str, ...]
+    """Names of the categories, distinct."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
@@ -91,7 +106,7 @@ class ImageSet:
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names must be distinct")
         if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
-            raise ValueError(f"labels must lie in 0..{len(self.class_names) - 1}")
+            raise ValueError(f"labels must be in 0..{len(self.class_names) - 1}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -106,25 +121,33 @@ class ImageSet:
         return self.subset(np.flatnonzero(self.labels == label))
 
     def relabel(self, mapping: Mapping[int, int], class_names: Sequence[str]) -> ImageSet:
-        """The same images under new labels; ValueError if a label that occurs has no new one."""
+        """The same images with new labels; ValueError if a label that occurs is not in `mapping`."""
         return ImageSet(self.images, new_labels(self.labels, mapping, len(self.class_names)), tuple(class_names))
 
     def in_memory(self) -> ImageSet:
-        """This very set."""
+        """This set itself."""
         return self
 
     def batches(self, indices: Iterable[np.ndarray], reading: Reading) -> Iterator[tuple[Tensor, Tensor]]:
-        """Copies of the images (uint8 [B, C, H, W]) and labels (int64 [B]) at each of these indices, none ahead."""
+        """Copies of the images (uint8 [B, C, H, W]) and labels (int64 [B]) at each array of indices; no read-ahead."""
         for here in indices:
             yield torch.from_numpy(self.images[here]), torch.from_numpy(self.labels[here])
 
     def save(self, folder: str | Path) -> None:
-        """Write to a folder, which appears whole or not at all (an older one of that name is replaced)."""
+        """Write to a folder, which appears whole or not at all; an older folder of that name is replaced."""
         save_folder(folder, {FILES[0]: self.images, FILES[1]: self.labels}, {FILES[2]: list(self.class_names)})
 
     @classmethod
     def load(cls, folder: str | Path, mmap: bool = True) -> ImageSet:
-        """Read what `save` wrote; with `mmap` the images stay on disk. UserError if it is missing or damaged."""
+        """Read what `save` wrote.
+
+        Args:
+            folder: the one given to `save`.
+            mmap: leave the images on disk, memory-mapped.
+
+        Raises:
+            UserError: if a file is missing or damaged.
+        """
         folder = Path(folder)
         try:
             images = np.load(folder / FILES[0], mmap_mode="r" if mmap else None, allow_pickle=False)
@@ -134,12 +157,12 @@ class ImageSet:
         except (OSError, ValueError, EOFError) as error:
             raise UserError(
                 f"the images stored in '{folder}' cannot be read ({error}). Remove that folder and run the same "
-                "command again; it will be made anew."
+                "command again; it will be rebuilt."
             ) from error
 
 
 def new_labels(labels: np.ndarray, mapping: Mapping[int, int], classes: int) -> np.ndarray:
-    """Labels (int64 [N] in 0..classes-1) mapped to new ones; ValueError if one that occurs has no new one."""
+    """Labels (int64 [N], in 0..classes-1) mapped to new ones; ValueError if one that occurs is not in `mapping`."""
     present = np.unique(labels)
     missing = [int(label) for label in present if int(label) not in mapping]
     if missing:

@@ -1,4 +1,4 @@
-"""Labelled images that stay on disk and are read by their number."""
+"""Labelled images that stay on disk and are read by row number."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ FILES = ("rows.npy", "labels.npy", "indexed_set.json")
 
 
 class ImageReader(Protocol):
-    """Images on disk, brought to one shape, by row number.
-
-    fingerprint: says which images they are and in which order; the same for a store and the folder it was made from.
-    """
+    """Reads images on disk, brought to one shape, by row number."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Says which images these are and in which order; the same for a store and the folder it was made from."""
+        ...
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows (int64 [B]): uint8 [B, C, H, W]. UserError naming a file that cannot be read."""
+        """The images at these rows (int64 [B]): uint8 [B, C, H, W]. UserError that names a file it cannot read."""
         ...
 
     def read_ahead(self, rows: Iterable[np.ndarray], reading: Reading) -> Iterator[Tensor]:
-        """The same for one array of rows after the other, each a tensor of its own, read ahead where that helps."""
+        """The same for one array of rows after another, each in its own tensor, read ahead if that helps."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class IndexedSet:
-    """Labelled images on disk: the rows (int64 [N]) of a reader, with a label (int64 [N]) each.
+    """Labelled images on disk: rows of a reader, each with a label.
 
-    Choosing and relabelling cost an index, however many images there are.
+    `subset` and `relabel` only make new index arrays; they read no image.
     """
 
     reader: ImageReader
+    """Reads the images."""
     rows: np.ndarray
+    """Int64 [N], row numbers of `reader`."""
     labels: np.ndarray
+    """Int64 [N], indices into `class_names`."""
     class_names: tuple[str, ...]
+    """Names of the categories, distinct."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -58,17 +61,17 @@ class IndexedSet:
         return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
 
     def relabel(self, mapping: Mapping[int, int], class_names: Sequence[str]) -> IndexedSet:
-        """The same images under new labels; ValueError if a label that occurs has no new one."""
+        """The same images with new labels; ValueError if a label that occurs is not in `mapping`."""
         labels = new_labels(self.labels, mapping, len(self.class_names))
         return replace(self, labels=labels, class_names=tuple(class_names))
 
     def in_memory(self) -> ImageSet:
-        """All of them as arrays."""
+        """All images as arrays."""
         return ImageSet(self.reader.read(self.rows), self.labels, self.class_names)
 
     def batches(self, indices: Iterable[np.ndarray], reading: Reading) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (uint8 [B, C, H, W]) and labels (int64 [B]) at each of these indices, read ahead."""
-        waiting: list[np.ndarray] = []  # labels of the batches that are read, the next one first
+        """Images (uint8 [B, C, H, W]) and labels (int64 [B]) at each array of indices, read ahead."""
+        waiting: list[np.ndarray] = []  # labels of the batches that are being read, the next batch first
 
         def rows() -> Iterator[np.ndarray]:
             for here in indices:
@@ -79,20 +82,25 @@ class IndexedSet:
             yield images, torch.from_numpy(waiting.pop(0))
 
     def save(self, folder: str | Path) -> None:
-        """Write which images these are, not the images; `load_selection` reads it."""
+        """Write which images these are, but not the images; `load_selection` reads it."""
         values = {"class_names": list(self.class_names), "fingerprint": self.reader.fingerprint}
         save_folder(folder, {FILES[0]: self.rows, FILES[1]: self.labels}, {FILES[2]: values})
 
 
 def load_selection(folder: Path, public: Callable[[], LabelledImages]) -> LabelledImages:
-    """What `save` of either kind of set wrote. public: the set that it was chosen from, asked for where it is on disk.
+    """Read what `save` of either kind of set wrote.
 
-    Raises UserError where the folder is missing or damaged, or `public` is no longer the set that it was.
+    Args:
+        folder: the one given to `save`.
+        public: returns the set that the images were chosen from; called only if the images are on disk.
+
+    Raises:
+        UserError: if the folder is missing or damaged, or if `public` is no longer the same set.
     """
     folder = Path(folder)
     if not (folder / FILES[2]).is_file():
         return ImageSet.load(folder)
-    again = "Remove that folder and run the same command again; it will be made anew."
+    again = "Remove that folder and run the same command again; it will be rebuilt."
     try:
         rows, labels = (np.load(folder / name, allow_pickle=False) for name in FILES[:2])
         values = read_json(folder / FILES[2], again)
@@ -101,7 +109,7 @@ def load_selection(folder: Path, public: Callable[[], LabelledImages]) -> Labell
     whole = public()
     if not isinstance(whole, IndexedSet) or whole.reader.fingerprint != values["fingerprint"]:
         raise UserError(
-            f"the selection in '{folder}' was made from other public images than those that are there now. Bring the "
-            "former ones back, or start again under another run.name."
+            f"the selection in '{folder}' was made from other public images than the present ones. Restore the earlier "
+            "images, or start again under another run.name."
         )
     return IndexedSet(whole.reader, rows, labels, tuple(values["class_names"]))

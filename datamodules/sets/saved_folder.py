@@ -13,9 +13,15 @@ import numpy as np
 
 
 def save_folder(folder: str | Path, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
-    """Write arrays (`….npy`) and plain values (`….json`) by file name; an older folder of that name is replaced.
+    """Write arrays and plain values to a folder; an older folder of that name is replaced.
 
-    Raises OSError where they cannot be written; nothing of them is left behind then.
+    Args:
+        folder: the folder to write.
+        arrays: file name (`….npy`) to array.
+        values: file name (`….json`) to plain value.
+
+    Raises:
+        OSError: if they cannot be written; then nothing is left behind.
     """
     folder = Path(folder)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")

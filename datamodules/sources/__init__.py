@@ -1,4 +1,4 @@
-"""Sources of images. Importing this package registers every source."""
+"""Sources of images. Importing this package registers all of them."""
 
 from datamodules.sources import (  # noqa: F401  (each registers itself)
     celeba,

@@ -26,12 +26,15 @@ FILES = BenchmarkFiles("CelebA", "celeba", ((FACES,), (ATTRIBUTES,), (PARTITION,
 
 @SOURCES.register(CelebaConfig)
 class CelebA:
-    """CelebA faces in the training and test splits of its authors, with an attribute as category, colour.
+    """CelebA faces in colour, in the training and test splits of its authors, with an attribute as category.
 
-    Of each aligned face (178x218) the largest central square is kept and resized: what PrivImage does with CelebA and
-    with ImageNet, and every source here with its images. (Others cut out 140x140, which shows less of hair and
-    background.) torchvision's reader refuses to start without lists that are not needed here, and reads one image at a
-    time: the files are read without it, and fetched with it.
+    Of each aligned face (178x218) the largest central square is kept and resized. PrivImage does the same with CelebA
+    and with ImageNet, and every source here with its images. (Others crop to 140x140, which shows less hair and
+    background.) Torchvision's reader needs lists that are not needed here, and reads one image at a time. So it is only
+    used to download the files, not to read them.
+
+    Raises:
+        UserError: if files are missing, or CelebA has no such attribute.
     """
 
     public_benchmark = True
@@ -56,19 +59,19 @@ class CelebA:
         return len(self._splits["train"])
 
     def train(self, *, progress: bool = True) -> ImageSet:
-        """The training faces. UserError naming faces that cannot be read or a list that is damaged."""
+        """The training faces. UserError that names a damaged list or faces that cannot be read."""
         return self._read("train", progress)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test faces. UserError naming faces that cannot be read or a list that is damaged."""
+        """The test faces. UserError that names a damaged list or faces that cannot be read."""
         return self._read("test", progress)
 
     def paths(self, *, test: bool) -> list[Path]:
-        """The faces. UserError for a list of splits that is damaged."""
+        """The files of the faces. UserError if the list of splits is damaged."""
         return [self.faces / name for name in self._splits["test" if test else "train"]]
 
     def semantics(self) -> Semantics:
-        """The 40 attributes and how many training faces have each. NOT private: counted without noise."""
+        """The 40 attributes and how many training faces have each. NOT PRIVATE: counted without noise."""
         return Semantics(self.attributes, self._present("train").sum(axis=0).astype(float))
 
     @cached_property
@@ -84,7 +87,7 @@ class CelebA:
         missing = [name for name in self._splits[split] if name not in self._attributes]
         if missing:
             raise UserError(
-                f"root: '{self._lists[1]}' has no line for {named(missing)}. Fetch both lists of CelebA again."
+                f"root: '{self._lists[1]}' has no line for {named(missing)}. Download both lists of CelebA again."
             )
         rows = [self._attributes[name] for name in self._splits[split]]
         return np.array(rows, dtype=bool).reshape(len(rows), len(self.attributes))
@@ -98,5 +101,5 @@ class CelebA:
         images, readable = decode_files(paths, self.image, f"reading {split}", progress=progress, most_unreadable=NAMED)
         if not readable.all():
             bad = [name for name, fine in zip(names, readable, strict=True) if not fine]
-            raise FilesError(f"root: faces that cannot be read in '{self.faces}'", bad, "Fetch them again.")
+            raise FilesError(f"root: faces that cannot be read in '{self.faces}'", bad, "Download them again.")
         return ImageSet(images, labels, self.class_names)

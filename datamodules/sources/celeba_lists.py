@@ -1,4 +1,4 @@
-"""CelebA's two lists: which split an image belongs to, and which of the 40 attributes it has."""
+"""CelebA's two lists: the split of each image, and which of the 40 attributes it has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPLITS = {"0": "train", "1": "valid", "2": "test"}
 
 
 def read_partition(path: Path) -> dict[str, list[str]]:
-    """Names of the files of each split (train, valid, test), in the list's order. UserError for a damaged list."""
+    """Names of the files of each split (train, valid, test), in the list's order. UserError if the list is damaged."""
     found: dict[str, list[str]] = {split: [] for split in SPLITS.values()}
     for number, line in enumerate(read_lines(path), start=1):
         words = line.split()
@@ -24,21 +24,25 @@ def read_partition(path: Path) -> dict[str, list[str]]:
 
 
 def attribute_names(path: Path) -> tuple[str, ...]:
-    """The names of the attributes, from the second line of their list; reads no further."""
+    """The names of the attributes, from the second line of their list; reads no more. UserError if it is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             names = next(islice(file, 1, None), "").split()
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
     if not names or len(set(names)) != len(names):
-        raise damaged(path, "its second line does not name the attributes, each once")
+        raise damaged(path, "its second line does not list the attributes, each once")
     return tuple(names)
 
 
 def read_attributes(path: Path) -> dict[str, np.ndarray]:
-    """Which attributes each file has, bool [A] by its name, in the order of `attribute_names`.
+    """Which attributes each file has.
 
-    UserError for a list that is cut short or otherwise damaged.
+    Returns:
+        File name to bool [A], in the order of `attribute_names`.
+
+    Raises:
+        UserError: if the list is cut short or otherwise damaged.
     """
     count = len(attribute_names(path))
     first, _, *lines = read_lines(path)
@@ -54,7 +58,7 @@ def read_attributes(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file without empty ones at its end. UserError if it cannot be read."""
+    """The lines of a text file, without empty ones at its end. UserError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, ValueError) as error:
@@ -62,5 +66,5 @@ def read_lines(path: Path) -> list[str]:
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    """The message for a list that is not what it should be."""
-    return UserError(f"root: '{path}' cannot be read: {reason}. Fetch that file again.")
+    """The error for a damaged list."""
+    return UserError(f"root: '{path}' cannot be read: {reason}. Download that file again.")

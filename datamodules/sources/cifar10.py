@@ -38,15 +38,15 @@ class Cifar10:
         return len(TRAIN) * BATCH_RECORDS
 
     def train(self, *, progress: bool = True) -> ImageSet:
-        """The training images. UserError naming a batch that is damaged."""
+        """The training images. UserError that names a damaged batch."""
         return self._read(TRAIN)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test images. UserError naming the batch if it is damaged."""
+        """The test images. UserError that names a damaged batch."""
         return self._read(TEST)
 
     def paths(self, *, test: bool) -> list[Path]:
-        """The batches."""
+        """The files of the batches."""
         return [self.folder / name for name in (TEST if test else TRAIN)]
 
     def _read(self, names: Sequence[str]) -> ImageSet:
@@ -56,7 +56,7 @@ class Cifar10:
 
 
 class BatchReader(datasets.CIFAR10):
-    """torchvision's reader, for one batch. A batch is known by what it holds, not by its hash."""
+    """Torchvision's reader for one batch. The batch is checked by its content, not by its hash."""
 
     base_folder = ""
 
@@ -72,10 +72,19 @@ class BatchReader(datasets.CIFAR10):
 
 
 def read_batch(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [BATCH_RECORDS, 3, 32, 32] and labels int64 [BATCH_RECORDS] of one batch.
+    """Read one batch.
 
-    A batch is a pickle, which can run code when it is read: it should come from CIFAR-10's own page. UserError naming
-    the file if it is cut short, is no batch, or has another number of records.
+    A batch is a pickle, which can run code when it is read: it should come from CIFAR-10's own page.
+
+    Args:
+        path: the file.
+        classes: number of categories.
+
+    Returns:
+        Images uint8 [BATCH_RECORDS, 3, 32, 32] and labels int64 [BATCH_RECORDS].
+
+    Raises:
+        UserError: if the file is cut short, is not a batch, or has another number of records; names the file.
     """
     try:
         batch = BatchReader(path)
@@ -86,10 +95,10 @@ def read_batch(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
         reason = f"it has {len(images)} images of {images.dtype} and {len(labels)} labels of {labels.dtype}"
         raise damaged(path, f"{reason}, not {BATCH_RECORDS} of each, images of uint8 and labels of whole numbers")
     if labels.min() < 0 or labels.max() >= classes:
-        raise damaged(path, f"its labels lie in {labels.min()}..{labels.max()}, not in 0..{classes - 1}")
+        raise damaged(path, f"its labels are in {labels.min()}..{labels.max()}, not in 0..{classes - 1}")
     return np.ascontiguousarray(images), labels.astype(np.int64)
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    """The message for a file that is not what it should be."""
-    return UserError(f"root: '{path}' cannot be read as a batch of CIFAR-10: {reason}. Fetch that file again.")
+    """The error for a damaged file."""
+    return UserError(f"root: '{path}' cannot be read as a batch of CIFAR-10: {reason}. Download that file again.")

@@ -44,7 +44,7 @@ class Digits:
         return ()
 
     def _images(self, records: np.ndarray) -> ImageSet:
-        # scikit-learn takes a second to import: only those who read the digits wait for it
+        # scikit-learn takes a second to import: only a run that reads the digits waits for it
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -53,5 +53,5 @@ class Digits:
 
 
 def fixed_order() -> np.ndarray:
-    """A constant permutation of the records, int64 [1797], that hangs on no library's generator and no label."""
+    """A constant permutation of the records, int64 [1797], that depends on no library's generator and on no label."""
     return np.array(sorted(range(RECORDS), key=lambda record: hashlib.sha256(b"digits %d" % record).digest()))

@@ -29,7 +29,11 @@ from datamodules.sources.source import SOURCES
 
 @SOURCES.register(FolderConfig)
 class Folder:
-    """Your own images: one sub-folder per category, gray or colour, of any size."""
+    """Your own images: one sub-folder per category, gray or colour, of any size.
+
+    Raises:
+        UserError: if a folder is missing, or `test_root` has a category that `root` does not have.
+    """
 
     def __init__(self, config: FolderConfig, image: Image) -> None:
         self.config = config
@@ -44,19 +48,24 @@ class Folder:
             if unknown:
                 raise UserError(
                     f"test_root: '{self.test_root}' has categories that root does not have: {named(unknown)}. "
-                    "Name its sub-folders as those of root."
+                    "Give its sub-folders the same names as those of root."
                 )
 
     def size(self) -> int:
-        """Number of training records: as declared by `count`, or of file names; opens no image."""
+        """Number of training records: `count`, or the number of files if it is not set; opens no image."""
         return len(self._train_files) if self.config.count is None else self.config.count
 
     def train(self, *, progress: bool = True) -> ImageSet:
-        """The training images, none perhaps; FilesError for files that cannot be read, unless they are skipped."""
+        """The training images; may be empty. FilesError for files that cannot be read, unless they are skipped."""
         return self._load(self.root, self._train_files, "root", progress)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test images; FilesError for files that cannot be read, unless they are skipped; UserError for none."""
+        """The test images, at least one.
+
+        Raises:
+            FilesError: for files that cannot be read, unless they are skipped.
+            UserError: if there is no image.
+        """
         root, key_name = (self.root, "test_fraction") if self.test_root is None else (self.test_root, "test_root")
         images = self._load(root, self._test_files, key_name, progress)
         if not len(images):
@@ -66,12 +75,12 @@ class Folder:
         return images
 
     def paths(self, *, test: bool) -> Iterator[Path]:
-        """The image files. UserError where a folder cannot be listed."""
+        """The image files. UserError if a folder has no sub-folder any more."""
         root = self.test_root if test and self.test_root is not None else self.root
         return (root / file for file in (self._test_files if test else self._train_files))
 
     def empty_categories(self) -> list[str]:
-        """The categories without any image, of either split."""
+        """The categories without any image in either split."""
         return without_images(self.class_names, [*self._train_files, *self._test_files])
 
     @cached_property
@@ -104,17 +113,17 @@ class Folder:
         return ImageSet(images if readable.all() else images[readable], labels[readable], self.class_names)
 
     def _check(self, files: list[str], readable: np.ndarray, key_name: str) -> None:
-        """Refuse or mention unreadable files."""
+        """Raise FilesError for unreadable files, or warn about them if they are skipped."""
         unreadable = [file for file, fine in zip(files, readable, strict=True) if not fine]
         if unreadable and self.config.corrupt == "refuse":
             raise FilesError(
                 f"{key_name}: files that cannot be read as images",
                 unreadable,
-                "Mend or remove them, or leave them out with corrupt=skip, under another run.name if the run has "
-                "begun.",
+                "Fix or remove them, or leave them out with corrupt=skip. If the run has started, give it another "
+                "run.name then.",
             )
         if unreadable:
-            # no number: how many records are missing is not for the console
+            # no number: the console must not show how many records are missing
             warnings.warn(
                 f"{key_name}: unreadable files were skipped (corrupt=refuse lists some of them)", stacklevel=3
             )

@@ -19,7 +19,11 @@ TRAIN, TEST = 0, 1
 
 @SOURCES.register(GlyphsConfig)
 class Glyphs:
-    """Digits, Latin, Greek and symbols rendered from matplotlib's fonts: a category for each, at any resolution."""
+    """Digits, Latin and Greek letters and symbols from matplotlib's fonts: one category each, at any resolution.
+
+    Raises:
+        UserError: if the smallest size is above the largest one.
+    """
 
     public_benchmark = True
     folders: tuple[Path, ...] = ()
@@ -39,7 +43,7 @@ class Glyphs:
         return self._images(TRAIN, self.config.images_per_category, progress)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test images, drawn apart from the training images."""
+        """The test images, drawn independently of the training images."""
         return self._images(TEST, self.config.test_images_per_category, progress)
 
     def paths(self, *, test: bool) -> tuple[Path, ...]:
@@ -52,7 +56,7 @@ class Glyphs:
         for category, character in enumerate(
             track(ALPHABET.values(), "rendering glyphs", total=len(ALPHABET), unit="category", show=progress)
         ):
-            # a stream of its own for each category: an image hangs on (seed, split, category, index) alone
+            # one stream per category: an image depends only on (seed, split, category, index)
             rng = np.random.default_rng([self.config.seed, split, category])
             for index, glyph in enumerate(random_parameters(rng, character, count, self.ranges)):
                 images[category, index, 0] = render(glyph, side)

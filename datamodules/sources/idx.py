@@ -18,14 +18,20 @@ DAMAGE = (OSError, EOFError, zlib.error, struct.error)
 
 
 def idx_names(stem: str, dimensions: int) -> list[str]:
-    """The names that an idx file may bear, the usual one first."""
+    """The names that an idx file may have, the usual one first."""
     return [f"{stem}{dot}idx{dimensions}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
 
 
 def find_idx(root: Path, stem: str, dimensions: int) -> Path:
-    """The file of that stem in a folder: `stem-idx3-ubyte` or `stem.idx3-ubyte`, with or without .gz.
+    """The idx file in a folder: `stem-idx3-ubyte` or `stem.idx3-ubyte`, with or without .gz.
 
-    Raises UserError naming the key `root`, the folder and the file looked for.
+    Args:
+        root: the folder.
+        stem: beginning of the file's name.
+        dimensions: number after `idx` in the file's name.
+
+    Raises:
+        UserError: if there is no such file; names the key `root`, the folder and the file.
     """
     names = idx_names(stem, dimensions)
     for name in names:
@@ -37,7 +43,7 @@ def find_idx(root: Path, stem: str, dimensions: int) -> Path:
 
 
 def read_shape(path: Path) -> tuple[int, ...]:
-    """The dimensions that the header declares; reads nothing but the header. UserError if it is no idx header."""
+    """The dimensions that the header declares; reads only the header. UserError if it is not an idx header."""
     try:
         with _open(path) as file:
             return _shape(file)
@@ -46,7 +52,11 @@ def read_shape(path: Path) -> tuple[int, ...]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The whole array, uint8. UserError naming the file if it is no idx file, is cut short or has bytes left over."""
+    """The whole array, uint8, in the shape that the header declares.
+
+    Raises:
+        UserError: if the file is not an idx file, is cut short or has bytes left over; names the file.
+    """
     try:
         with _open(path) as file:
             shape = _shape(file)
@@ -54,7 +64,7 @@ def read_idx(path: Path) -> np.ndarray:
     except DAMAGE as error:
         raise _damaged(path, error) from error
     if len(data) != math.prod(shape):
-        raise _damaged(path, f"its header promises {math.prod(shape)} bytes of data, it holds {len(data)}")
+        raise _damaged(path, f"its header declares {math.prod(shape)} bytes of data, it has {len(data)}")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
@@ -70,4 +80,4 @@ def _shape(file: BinaryIO) -> tuple[int, ...]:
 
 
 def _damaged(path: Path, reason: object) -> UserError:
-    return UserError(f"root: '{path}' cannot be read: {reason}. Fetch that file again.")
+    return UserError(f"root: '{path}' cannot be read: {reason}. Download that file again.")

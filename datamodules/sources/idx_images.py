@@ -1,4 +1,4 @@
-"""Images and labels of MNIST's kind: four idx files in one folder."""
+"""Images and labels in the format of MNIST: four idx files in one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from datamodules.sources.idx import find_idx, idx_names, read_idx, read_shape
 
 
 def idx_files(title: str, below: str, fetch: Callable[..., Any]) -> BenchmarkFiles:
-    """The four idx files of a benchmark, each plain or gzipped."""
+    """The four idx files of a benchmark, each plain or gzipped; the arguments are those of `BenchmarkFiles`."""
     names = [
         idx_names(f"{split}-{kind}", dimensions)
         for split in ("train", "t10k")
@@ -27,7 +27,11 @@ def idx_files(title: str, below: str, fetch: Callable[..., Any]) -> BenchmarkFil
 
 
 class IdxImages:
-    """The source that MNIST and its relatives are, but for their names."""
+    """What MNIST and data sets in its format share: a source without `files` and `class_names`.
+
+    Raises:
+        UserError: if a file is missing.
+    """
 
     files: ClassVar[BenchmarkFiles]
     class_names: tuple[str, ...]
@@ -45,15 +49,15 @@ class IdxImages:
         return read_shape(self._train[1])[0]
 
     def train(self, *, progress: bool = True) -> ImageSet:
-        """The training images. UserError naming the file if one is damaged or the two disagree."""
+        """The training images. UserError that names a damaged file, or two files that do not match."""
         return self._read(*self._train)
 
     def test(self, *, progress: bool = True) -> ImageSet:
-        """The test images. UserError naming the file if one is damaged or the two disagree."""
+        """The test images. UserError that names a damaged file, or two files that do not match."""
         return self._read(*self._test)
 
     def paths(self, *, test: bool) -> list[Path]:
-        """The file of images."""
+        """The file with the images."""
         return [(self._test if test else self._train)[0]]
 
     def _read(self, images_path: Path, labels_path: Path) -> ImageSet:
@@ -61,10 +65,10 @@ class IdxImages:
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise UserError(
                 f"root: '{images_path}' {images.shape} and '{labels_path}' {labels.shape} do not belong together. "
-                "Fetch both files again."
+                "Download both files again."
             )
         if labels.size and labels.max() >= len(self.class_names):
             raise UserError(
-                f"root: '{labels_path}' has labels above {len(self.class_names) - 1}: it is not of {self.files.title}."
+                f"root: '{labels_path}' has labels above {len(self.class_names) - 1}: it is not {self.files.title}."
             )
         return ImageSet(to_shape(images, self.image), labels.astype(np.int64), self.class_names)

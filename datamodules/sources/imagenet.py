@@ -20,7 +20,11 @@ from datamodules.store.store import Store
 
 @SOURCES.register(ImageNetConfig)
 class ImageNet:
-    """ImageNet from an FFCV store (`privimage prepare imagenet`) or its folder; stays on disk, read by index."""
+    """ImageNet from an FFCV store (`privimage prepare imagenet`) or from its folder; stays on disk, read by index.
+
+    Raises:
+        UserError: if not exactly one of `store` and `root` is given, or it is missing or damaged.
+    """
 
     def __init__(self, config: ImageNetConfig, image: Image) -> None:
         if bool(config.store) == bool(config.root):
@@ -56,7 +60,7 @@ class ImageNet:
         return self._images(self._testing)
 
     def paths(self, *, test: bool) -> Iterator[Path]:
-        """The image files, those of a store after itself and as far as their folder is still there."""
+        """The image files; for a store: the store, then its image files if their folder still exists."""
         files: ClassFolders | None
         if isinstance(self.reader, Store):
             yield self.reader.path
@@ -68,12 +72,12 @@ class ImageNet:
         yield from files.paths(np.flatnonzero(self._kept_for_testing(files) == test))
 
     def empty_categories(self) -> list[str]:
-        """The categories without any image, of either split."""
+        """The categories without any image in either split."""
         return [] if isinstance(self.reader, Store) else self.reader.empty_categories
 
     @cached_property
     def _testing(self) -> np.ndarray:
-        """Whether each image is kept for testing, bool [N]: a function of its file's name alone."""
+        """Whether each image is for testing, bool [N]; depends only on the name of its file."""
         return self._kept_for_testing(self.reader)
 
     def _kept_for_testing(self, reader: Store | ClassFolders) -> np.ndarray:

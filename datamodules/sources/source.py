@@ -16,15 +16,16 @@ from datamodules.sets.image_set import LabelledImages
 class Source(Protocol):
     """Images from one place, built by `SOURCES.build(config, image)` with `image` a `configs.schema.Image`.
 
-    Whatever brings the images to that resolution and number of channels is fixed and never fitted to them. Messages of
-    a UserError begin with the key they are about (`root: ...`); the caller knows whether that is the sensitive or the
-    public source. `public_benchmark` declares that the images are public, so that scores on them may be shown.
-    `folders`: the trees of class folders that the images come from, none for a source of another kind.
+    How images are brought to that resolution and number of channels is fixed and never fitted to them. The message of a
+    UserError begins with its key (`root: ...`); the caller knows whether this is the sensitive or the public source.
     """
 
     public_benchmark: bool
+    """Declares that the images are public, so that scores on them may be shown."""
     folders: tuple[Path, ...]
+    """The folders of class folders that the images come from; empty for a source without class folders."""
     class_names: tuple[str, ...]
+    """Names of the categories, distinct."""
 
     def size(self) -> int:
         """Number of training records, public by declaration; opens no image."""
@@ -39,27 +40,29 @@ class Source(Protocol):
         ...
 
     def paths(self, *, test: bool) -> Iterable[Path]:
-        """The files that the training or the test images are read from, links as they are; opens none of them.
+        """The files that the training or the test images are read from; opens none of them and resolves no link.
 
-        None for images that are inside a package, or made. A store's are it and, where they are still there, the files
-        it was made from.
+        Empty if the images are inside a package or generated. For a store: the store itself, and the files that it was
+        made from if they still exist.
         """
         ...
 
 
 class Semantics(NamedTuple):
-    """What the training images of a set show: names, and how often each is seen, float64 [names] of any scale."""
+    """What the training images of a set show."""
 
     names: tuple[str, ...]
+    """What can be seen."""
     frequencies: np.ndarray
+    """How often each is seen: float64 [names], on any scale."""
 
 
 @runtime_checkable
 class Described(Protocol):
-    """A source that knows more of its images than their category."""
+    """A source that knows more about its images than their category."""
 
     def semantics(self) -> Semantics:
-        """The semantics of the training images. NOT private: counted without noise, for `internal/` alone."""
+        """The semantics of the training images. NOT PRIVATE: counted without noise, only for `internal/`."""
         ...
 
 
@@ -68,7 +71,10 @@ class ClassFoldered(Protocol):
     """A source whose categories are folders, which may be empty."""
 
     def empty_categories(self) -> list[str]:
-        """The categories without any image, of either split. Of sensitive images: SENSITIVE."""
+        """The categories without any image in either split.
+
+        Sensitive: for a sensitive source, the answer says something about its records.
+        """
         ...
 
 

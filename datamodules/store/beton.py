@@ -1,8 +1,9 @@
 """FFCV's file format (`.beton`, version 2) for images of one shape, written and read without FFCV.
 
-A file holds a header, a description of each field, a table with a row for each sample, pages of pixels, and a table of
-what lies where. The fields are those of `FIELDS`: pixels as FFCV's NDArrayField, uint8 [C, H, W] as training takes
-them (its RGBImageField knows no gray images), and two IntFields, which stand in the samples' table themselves.
+A file has five parts: a header, a description of each field, a table with one row per sample, pages of pixels, and a
+table of the place of each image. The fields are those of `FIELDS`. The pixels are FFCV's NDArrayField, uint8 [C, H, W]
+as training takes them, because FFCV's RGBImageField has no gray images. The other two are IntFields, whose values are
+in the samples' table itself.
 """
 
 from __future__ import annotations
@@ -25,23 +26,26 @@ SAMPLE = np.dtype([("place", "<u8"), ("label", "<i8"), ("name_hash", "<i8")])  #
 ARRAY = np.dtype([("shape", "<u8", 32), ("type_length", "<u8")])  # arguments of an NDArrayField, then its type as JSON
 INTEGER_TYPE, ARRAY_TYPE = 1, 4
 FIELDS = {"image": ARRAY_TYPE, "label": INTEGER_TYPE, "name_hash": INTEGER_TYPE}
-PAGE = 2**21  # bytes of a page, the least that FFCV allows: small stores stay small
+PAGE = 2**21  # bytes of a page, the smallest that FFCV allows, so that small stores stay small
 TABLE = HEADER.itemsize + len(FIELDS) * FIELD.itemsize  # where the samples' table begins
 
 
 class NotABeton(Exception):
-    """The file is not of this format, is cut short, or has other fields."""
+    """The file has another format or other fields, or is cut short."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are in a file with room for `capacity` images of a shape (C, H, W)."""
+    """The byte layout of a file: what is at which offset."""
 
     shape: tuple[int, int, int]
+    """(C, H, W) of every image."""
     capacity: int
+    """Images that the samples' table has room for."""
 
     @property
     def image_bytes(self) -> int:
+        """Bytes of an image."""
         return math.prod(self.shape)
 
     @property
@@ -51,20 +55,21 @@ class Layout:
 
     @property
     def first_page(self) -> int:
-        """Where the first page begins, at a multiple of the page's size."""
+        """Offset of the first page in bytes, a multiple of the page's size."""
         return -(-(TABLE + self.capacity * SAMPLE.itemsize) // self.page) * self.page
 
     @property
     def images_a_page(self) -> int:
+        """Images in a full page; an image never crosses the end of one."""
         return self.page // self.image_bytes
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
-        """Where the pixels of the images with these numbers are: uint64 [N]."""
+        """Offsets in bytes of the pixels of the images with these numbers: uint64 [N]."""
         pages, within = np.divmod(np.asarray(numbers, np.uint64), np.uint64(self.images_a_page))
         return np.uint64(self.first_page) + pages * np.uint64(self.page) + within * np.uint64(self.image_bytes)
 
     def allocations(self, count: int) -> int:
-        """Where the last table of a file with `count` images begins: behind its last page."""
+        """Offset in bytes of the last table of a file with `count` images: the end of its last page."""
         return self.first_page + -(-count // self.images_a_page) * self.page
 
     def size(self, count: int) -> int:
@@ -72,7 +77,12 @@ class Layout:
         return self.allocations(count) + count * ALLOCATION.itemsize
 
     def head(self, labels: np.ndarray, name_hashes: np.ndarray) -> bytes:
-        """Everything before the pages: header, fields and the samples' table (int64 [N] each)."""
+        """Everything before the pages: header, fields and the samples' table.
+
+        Args:
+            labels: int64 [N].
+            name_hashes: int64 [N].
+        """
         header, fields = np.zeros(1, HEADER), np.zeros(len(FIELDS), FIELD)
         header[0] = (VERSION, len(FIELDS), self.page, len(labels), self.allocations(len(labels)))
         for field, (name, kind) in zip(fields, FIELDS.items(), strict=True):
@@ -86,7 +96,7 @@ class Layout:
         return header.tobytes() + fields.tobytes() + samples.tobytes()
 
     def tail(self, count: int) -> bytes:
-        """What follows the pages: the table of what lies where."""
+        """What follows the pages of a file with `count` images: the table of the place of each image."""
         table = np.zeros(count, ALLOCATION)
         table["sample"], table["size"] = np.arange(count), self.image_bytes
         table["place"] = self.places(np.arange(count))
@@ -94,7 +104,7 @@ class Layout:
 
 
 def array_arguments(shape: tuple[int, ...]) -> bytes:
-    """How a field says that it holds bytes of a shape."""
+    """The arguments of a field for uint8 arrays of a shape, as FFCV writes them."""
     array = np.zeros(1, ARRAY)
     array["shape"][0][: len(shape)] = shape
     kind = json.dumps(np.dtype(np.uint8).descr).encode()
@@ -103,13 +113,18 @@ def array_arguments(shape: tuple[int, ...]) -> bytes:
 
 
 class Beton:
-    """A file of images of one shape (C, H, W), read by number. Raises NotABeton, and OSError where it is not there."""
+    """A file of images of one shape (C, H, W), read by row number.
+
+    Raises:
+        NotABeton: if the file has another format or is cut short.
+        OSError: if there is no such file, or it cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._header = _table(path, HEADER, 0, 1)[0]
         if self._header["version"] != VERSION or self._header["fields"] != len(FIELDS):
-            raise NotABeton("it does not begin as a store of images does")
+            raise NotABeton("its beginning is not that of a store of images")
         fields = _table(path, FIELD, HEADER.itemsize, len(FIELDS))
         names = [field["name"].tobytes().rstrip(b"\0").decode(errors="replace") for field in fields]
         if list(zip(names, fields["type"].tolist(), strict=True)) != list(FIELDS.items()):
@@ -133,7 +148,10 @@ class Beton:
 
     @cached_property
     def _windows(self) -> np.ndarray:
-        """The mapped file as every run of an image's bytes, [places, bytes]: choosing rows copies whole images."""
+        """The mapped file as a view: for each offset the bytes of one image, [offsets, bytes].
+
+        Choosing rows of it copies whole images.
+        """
         data, size = np.memmap(self.path, np.uint8, "r"), math.prod(self.shape)
         return np.lib.stride_tricks.sliding_window_view(data, size)
 

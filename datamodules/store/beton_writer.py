@@ -1,4 +1,4 @@
-"""Writing a `.beton` page by page, so that a process that was killed goes on where it was."""
+"""Writing a `.beton` page by page, so that the next process resumes where a killed one stopped."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from configs.errors import UserError
 from configs.files import atomic_json, read_json, sync_folder, unwritable
 from datamodules.store.beton import Layout
 
-NOTE_SECONDS = 10.0  # between two notes of how far it is
+NOTE_SECONDS = 10.0  # between two notes on the progress
 
 
 @dataclass
 class Progress:
-    """How far a store is: files looked at, and the numbers of those among them that could not be read."""
+    """How much of a store is done."""
 
     done: int = 0
+    """Files processed, readable or not."""
     unreadable: list[int] = field(default_factory=list)
+    """Numbers of those files that could not be read."""
 
     @property
     def written(self) -> int:
@@ -33,12 +35,19 @@ class Progress:
 
 
 class BetonWriter:
-    """Images of a fixed list of files, appended in order to `.NAME.partial` beside the file that they will become.
+    """Appends the images of a fixed list of files in order to `.NAME.partial`, next to the final file.
 
-    A note beside it says how far the pages on the disk are; with the same `purpose` the next writer goes on from there,
-    with another one it starts anew. FFCV's own DatasetWriter is not used: it waits forever where one of its processes
-    has died (a full disk is enough), cannot go on, and puts the images in an order that depends on timing. Raises
-    UserError where the disk is full, may not be written, or another process is at work on the same file.
+    A note next to it says how many pages are on the disk. A later writer with the same `purpose` resumes there; one
+    with another `purpose` starts again. FFCV's own DatasetWriter is not used: it waits forever if one of its processes
+    has died (a full disk is enough), it cannot resume, and its order of images depends on timing.
+
+    Args:
+        path: the final file.
+        layout: its byte layout; the capacity is the number of files.
+        purpose: identifies the list of files and the shape of the images.
+
+    Raises:
+        UserError: if the disk is full, the folder is not writable, or another process writes the same file.
     """
 
     def __init__(self, path: Path, layout: Layout, purpose: str) -> None:
@@ -53,7 +62,7 @@ class BetonWriter:
     def __enter__(self) -> BetonWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.note.is_file() and self.path.is_file():  # it ended between the last two steps
+            if self.note.is_file() and self.path.is_file():  # a process ended between the last two steps
                 os.replace(self.path, self.partial)
             self._file = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -74,11 +83,16 @@ class BetonWriter:
         os.close(self._file)
 
     def free_space_needed(self) -> int:
-        """Bytes that the file will take beyond what it takes now."""
+        """Bytes that the finished file takes on the disk in addition to what the partial one takes now."""
         return self.layout.size(self.layout.capacity) - os.fstat(self._file).st_blocks * 512
 
     def append(self, images: np.ndarray, readable: np.ndarray) -> None:
-        """The next files' images, uint8 [B, C, H, W], and which of them are images at all, bool [B]."""
+        """Append the images of the next files.
+
+        Args:
+            images: uint8 [B, C, H, W].
+            readable: bool [B], false for a file that is not a readable image.
+        """
         numbers = self.progress.written + np.arange(np.count_nonzero(readable))
         self._write_images(images[readable], self.layout.places(numbers))
         self.progress.unreadable += (self.progress.done + np.flatnonzero(~readable)).tolist()
@@ -87,7 +101,7 @@ class BetonWriter:
             self.keep()
 
     def keep(self) -> None:
-        """Make what is written durable, so that the next writer goes on from here."""
+        """Make what is written durable, so that the next writer resumes here."""
         self._sync()
         here: dict[str, Any] = {
             "purpose": self.purpose, "done": self.progress.done, "unreadable": self.progress.unreadable
@@ -96,9 +110,16 @@ class BetonWriter:
         self._noted_at = time.monotonic()
 
     def finish(self, labels: np.ndarray, name_hashes: np.ndarray) -> int:
-        """Write the tables (int64, one value an image written), put the file in its place, return its size in bytes.
+        """Write the tables and rename the file to its final name.
 
-        The note stays until `forget`: a store whose side file is not there yet is finished by the next writer.
+        The note stays until `forget`, so that the next writer finishes a store whose side file is still missing.
+
+        Args:
+            labels: int64 [N], one for each image written.
+            name_hashes: int64 [N], one for each image written.
+
+        Returns:
+            The size of the file in bytes.
         """
         self.keep()
         count = self.progress.written
@@ -111,11 +132,11 @@ class BetonWriter:
         return self.layout.size(count)
 
     def forget(self) -> None:
-        """Remove the note: nothing is left to do."""
+        """Remove the note, when nothing is left to do."""
         self.note.unlink(missing_ok=True)
 
     def _write_images(self, images: np.ndarray, places: np.ndarray) -> None:
-        """Images that follow one another within a page go to the disk at once."""
+        """Write images; those that follow one another within a page in one call."""
         borders = np.flatnonzero(np.diff(places.astype(np.int64)) != self.layout.image_bytes) + 1
         for run, start in zip(np.split(images, borders), np.split(places, borders), strict=True):
             if len(run):

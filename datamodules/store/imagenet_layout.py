@@ -1,4 +1,4 @@
-"""Where the images of a public data set are in its folder, and what its categories are called."""
+"""How the folder of a public data set is organised: where its images are, and what its categories are called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from configs.errors import UserError
 
 FolderLayout = Callable[[Path], tuple[Path, dict[str, str]]]
-"""The folder of class folders below a given folder, and a name for each class folder that has a better one."""
+"""For a given folder: the folder below it that has the class folders, and better names for some class folders."""
 
 TRAINING = ("ILSVRC/Data/CLS-LOC/train", "Data/CLS-LOC/train", "train")
 NAMES = ("LOC_synset_mapping.txt", "synset_words.txt", "words.txt")  # of Kaggle, Caffe and WordNet
@@ -18,10 +18,10 @@ LINE = re.compile(r"(n\d{8})\s+(.+)")
 
 
 def imagenet(source: Path) -> tuple[Path, dict[str, str]]:
-    """ImageNet as it is distributed: the training images by synset, and the synsets' first names if a list is there.
+    """ImageNet as it is distributed: training images by synset, and the first name of each synset if there is a list.
 
-    The list is looked for beside the training folder and above it, not above `source`. A folder of class folders is
-    taken as it is.
+    The list may be in the training folder or in a folder above it, up to `source`. If `source` itself has the class
+    folders, it is used as it is.
     """
     root = next((source / name for name in TRAINING if (source / name).is_dir()), source)
     folders = [root, *(parent for parent in root.parents if parent.is_relative_to(source))]
@@ -30,7 +30,7 @@ def imagenet(source: Path) -> tuple[Path, dict[str, str]]:
 
 
 def folder(source: Path) -> tuple[Path, dict[str, str]]:
-    """Any folder with a sub-folder per category, named as that."""
+    """Any folder with one sub-folder per category; a category is called as its sub-folder."""
     return source, {}
 
 
@@ -38,19 +38,31 @@ LAYOUTS: dict[str, FolderLayout] = {"imagenet": imagenet, "folder": folder}
 
 
 def read_names(path: Path) -> dict[str, str]:
-    """The first name of each synset in a list of lines `n01440764 tench, Tinca tinca`. UserError if there is none."""
+    """The first name of each synset in a list of lines like `n01440764 tench, Tinca tinca`.
+
+    Raises:
+        UserError: if the file cannot be read, or has no such line.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the names of categories in '{path}': {error}. Mend or remove it.") from error
+        raise UserError(f"cannot read the names of categories in '{path}': {error}. Fix or remove it.") from error
     found = {match[1]: match[2].split(",")[0].strip() for line in lines if (match := LINE.match(line))}
     if not found:
-        raise UserError(f"'{path}' has no line such as 'n01440764 tench, Tinca tinca'. Mend or remove it.")
+        raise UserError(f"'{path}' has no line such as 'n01440764 tench, Tinca tinca'. Fix or remove it.")
     return found
 
 
 def class_names(categories: Sequence[str], names: dict[str, str]) -> tuple[str, ...]:
-    """What each category is called: its name, with the folder's behind it where several bear the same ('crane')."""
+    """What each category is called.
+
+    Args:
+        categories: names of the class folders.
+        names: better names for some of them.
+
+    Returns:
+        One name per category; if several have the same one ("crane"), the folder's name follows in brackets.
+    """
     given = [names.get(category, category) for category in categories]
     often = Counter(given)
     return tuple(

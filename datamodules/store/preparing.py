@@ -21,7 +21,7 @@ from datamodules.store.beton_writer import BetonWriter
 from datamodules.store.imagenet_layout import LAYOUTS, class_names
 from datamodules.store.store import Store, StoreInfo, side_file
 
-CHUNK = 64  # files that a worker decodes at once
+CHUNK = 64  # files that a worker decodes in one call
 
 
 def prepare(
@@ -34,12 +34,26 @@ def prepare(
     corrupt: str = "refuse",
     progress: bool = True,
 ) -> StoreInfo:
-    """Write `path` and its side file from the images of a folder, going on where an earlier call was stopped.
+    """Write a store and its side file from the images of a folder; resumes where an earlier call was stopped.
 
-    Images are decoded and resized as the source `folder` does, by `workers` processes; their order is that of the
-    files' paths, so that two stores of the same files are the same to the last byte. A store that is there already is
-    left as it is. corrupt: `refuse` or `skip` files that cannot be read. Raises UserError for such files, for a full
-    disk, and where `path` is there and holds something else.
+    Images are decoded and resized as the source `folder` does. They are in the order of the files' paths, so that two
+    stores of the same files are the same to the last byte. An existing store of the same files is left as it is.
+
+    Args:
+        layout: one of LAYOUTS, how the folder is organised.
+        source: the folder.
+        image: resolution and number of channels of the store.
+        path: the `.beton` file to write.
+        workers: processes that decode; 0: only this process.
+        corrupt: `refuse` or `skip` files that cannot be read.
+        progress: whether to show a progress bar.
+
+    Returns:
+        What the side file says.
+
+    Raises:
+        UserError: if there is no such folder, a category has no readable image, a file cannot be read (with `refuse`),
+            the disk is full, or `path` exists and is another file.
     """
     if not source.is_dir():
         raise UserError(
@@ -83,12 +97,12 @@ def prepare(
 
 
 def _finished(path: Path, files: ClassFolders) -> StoreInfo:
-    """What a store says that is there already and was made from these very files; UserError for any other file."""
+    """The info of an existing store, if it was made from the same files; UserError for any other file."""
     other = "Give another --output, or remove it and its side file."
     if not side_file(path).exists():
-        raise UserError(f"--output: '{path}' is there, and is no finished store: it has no side file. {other}")
+        raise UserError(f"--output: '{path}' exists and is not a finished store: it has no side file. {other}")
     if not path.exists():
-        raise UserError(f"--output: '{side_file(path)}' is there without its store. {other}")
+        raise UserError(f"--output: '{side_file(path)}' exists without its store. {other}")
     try:
         info = StoreInfo.read(path)
         if info.fingerprint == files.fingerprint:
@@ -111,7 +125,7 @@ def _check_space(writer: BetonWriter) -> None:
 
 
 def _write_images(writer: BetonWriter, files: ClassFolders, workers: int, corrupt: str, progress: bool) -> None:
-    """Decode what is left and append it. What was done stays, whatever ends this."""
+    """Decode the remaining files and append them. What is done stays, no matter how this ends."""
     total, before = len(files.files), writer.progress.done
     chunks = [np.arange(first, min(first + CHUNK, total)) for first in range(before, total, CHUNK)]
 
@@ -125,7 +139,7 @@ def _write_images(writer: BetonWriter, files: ClassFolders, workers: int, corrup
             images(), f"preparing {writer.path.name}", total=total, unit="image", start=before, show=progress
         ):
             if corrupt == "refuse" and len(writer.progress.unreadable) > NAMED:
-                break  # enough to name
+                break  # enough to list
     finally:
         writer.keep()
     if not writer.progress.unreadable:
@@ -133,16 +147,14 @@ def _write_images(writer: BetonWriter, files: ClassFolders, workers: int, corrup
     bad = named(files.names(writer.progress.unreadable[: NAMED + 1]))
     if corrupt == "refuse":
         raise UserError(
-            f"--source: files that cannot be read as images: {bad}. Mend or remove them, or give the same command with "
-            "--corrupt skip; it goes on from here."
+            f"--source: files that cannot be read as images: {bad}. Fix or remove them, or repeat the command with "
+            "--corrupt skip; it resumes from here."
         )
     warnings.warn(f"--source: {len(writer.progress.unreadable)} unreadable files are left out: {bad}", stacklevel=3)
 
 
 def _check_counts(files: ClassFolders, counts: np.ndarray) -> None:
-    """A category of which nothing could be read is a mistake, not a category."""
+    """Raise UserError if no image of a category could be read: that is a mistake, not a category."""
     if not counts.all():
         empty = [name for name, count in zip(files.categories, counts, strict=True) if not count]
-        raise UserError(
-            f"--source: no image of {named(empty)} could be read. Mend the files, or remove the sub-folder."
-        )
+        raise UserError(f"--source: no image of {named(empty)} could be read. Fix the files, or remove the sub-folder.")

@@ -1,4 +1,4 @@
-"""A store: a `.beton` of images at the training resolution, and the side file that says what it holds."""
+"""A store: a `.beton` of images at the training resolution, and a side file that says what is in it."""
 
 from __future__ import annotations
 
@@ -28,25 +28,32 @@ FORMAT = 1  # of the side file
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInfo:
-    """What the side file `NAME.beton.json` says: it is written last, so a store without it is none.
-
-    bytes: size of the store; counts: images of each category; categories: the folders' names, class_names: what they
-    are called; skipped: files that could not be read; fingerprint: of the list of files and the images' shape;
-    source: the folder of class folders; linked: the folders outside it to which links in it led.
-    """
+    """The contents of the side file `NAME.beton.json`. It is written last: without it a store is not finished."""
 
     count: int
+    """Images in the store."""
     resolution: int
+    """Height and width of an image, pixels."""
     channels: int
+    """1 or 3."""
     bytes: int
+    """Size of the store."""
     class_names: tuple[str, ...]
+    """What each category is called."""
     categories: tuple[str, ...]
+    """The folder's name for each category."""
     counts: tuple[int, ...]
+    """Images of each category."""
     source: str
+    """The folder with the class folders."""
     skipped: tuple[str, ...]
+    """Files that could not be read: paths below `source`."""
     fingerprint: str
+    """Hash of the list of files and of the images' shape."""
     linked: tuple[str, ...] = ()
+    """Folders outside `source` that contain targets of links inside it."""
     format: int = FORMAT
+    """Version of the side file."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the side file."""
@@ -54,10 +61,10 @@ class StoreInfo:
 
     @classmethod
     def read(cls, path: Path) -> StoreInfo:
-        """The side file of a store. Raises UserError where it is missing, damaged, or of another format."""
+        """The side file of a store. UserError if it is missing, damaged, or of another format."""
         advice = (
-            "It belongs beside the store and is written last: without it the store is not finished, or was moved "
-            "alone. Bring it back, or give the `privimage prepare` command again."
+            "It belongs next to the store and is written last, so a store without it is not finished, or was moved "
+            "without it. Restore it, or repeat the `privimage prepare` command."
         )
         values = read_json(side_file(path), advice)
         try:
@@ -68,19 +75,25 @@ class StoreInfo:
             }
             return cls(**given)
         except (TypeError, KeyError, ValueError) as error:
-            raise UserError(f"'{side_file(path)}' is no side file of a store ({error}). {advice}") from error
+            raise UserError(f"'{side_file(path)}' is not the side file of a store ({error}). {advice}") from error
 
 
 def side_file(path: Path) -> Path:
-    """Where a store's side file is."""
+    """The path of a store's side file."""
     return path.with_name(path.name + ".json")
 
 
 class Store:
     """The images of a store by row number, in the order of the paths of the files that they were made from.
 
-    Opening reads the side file and the header. Raises UserError, about the key `store`, for a store that is missing,
-    cut short, or of another shape than `image`.
+    Opening reads the side file and the header.
+
+    Args:
+        path: the `.beton` file.
+        image: the shape that its images must have.
+
+    Raises:
+        UserError: about the key `store`, if the store is missing, damaged, cut short, or has images of another shape.
     """
 
     def __init__(self, path: Path, image: Image) -> None:
@@ -107,16 +120,16 @@ class Store:
                 raise NotABeton(f"it has {path.stat().st_size} bytes, its side file says {info.bytes}")
             self._beton = Beton(path)
             if (self._beton.shape, len(self._beton)) != (image.shape, info.count):
-                raise NotABeton("its header says something else than its side file")
+                raise NotABeton("its header and its side file disagree")
         except NotABeton as error:
             raise UserError(
-                f"store: '{path}' is damaged: {error}. Copy it again with its side file, or remove both and give the "
-                "`privimage prepare` command again."
+                f"store: '{path}' is damaged: {error}. Copy it again with its side file, or remove both and repeat "
+                "the `privimage prepare` command."
             ) from error
 
     @property
     def fingerprint(self) -> str:
-        """Of the files it was made from and its shape; that of their folder where every file could be read."""
+        """Of the files it was made from and of its shape; equal to that of their folder if every file could be read."""
         return "".join([self.info.fingerprint, *(f", without {name}" for name in self.info.skipped)])
 
     @cached_property
@@ -126,7 +139,7 @@ class Store:
 
     @cached_property
     def name_hashes(self) -> np.ndarray:
-        """What decides about the split of each image, uint64 [N]."""
+        """The number that decides which split an image belongs to, uint64 [N]."""
         return self._beton.samples["name_hash"].astype(np.int64).view(np.uint64)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -134,17 +147,17 @@ class Store:
         return self._beton.read(rows)
 
     def read_ahead(self, rows: Iterable[np.ndarray], reading: Reading) -> Iterator[Tensor]:
-        """The same for one array of rows after the other, by FFCV or by a DataLoader."""
+        """The same for one array of rows after another, by FFCV or by a DataLoader."""
         if reading.reader == "ffcv" or (reading.reader == "auto" and ffcv_installed()):
             yield from self._ffcv.read_ahead(rows)
         else:
             yield from read_ahead(lambda here: torch.from_numpy(self.read(here)), rows, reading.workers)
 
     def files(self) -> ClassFolders | None:
-        """The folder that it was made from as it is now, or None where it has no images any more, or is elsewhere."""
+        """The folder that it was made from, as it is now; None if it has moved or has no images any more."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of files that are no images: they were passed over
+                warnings.simplefilter("ignore")  # about files that are not images: they were ignored
                 folder = ClassFolders(Path(self.info.source), self.image, "store")
                 return folder if len(folder.files) else None
         except (OSError, UserError):

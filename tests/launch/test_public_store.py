@@ -127,7 +127,7 @@ def test_a_store_that_was_made_anew_from_other_images_is_noticed(
     store_of(write_classes(root, {"0": 4}), store, Image(8, 1))
     capsys.readouterr()
     assert privimage(*words) == 2
-    assert "was made from other public images than those that are there now" in capsys.readouterr().err
+    assert "was made from other public images than the present ones" in capsys.readouterr().err
 
 
 def test_preflight_measures_on_a_store(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

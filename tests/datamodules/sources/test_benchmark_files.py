@@ -1,4 +1,4 @@
-"""A benchmark's files are found in either layout, and fetched only where that is asked for."""
+"""A benchmark's files are found in either layout, and downloaded only if that is asked for."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_new_folder_is_made_for_what_is_fetched(tmp_path: Path) -> None:
 
 def test_a_download_that_fails_or_is_not_whole_is_one_message(tmp_path: Path) -> None:
     broken = BenchmarkFiles("Things", "below", NAMES, Fetched(error=OSError("no route\nto host")))
-    with pytest.raises(UserError, match=r"^download: Things could not be fetched \(no route to host\)\. Try again"):
+    with pytest.raises(UserError, match=r"^download: Things could not be downloaded \(no route to host\)\. Try again"):
         broken.folder(str(tmp_path), download=True)
     with pytest.raises(UserError, match=r"^root: no file 'two'"):
         BenchmarkFiles("Things", "below", NAMES, Fetched("one")).folder(str(tmp_path), download=True)

@@ -87,7 +87,7 @@ def test_faces_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     face = tmp_path / "img_align_celeba" / cut
     face.write_bytes(face.read_bytes()[:700])
     source = build(tmp_path)
-    with pytest.raises(UserError, match=rf"^root: faces that cannot be read in '.*': '{lost}', '{cut}'\. Fetch"):
+    with pytest.raises(UserError, match=rf"^root: faces that cannot be read in '.*': '{lost}', '{cut}'\. Download"):
         source.train()
     assert len(source.test()) == 4
 

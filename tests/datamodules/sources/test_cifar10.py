@@ -97,7 +97,9 @@ def test_a_damaged_batch_is_named(tmp_path: Path, damage: Callable[[bytes], byte
     path = tmp_path / "data_batch_3"
     path.write_bytes(damage(path.read_bytes()))
     source = build(tmp_path)
-    with pytest.raises(UserError, match=r"^root: '.*data_batch_3' cannot be read as a batch of CIFAR-10: .+Fetch") as e:
+    with pytest.raises(
+        UserError, match=r"^root: '.*data_batch_3' cannot be read as a batch of CIFAR-10: .+Download"
+    ) as e:
         source.train()
     assert "\n" not in str(e.value)
     assert len(source.test()) == RECORDS

@@ -139,7 +139,7 @@ def test_a_message_without_names_names_nobody_and_does_not_count(root):
     told = pickle.loads(pickle.dumps(caught.value.within("sensitive")))
     assert "cat/miss-" in str(told) and set(told.names) <= {f"cat/miss-{number}.png" for number in range(20)}
     unnamed = told.unnamed("A list says which.")
-    assert unnamed.startswith("sensitive.root: files that cannot be read as images. A list says which. Mend")
+    assert unnamed.startswith("sensitive.root: files that cannot be read as images. A list says which. Fix")
     assert "miss" not in unnamed and not any(character.isdigit() for character in unnamed)
 
 

@@ -144,7 +144,7 @@ def test_a_store_that_is_there_is_left_and_a_changed_source_is_noticed(root: Pat
     with pytest.raises(UserError, match=r"^--output: .*holds other images"):
         store_of(root, path, SHAPE)
     side_file(path).unlink()
-    with pytest.raises(UserError, match=r"^--output: .*is no finished store: it has no side file"):
+    with pytest.raises(UserError, match=r"^--output: .*is not a finished store: it has no side file"):
         store_of(root, path, SHAPE)
 
 
@@ -152,7 +152,7 @@ def test_unreadable_files_are_named_and_a_skipping_call_goes_on(root: Path, tmp_
     expected = Store(store_of(root, tmp_path / "whole.beton", SHAPE), SHAPE).read(np.arange(200))
     (root / "cat" / "bad.JPEG").write_bytes(b"\xff\xd8\xff broken")
     path = tmp_path / "a.beton"
-    with pytest.raises(UserError, match=r"--source: .*'cat/bad\.JPEG'.*--corrupt skip; it goes on from here"):
+    with pytest.raises(UserError, match=r"--source: .*'cat/bad\.JPEG'.*--corrupt skip; it resumes from here"):
         store_of(root, path, SHAPE)
     with pytest.warns(UserWarning, match="left out"):
         store_of(root, path, SHAPE, corrupt="skip")

@@ -67,12 +67,12 @@ def test_a_truncated_store_is_named(path: Path, size: int) -> None:
 def test_a_side_file_of_another_store_is_noticed(path: Path) -> None:
     values = json.loads(side_file(path).read_text())
     side_file(path).write_text(json.dumps(values | {"count": 29}))
-    with pytest.raises(UserError, match="says something else than its side file"):
+    with pytest.raises(UserError, match="its header and its side file disagree"):
         Store(path, SHAPE)
     content = path.read_bytes()
     path.write_bytes(bytes(len(content)))
     side_file(path).write_text(json.dumps(values))
-    with pytest.raises(UserError, match="does not begin as a store"):
+    with pytest.raises(UserError, match="its beginning is not that of a store"):
         Store(path, SHAPE)
 
 
