@@ -207,7 +207,11 @@ def _font(font: int) -> ImageFont.FreeTypeFont:
 
 
 def glyph_ranges(keys: GlyphKeys) -> GlyphRanges:
-    """How far random parameters reach. Raises UserError that begins with the key, where no size is left."""
+    """The ranges of random parameters.
+
+    Raises:
+        UserError: if the smallest size is above the largest one; the message begins with the key.
+    """
     if keys.fill_smallest > keys.fill_largest:
         raise UserError(
             f"fill_smallest ({keys.fill_smallest:g}) is above fill_largest ({keys.fill_largest:g}). "
