@@ -1,7 +1,9 @@
 # make demo     environment and the main job on embedded data
 # make test     environment and every test
+# make test-fast  the tests without a whole run, under a minute
 # make mutants  changes that break the guarantee, each of which a test must notice
-# make lint     style, types of names, one-way imports
+# make lint     style, types, one-way imports
+# make format   fix what the style check can fix
 # make docs     pages of every module in build/docs, from the docstrings
 # make lock     new lock files after a change of pyproject.toml
 PYTHON ?= python3
@@ -16,7 +18,7 @@ PACKAGES := accounting configs datamodules evaluation evolution launch lightning
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: env demo test mutants lint docs lock clean
+.PHONY: env demo test test-fast mutants lint format docs lock clean
 
 env: $(INSTALLED)
 
@@ -33,6 +35,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) $(FFCV) $(SLURM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)  # tests fork, which OpenMP threads do not survive
+
+test-fast: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
@@ -51,6 +56,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: $(INSTALLED)
 	$(BIN)/pdoc --docformat google --output-directory build/docs $(PACKAGES)
