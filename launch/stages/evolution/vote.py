@@ -36,14 +36,13 @@ def publish_voted(context: Context) -> str:
         margins.append(margin)
     margin = np.concatenate(margins)
     chance = stream(context.config.run.seed, ORDER_VOTED).random(len(margin))
-    kept = np.lexsort((chance, -np.minimum(margin, settings.sure)))[
-        :count
-    ]  # those with enough margin at random, then by margin
+    # images with enough margin in random order, then the others by margin
+    kept = np.lexsort((chance, -np.minimum(margin, settings.sure)))[:count]
     kept = kept[np.argsort(chance[kept])]
     labelled = ImageSet(np.concatenate(images)[kept], np.concatenate(labels)[kept], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     share = (margin[kept] >= settings.sure).mean()
-    sure = f", {share:.0%} of them with a margin of at least {settings.sure:g}" if settings.sure else ""
+    sure = f", {share:.0%} of them with a margin of at least {settings.sure:g} std" if settings.sure else ""
     missing = [name for i, name in enumerate(context.class_names) if i not in labelled.labels]
     none = f"; no image was labelled {', '.join(missing)}" if missing else ""
     return f"{count} of {len(margin)} images in {context.outputs}{sure}{none}"
