@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def discreet(source: Source, names_to: Path | None = None) -> Iterator[None]:
         lines = "".join(f"{name}\n" for name in error.names).encode("utf-8", "surrogateescape")
         atomic_write(names_to, lambda file: file.write(lines), mode=0o600)
         raise UserError(error.unnamed(f"'{names_to}' says which, or some of them.")) from None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the images of a run come from. Building them opens no image."""
+
+    sensitive: Source
+    public: Source
+
+    @classmethod
+    def of(cls, config: Experiment) -> Sources:
+        """The sources that a configuration names."""
+        return cls(sensitive_source(config), public_source(config))
 
 
 def sensitive_source(config: Experiment) -> Source:

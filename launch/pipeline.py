@@ -1,4 +1,4 @@
-"""A run from its configuration to its report: claim the folder, plan the budget, do the stages in order."""
+"""A run from its configuration to its report: decide what can be decided, claim the folder, do the stages in order."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from typing import Any
 import launch.stages  # noqa: F401  (registers the stages)
 from accounting.composition import is_exact
 from accounting.ledger import Ledger
-from accounting.plan import BudgetPlan
 from accounting.statements import delta_text, epsilon_text, target_text
 from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
 from launch.console import Console
-from launch.preflight.checks import check_experiment
-from launch.preflight.planning import plan
+from launch.preflight.set_up import set_up
 from launch.processes.device import pick_device
 from launch.processes.ranks import Ranks
 from launch.results import send_results
 from launch.run.context import Context
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
-from launch.run.guarantee import no_guarantee, planned
 from launch.run.performing import perform
+from launch.run.setup import Setup
 from launch.run.stage import Stage, order
 from launch.stages.engine import rehearse_training
 from launch.stages.evolution.setting import rehearse
@@ -33,14 +31,12 @@ from launch.stages.evolution.setting import rehearse
 
 def run(config: Experiment, console: Console) -> RunDirectory:
     """Do what is left of a run. Raises UserError for anything its user can mend."""
-    directory = RunDirectory(Path(config.run.root) / config.run.name)
-    stages = order(config)
-    budget = plan(config)
-    check_experiment(config)
+    setup, stages = set_up(config), order(config)
+    directory = RunDirectory(Path(config.run.root) / config.run.name, setup.guarantee)
     ranks = Ranks.here()
     ranks.connect(pick_device(config, ranks))
     with directory.lock() if ranks.first else nullcontext():
-        context = begin(directory, config, budget, console, ranks)
+        context = begin(setup, directory, console, ranks)
         with context.tracking:
             for stage in stages:
                 ranks.stop_if_asked()
@@ -51,25 +47,25 @@ def run(config: Experiment, console: Console) -> RunDirectory:
                 if ranks.first and charged_stages_done(context, stages):
                     context.forget_key()
             send_results(context)
-        if ranks.first and directory.outputs_of(config).is_dir():
-            settle(directory.outputs_of(config))  # also what an earlier version released
+        if ranks.first and directory.outputs.is_dir():
+            settle(directory.outputs)  # also what an earlier version released
     return directory
 
 
-def begin(directory: RunDirectory, config: Experiment, budget: BudgetPlan, console: Console, ranks: Ranks) -> Context:
+def begin(setup: Setup, directory: RunDirectory, console: Console, ranks: Ranks) -> Context:
     """Claim the run's folder and open its ledger in the first process; the others only look at both."""
     if not ranks.first:
         ranks.broadcast(None)
-        return Context(config, budget, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
-    directory.claim(config)
-    atomic_json(directory.plan, planned(config, budget))
-    context = Context(config, budget, directory, open_ledger(directory, config, budget), console, ranks)
+        return Context(setup, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
+    directory.claim(setup.config)
+    atomic_json(directory.plan, setup.guarantee.planned(setup.plan))
+    context = Context(setup, directory, open_ledger(setup, directory), console, ranks)
     announce(context)
     ranks.broadcast(None)
     return context
 
 
-def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan) -> Ledger:
+def open_ledger(setup: Setup, directory: RunDirectory) -> Ledger:
     """The run's ledger, checked against what the artefacts of the run know of it."""
     heads = directory.known_heads()
     if heads and not directory.ledger.is_file():
@@ -79,11 +75,11 @@ def open_ledger(directory: RunDirectory, config: Experiment, budget: BudgetPlan)
         )
     ledger = Ledger.open(
         directory.ledger,
-        epsilon=budget.epsilon,
-        delta=budget.delta,
-        n=budget.n,
-        accountant=budget.accountant,
-        insecure=no_guarantee(config) is not None,
+        epsilon=setup.plan.epsilon,
+        delta=setup.plan.delta,
+        n=setup.plan.n,
+        accountant=setup.plan.accountant,
+        insecure=not setup.guarantee.private,
     )
     for head in heads:
         ledger.require(head)
@@ -115,9 +111,8 @@ def announce(context: Context) -> None:
     for tracker in context.tracking.trackers:
         if tracker.notice:
             context.console.stage("tracking", f"{tracker.destination}: {tracker.notice}")
-    notice = no_guarantee(config)
-    if notice is not None:
-        context.console.line(f"  {notice}")
+    if context.guarantee.notice is not None:
+        context.console.line(f"  {context.guarantee.notice}")
 
 
 def summary(directory: RunDirectory) -> dict[str, Any]:

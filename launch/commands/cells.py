@@ -6,10 +6,9 @@ import dataclasses
 import warnings
 from pathlib import Path
 
-import launch.stages  # noqa: F401  (registers the stages)
 from accounting.calibration import BudgetError
 from configs.schema import Experiment
-from launch.preflight.planning import plan
+from launch.preflight.set_up import planned
 from launch.studies.study import Cell
 
 
@@ -33,7 +32,7 @@ def depends_on_budget(config: Experiment, epsilons: list[float]) -> bool:
         warnings.simplefilter("ignore")
         for epsilon in [*epsilons, 2 * max(epsilons)]:
             try:
-                plans.append(plan(replaced(config, epsilon)).mechanisms)
+                plans.append(planned(replaced(config, epsilon)).plan.mechanisms)
             except BudgetError:
                 return True
     return any(found != plans[0] for found in plans)

@@ -32,11 +32,11 @@ def command(options: argparse.Namespace) -> None:
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
     from launch.run import exporting
-    from launch.run.directory import find_run
+    from launch.run.directory import read_run
     from launch.run.file_times import settle
     from launch.run.release import read_images, released_notice
 
-    directory = find_run(options.run, options.root)
+    directory, _ = read_run(options.run, options.root)
     release, notice = directory.outputs, released_notice(directory)
     images = read_images(options.images or release / "synthetic.npz")
     try:

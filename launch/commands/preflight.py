@@ -48,26 +48,20 @@ def command(options: argparse.Namespace) -> None:
     devices = config.launch.devices if options.devices is None else options.devices
     if devices < 1 or not options.bandwidth > 0:
         raise UserError("--devices must be 1 or more, --bandwidth above 0.")
-    import launch.stages  # noqa: F401  (registers the stages)
     from launch import components
-    from launch.preflight.checks import check_experiment
     from launch.preflight.estimates import estimates
     from launch.preflight.measuring import Job
     from launch.preflight.overlap import overlap
     from launch.preflight.pages import as_json, readable
-    from launch.preflight.planning import plan
+    from launch.preflight.set_up import set_up
     from launch.processes.device import pick_device
-    from launch.run.guarantee import no_guarantee
-    from launch.run.stage import order
 
     components.load()
-    order(config)
-    budget = plan(config)
-    check_experiment(config)
+    setup = set_up(config)
     job = Job(devices, options.bandwidth * 1e9)
-    costs = [] if options.no_measure else estimates(config, budget, pick_device(config), job)
-    notice = no_guarantee(config)
-    found = overlap(config, progress=not options.json) if options.overlap else None
+    costs = [] if options.no_measure else estimates(setup, pick_device(config), job)
+    budget, notice = setup.plan, setup.guarantee.notice
+    found = overlap(setup, progress=not options.json) if options.overlap else None
     report = as_json(budget, costs) | {"devices": devices, "private": notice is None}
     if options.json:
         print(json.dumps(report | ({"overlap": found.to_dict()} if found else {}), indent=2))

@@ -46,14 +46,12 @@ def command(options: argparse.Namespace) -> None:
     ]
     config = read(options)
     from launch import components
-    from launch.preflight.checks import check_experiment
-    from launch.preflight.planning import plan
+    from launch.preflight.set_up import set_up
     from launch.processes.slurm import batch_script, submit
     from launch.run.directory import RunDirectory
 
     components.load()
-    plan(config)
-    check_experiment(config)
+    set_up(config)
     directory = RunDirectory(Path(config.run.root) / config.run.name)
     logs = directory.internal / "slurm"
     script = batch_script(config, words, logs)

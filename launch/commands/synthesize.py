@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
-from configs.loading import load
 
 DESCRIPTION = """\
 Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing
@@ -48,14 +47,14 @@ def command(options: argparse.Namespace) -> None:
 
     from datamodules.progress import track
     from launch import components
-    from launch.run.directory import find_run
+    from launch.run.directory import read_run
     from launch.run.file_times import settle
     from launch.run.release import load_model, released_notice, write_images
     from launch.stages.sampling import draw
 
     components.load()
-    directory = find_run(options.run, options.root)
-    settings = load(str(directory.config)).synthesize
+    directory, config = read_run(options.run, options.root)
+    settings = config.synthesize
     precision = options.precision or settings.precision
     compile = settings.compile if options.compile is None else options.compile
     model, names = load_model(directory)

@@ -13,12 +13,12 @@ from configs.schema import Experiment
 from configs.scoring import LEAST_IMAGES
 from datamodules.sources.source import ClassFoldered, Source
 from evaluation.controls import CONTROLS, named_categories, unmatched
-from evaluation.inception import checked_weights
 from evaluation.scoring import SCORERS
-from launch.components import naming, new_classifier, new_generator, public_source, sensitive_source
+from launch.components import naming, new_classifier, new_generator
 from launch.preflight.apart import check_apart
 from launch.preflight.evolution_checks import check_evolution
 from launch.run.reuse import warn_of_unused
+from launch.run.setup import Setup
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 
@@ -27,17 +27,18 @@ ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("proba
 """For each stage that uses the model: a method that the model must have, and what it does."""
 
 
-def check_experiment(config: Experiment) -> None:
+def check_experiment(setup: Setup) -> None:
     """Check everything that would otherwise fail later. Opens no image.
 
     Raises:
         UserError: with the key.
     """
+    config = setup.config
     if not config.run.name or "/" in config.run.name or config.run.name.startswith("."):
         raise UserError(
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
         )
-    check_files(config)
+    check_files(setup)
     check_tracking(config)
     if not config.evaluate.classifiers:
         raise UserError(f"evaluate.classifiers: give at least one of {', '.join(SCORERS.names())}.")
@@ -47,11 +48,10 @@ def check_experiment(config: Experiment) -> None:
     for name in config.evaluate.controls:
         if name not in CONTROLS:
             raise UserError(f"evaluate.controls: there is no '{name}' (there are: {', '.join(CONTROLS)}).")
-    sensitive = sensitive_source(config)
-    public = public_source(config)
+    sensitive, public = setup.sources.sensitive, setup.sources.public
     check_apart(config, public, sensitive)
     check_public_categories(public)
-    check_evolution(config, tuple(sensitive.class_names))
+    check_evolution(setup)
     warn_of_unused(config)
     check_labels(config, rows=len(sensitive.class_names))
     matches = named_categories(config.selection.names, tuple(public.class_names), tuple(sensitive.class_names))
@@ -128,13 +128,13 @@ def check_names(config: Experiment, matches: dict[int, int], names: tuple[str, .
         )
 
 
-def check_files(config: Experiment) -> None:
+def check_files(setup: Setup) -> None:
     """Check the files and the key that the configuration gives, before any budget is spent.
 
     Raises:
         UserError: if one cannot be used.
     """
-    settings = config.evaluate
+    config, settings = setup.config, setup.config.evaluate
     if config.privacy.insecure_key is not None:
         RunKey.create_or_load("", config.privacy.insecure_key)  # only checks a fixed key, writes nothing
     if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
@@ -143,7 +143,7 @@ def check_files(config: Experiment) -> None:
             "out to compare the classifier's own embeddings."
         )
     if settings.inception_weights is not None:
-        checked_weights(settings.inception_weights)
+        setup.inception  # noqa: B018 (raises if it is another file)
 
 
 def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:

@@ -11,31 +11,32 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from accounting.plan import BudgetPlan
-from configs.schema import Classifier, Experiment, Pretrain
-from launch.components import new_classifier, new_generator, public_source, read, sensitive_source
+from configs.schema import Classifier, Pretrain
+from launch.components import new_classifier, new_generator, read
 from launch.preflight.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
 from launch.preflight.measuring_evolution import measure_evolution, measure_labelling, measure_rendering
+from launch.run.setup import Setup
 from launch.stages.engine import choose, tried_engine
 from launch.stages.finetune import settings_without_noise
 from lightning_modules.following import follower_gradient
 from lightning_modules.inference import accelerated
 
 
-def estimates(config: Experiment, plan: BudgetPlan, device: torch.device, job: Job) -> list[Estimate]:
+def estimates(setup: Setup, device: torch.device, job: Job) -> list[Estimate]:
     """Measure a few micro-batches of every stage with a network, on public images. Touches no sensitive data.
 
     Args:
+        setup: the run that was planned and checked.
         device: where the batches are measured.
         job: the processes that will do the work.
 
     Returns:
         One estimate per stage that has one, in the order of the stages.
     """
-    public = read("public", public_source(config), test=True, progress=False)
-    classes = len(sensitive_source(config).class_names)
-    asked = Measurement(config, public, classes, plan.n, device, job)
-    return [MEASURES[name](asked) for name in config.stages if name in MEASURES]
+    public = read("public", setup.sources.public, test=True, progress=False)
+    names = tuple(setup.sources.sensitive.class_names)
+    asked = Measurement(setup.config, public, names, setup.plan.n, device, job)
+    return [MEASURES[name](asked) for name in setup.config.stages if name in MEASURES]
 
 
 def measure_classifier(asked: Measurement) -> Estimate:

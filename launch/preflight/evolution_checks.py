@@ -7,26 +7,24 @@ from typing import Any
 from configs.errors import UserError
 from configs.evolution import Evolution
 from configs.schema import Experiment
-from evaluation.inception import find_weights
 from evolution.api import Surroundings, by_round
 from evolution.embedding import FEATURES
 from evolution.resampling import check_average
 from launch.components import naming
+from launch.run.setup import Setup
 from lightning_modules.registries import GENERATORS
 
 
-def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
+def check_evolution(setup: Setup) -> None:
     """Check that Private Evolution is possible with these settings. Opens no image, and asks the API for none.
-
-    Args:
-        names: names of the sensitive categories.
 
     Raises:
         UserError: with the key.
     """
+    config, names = setup.config, tuple(setup.sources.sensitive.class_names)
     if "evolve" not in config.stages:
         return
-    check_features(config)
+    check_features(setup)
     check_candidates(config.evolution)
     check_labels(config, len(names))
     if config.evolution.reuse is None:  # the candidates of another run are counted when they are read
@@ -35,15 +33,15 @@ def check_evolution(config: Experiment, names: tuple[str, ...]) -> None:
     check_api(config, names)
 
 
-def check_features(config: Experiment) -> None:
+def check_features(setup: Setup) -> None:
     """Check that the features by which candidates are compared exist, and their weights."""
-    features = config.evolution.features
+    features = setup.config.evolution.features
     unknown = [name for name in features if name not in FEATURES]
     if unknown or not features:
         got = f"there is no '{unknown[0]}'" if unknown else "give at least one"
         raise UserError(f"evolution.features: {got} (there are: {', '.join(FEATURES)}).")
-    if "inception" in features and not config.evaluate.download:
-        path, reason = find_weights(config.evaluate.inception_weights, download=False)
+    if "inception" in features and not setup.config.evaluate.download:  # what is downloaded is not fetched yet
+        path, reason = setup.inception
         if path is None:
             raise UserError(f"evolution.features: inception is not available: {reason}.")
 

@@ -66,14 +66,19 @@ class Measurement:
     """The experiment's configuration."""
     public: LabelledImages
     """Public images, from which batches are taken."""
-    classes: int
-    """Number of sensitive categories."""
+    class_names: tuple[str, ...]
+    """Names of the sensitive categories."""
     n: int
     """Number of sensitive records, public by declaration."""
     device: torch.device
     """Where batches are measured."""
     job: Job
     """The processes that will do the work."""
+
+    @property
+    def classes(self) -> int:
+        """Number of sensitive categories."""
+        return len(self.class_names)
 
 
 def batch(images: LabelledImages, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

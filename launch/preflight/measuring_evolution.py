@@ -12,7 +12,7 @@ from configs.schema import Experiment
 from evolution.api import Checked, by_round
 from evolution.nearest import nearest
 from evolution.samples import Samples
-from launch.components import naming, new_classifier, sensitive_source
+from launch.components import naming, new_classifier
 from launch.preflight.measuring import Estimate, Measurement, batch, extrapolate, median_seconds
 from launch.stages.evolution.setting import imagined
 
@@ -91,7 +91,7 @@ def rendering(asked: Measurement) -> tuple[Callable[[], Samples], int]:
 
 def tried(asked: Measurement) -> tuple[Callable[[int], Checked], Samples]:
     """A function from the number of a round to its API, and a few candidates."""
-    names, settings = sensitive_source(asked.config).class_names, asked.config.evolution
+    names, settings = asked.class_names, asked.config.evolution
     with naming("evolution.api"):
         api = by_round(settings.api, imagined(asked.config, asked.public, names, asked.device))
     return api, api(0).random(names[0], min(settings.population, TRIED), np.random.default_rng(0))

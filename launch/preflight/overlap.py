@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from configs.schema import Experiment
 from datamodules.batches.public import OrderedBatches
 from datamodules.sets.image_set import LabelledImages, Reading
-from launch.components import discreet, images_of, naming, public_source, read, sensitive_source
+from launch.components import discreet, images_of, naming, read
+from launch.run.setup import Setup
 
 BATCH = 1024  # images at once
 NOTICE = (
@@ -47,26 +47,27 @@ class Overlap:
         return [*lines, NOTICE]
 
 
-def overlap(config: Experiment, *, progress: bool = True) -> Overlap:
+def overlap(setup: Setup, *, progress: bool = True) -> Overlap:
     """Compare every sensitive image with every public image, in both splits of both sets. Writes nothing.
 
     Two images are the same if all their pixels are, at the resolution of the run. Copies that were encoded with loss,
     rotated or cropped differently are not found.
 
     Args:
+        setup: the run that was planned and checked.
         progress: whether to show progress bars.
 
     Sensitive: reads all sensitive images. The result has no noise, and no guarantee covers it.
     """
-    reading = Reading(config.launch.workers, config.launch.reader)
-    source = sensitive_source(config)
+    settings, source = setup.config.launch, setup.sources.sensitive
+    reading = Reading(settings.workers, settings.reader)
     with discreet(source), naming("sensitive"):
         sensitive = {
             name: [digest for digest, _ in digests(images_of(source, test=test, progress=progress), reading)]
             for name, test in (("training", False), ("test", True))
         }
     known = {digest for split in sensitive.values() for digest in split}
-    shared, categories, source = set[bytes](), Counter[str](), public_source(config)
+    shared, categories, source = set[bytes](), Counter[str](), setup.sources.public
     for test in (False, True):
         images = read("public", source, test=test, progress=progress)
         for digest, label in digests(images, reading):

@@ -15,19 +15,20 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from accounting.statements import noise_text, target_text
 from configs.errors import UserError
 from configs.schema import Experiment
-from launch.components import naming, sensitive_source
-from launch.run.reuse import SECTIONS, answer_of
+from launch.run.reuse import SECTIONS, TakenAnswers
 
 
-def plan(config: Experiment) -> BudgetPlan:
+def plan(config: Experiment, n: int, answers: TakenAnswers) -> BudgetPlan:
     """The mechanisms of a run with their noise multipliers, calibrated to the budget. Opens no image.
+
+    Args:
+        config: the run's configuration.
+        n: number of sensitive training records.
+        answers: answers of other runs that it takes over.
 
     Raises:
         UserError: if the budget cannot be met, δ is too large for n, or the batch is larger than the set.
     """
-    source = sensitive_source(config)
-    with naming("sensitive"):
-        n = source.size()
     if n < 2:
         raise UserError(f"sensitive: {n} training records. A record cannot be hidden in so few; give a larger set.")
     delta = config.privacy.delta if config.privacy.delta is not None else default_delta(n)
@@ -39,14 +40,14 @@ def plan(config: Experiment) -> BudgetPlan:
             f"finetune.batch_size: got {config.finetune.batch_size}; allowed is at most n = {n}, the number of "
             "sensitive training records: the sampling rate is batch size / n and cannot exceed 1."
         )
-    query = semantic_query(config, delta, n)
+    query = semantic_query(config, delta, answers)
     return plan_budget(
         n=n,
         epsilon=config.privacy.epsilon,
         delta=delta,
         accountant=config.privacy.accountant,
         query=query,
-        evolution=private_evolution(config, delta, n, query),
+        evolution=private_evolution(config, delta, answers, query),
         steps=config.finetune.steps if trained else 0,
         expected_batch=config.finetune.batch_size,
         clip_norm=config.finetune.clip_norm,
@@ -56,7 +57,7 @@ def plan(config: Experiment) -> BudgetPlan:
 Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 
 
-def taken_over(config: Experiment, stage: str, kind: type[Kind], n: int) -> Kind:
+def taken_over(config: Experiment, stage: str, kind: type[Kind], answers: TakenAnswers) -> Kind:
     """The mechanism that another run was charged for the answer that a stage takes over.
 
     A run that has taken it over has it in its own ledger, and can resume even if the other run is gone.
@@ -64,12 +65,12 @@ def taken_over(config: Experiment, stage: str, kind: type[Kind], n: int) -> Kind
     Args:
         stage: "query" or "evolve".
         kind: class of the mechanism.
-        n: number of sensitive records.
+        answers: answers of other runs.
 
     Raises:
         UserError: if the answer has another kind of mechanism, or as in `answer_of`.
     """
-    mechanism = inherited(config, kind) or answer_of(config, stage, n).mechanism
+    mechanism = inherited(config, kind) or answers.of(stage).mechanism
     if not isinstance(mechanism, kind):
         raise UserError(
             f"{SECTIONS[stage]}.reuse: the answer there is that of a {mechanism.kind}. Give a run with a {kind.kind}."
@@ -87,12 +88,12 @@ def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
     return next((mechanism for mechanism in found if isinstance(mechanism, kind)), None)
 
 
-def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | None:
+def semantic_query(config: Experiment, delta: float, answers: TakenAnswers) -> GaussianQuery | None:
     """The mechanism of the semantic query, or None. Its L2 sensitivity is √k₁: a record adds 1 to k₁ bins of a row.
 
     Args:
         delta: δ of the budget.
-        n: number of sensitive records.
+        answers: answers of other runs.
 
     Raises:
         UserError: as in `taken_over`.
@@ -101,7 +102,7 @@ def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | 
         return None
     settings, multiplier = config.query, config.query.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, "query", GaussianQuery, n)
+        return taken_over(config, "query", GaussianQuery, answers)
     if multiplier == "auto":  # the ε of a single Gaussian is known exactly
         multiplier = 1 / gaussian_mu(settings.budget_share * config.privacy.epsilon, delta)
     return GaussianQuery(
@@ -112,7 +113,7 @@ def semantic_query(config: Experiment, delta: float, n: int) -> GaussianQuery | 
 
 
 def private_evolution(
-    config: Experiment, delta: float, n: int, query: GaussianQuery | None
+    config: Experiment, delta: float, answers: TakenAnswers, query: GaussianQuery | None
 ) -> GaussianHistogram | None:
     """The mechanism of Private Evolution, or None: in each round a histogram of votes, with L2 norm 1 per image.
 
@@ -121,7 +122,7 @@ def private_evolution(
 
     Args:
         delta: δ of the budget.
-        n: number of sensitive records.
+        answers: answers of other runs.
         query: mechanism of the semantic query, if the run has one.
 
     Raises:
@@ -134,7 +135,7 @@ def private_evolution(
         return None
     settings, multiplier = config.evolution, config.evolution.noise_multiplier
     if settings.reuse is not None:
-        return taken_over(config, "evolve", GaussianHistogram, n)
+        return taken_over(config, "evolve", GaussianHistogram, answers)
     if multiplier == "auto":
         whole = gaussian_mu(config.privacy.epsilon, delta) ** 2
         asked = 0.0 if query is None else 1 / query.noise_multiplier**2

@@ -16,13 +16,14 @@ from accounting.run_key import RunKey
 from configs.schema import Experiment
 from datamodules.sets.image_set import ImageSet, LabelledImages
 from datamodules.sources import Source
-from launch.components import new_classifier, new_generator, public_source, read, read_sensitive, sensitive_source
+from launch.components import new_classifier, new_generator, read, read_sensitive
 from launch.console import Console
 from launch.processes.device import pick_device
 from launch.processes.ranks import Ranks
 from launch.run.directory import RunDirectory
-from launch.run.guarantee import guard_of, no_guarantee, planned, without_noise
+from launch.run.guarantee import Guarantee
 from launch.run.reuse import Answer
+from launch.run.setup import Setup
 from launch.tracking.tracker import TrackedRun
 from launch.tracking.tracking import Tracking
 from lightning_modules.classifier import SemanticClassifier
@@ -33,8 +34,7 @@ class Context:
     """One run, as its stages see it. Nothing is read before a stage needs it.
 
     Args:
-        config: the run's configuration.
-        plan: its planned mechanisms.
+        setup: what was decided before its first stage.
         directory: its folder.
         ledger: its ledger; read-only in every process but the first.
         console: where its lines go.
@@ -43,15 +43,13 @@ class Context:
 
     def __init__(
         self,
-        config: Experiment,
-        plan: BudgetPlan,
+        setup: Setup,
         directory: RunDirectory,
         ledger: Ledger,
         console: Console,
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     ) -> None:
-        self.config = config
-        self.plan = plan
+        self.setup = setup
         self.directory = directory
         self.ledger = ledger
         self.console = console
@@ -61,15 +59,30 @@ class Context:
         self.public_roles: set[str] = set()
         """Roles of the stages that neither saw sensitive images nor read results of stages that did."""
 
-    @cached_property
+    @property
+    def config(self) -> Experiment:
+        """The run's configuration."""
+        return self.setup.config
+
+    @property
+    def plan(self) -> BudgetPlan:
+        """Its planned mechanisms."""
+        return self.setup.plan
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Whether it has a guarantee."""
+        return self.setup.guarantee
+
+    @property
     def sensitive_source(self) -> Source:
         """The source of the sensitive images; opens no image."""
-        return sensitive_source(self.config)
+        return self.setup.sources.sensitive
 
-    @cached_property
+    @property
     def public_source(self) -> Source:
         """The source of the public images."""
-        return public_source(self.config)
+        return self.setup.sources.public
 
     @cached_property
     def sensitive(self) -> ImageSet:
@@ -152,8 +165,8 @@ class Context:
         """The dashboards of this run. Only the first process of a job has any."""
         if not self.ranks.first:
             return Tracking(None)
-        guard, shown = guard_of(self.config, self.sensitive_source), planned(self.config, self.plan)
-        return Tracking(TrackedRun(self.config, shown, self.directory.internal, guard))
+        guard = self.guarantee.guard(self.config, self.sensitive_source)
+        return Tracking(TrackedRun(self.config, self.guarantee.planned(self.plan), self.directory.internal, guard))
 
     def has(self, role: str) -> bool:
         """Whether the run has a stage of this role, and has done it."""
@@ -161,7 +174,7 @@ class Context:
 
     def notice(self, role: str) -> str | None:
         """Why the results of a stage are not private, to be stated in its files; None if they are private or public."""
-        return None if role in self.public_roles else no_guarantee(self.config)
+        return None if role in self.public_roles else self.guarantee.notice
 
     @property
     def may_show(self) -> bool:
@@ -170,7 +183,7 @@ class Context:
         It may not if the answer is exact and the sensitive set is not a public benchmark. A set is a public benchmark
         by a constant of its source, or by declaration.
         """
-        return without_noise(self.config) is None or self.sensitive_source.public_benchmark
+        return self.guarantee.without_noise is None or self.sensitive_source.public_benchmark
 
     def folder(self, role: str) -> Path:
         """The folder of a stage's artefacts."""
@@ -179,7 +192,7 @@ class Context:
     @property
     def outputs(self) -> Path:
         """Folder of the synthetic images and the model: `release/` if they are private."""
-        return self.directory.outputs_of(self.config)
+        return self.directory.outputs
 
     def metrics_folder(self, stage: str) -> Path:
         """Folder of a stage's curves. They are not private."""

@@ -13,16 +13,22 @@ from configs.files import atomic_json, atomic_text, read_json
 from configs.loading import differences, load, to_yaml
 from configs.schema import Experiment
 from launch.processes.resources import Meter
-from launch.run.guarantee import no_guarantee, without_noise
+from launch.run.guarantee import Guarantee
 
 MARK = "NOT_PRIVATE.txt"  # in the folder of a run without a guarantee, and the first file in it
 
 
 class RunDirectory:
-    """Paths of one run. `release/` is safe to publish, `internal/` is not private."""
+    """Paths of one run. `release/` is safe to publish, `internal/` is not private.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the run's folder.
+        guarantee: whether the run has a guarantee; only needed for its outputs.
+    """
+
+    def __init__(self, path: Path, guarantee: Guarantee | None = None) -> None:
         self.path = Path(path)
+        self.guarantee = guarantee
         self.config = self.path / "config.yaml"
         self.plan = self.path / "plan.json"
         self.ledger = self.path / "ledger.jsonl"
@@ -33,15 +39,13 @@ class RunDirectory:
 
     @property
     def outputs(self) -> Path:
-        """Folder of the run's synthetic images and model, according to the configuration that claimed the run."""
-        return self.outputs_of(load(str(self.config))) if self.config.is_file() else self.release
+        """Folder of the run's synthetic images and model: `release/`, or one in `internal/` if a stage takes no noise.
 
-    def outputs_of(self, config: Experiment) -> Path:
-        """Folder of the outputs: `release/`, or one in `internal/` if a stage takes no noise.
-
-        The configuration decides, not which folders exist.
+        The guarantee decides, not which folders exist.
         """
-        return self.release if without_noise(config) is None else self.not_private
+        if self.guarantee is None:
+            raise RuntimeError(f"whether '{self.path}' has a guarantee was not said")
+        return self.release if self.guarantee.without_noise is None else self.not_private
 
     def stage(self, name: str) -> Path:
         """The folder of a stage's artefacts."""
@@ -111,7 +115,7 @@ class RunDirectory:
                     f"'{self.path}' is not a run: it contains files but no config.yaml. Choose another run.name or "
                     "run.root."
                 )
-            notice = no_guarantee(config)
+            notice = Guarantee.of(config).notice
             if notice is not None:
                 atomic_text(self.path / MARK, f"{notice} This is so of every file in this folder.\n")
             atomic_text(self.config, (f"# {notice}\n" if notice else "") + to_yaml(config))
@@ -208,3 +212,10 @@ def find_run(run: str, root: str = "runs") -> RunDirectory:
     names = sorted(path.parent.name for path in Path(root).glob("*/config.yaml"))
     known = f"Runs in '{root}': {', '.join(names)}." if names else f"There are no runs in '{root}' yet."
     raise UserError(f"there is no run '{run}' (looked for '{run}/config.yaml' and '{root}/{run}/config.yaml'). {known}")
+
+
+def read_run(run: str, root: str = "runs") -> tuple[RunDirectory, Experiment]:
+    """The directory of a run, with its guarantee, and the configuration that claimed it. Raises like `find_run`."""
+    path = find_run(run, root).path
+    config = load(str(path / "config.yaml"))
+    return RunDirectory(path, Guarantee.of(config)), config

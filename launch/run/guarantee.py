@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from accounting.plan import BudgetPlan
@@ -15,34 +16,47 @@ NOT_PRIVATE = frozenset({"query_without_noise", "finetune_without_noise", "take_
 NO_NOISE = "NOT PRIVATE: the stage '{stage}' takes what it needs from the sensitive images without any noise."
 
 
-def no_guarantee(config: Experiment) -> str | None:
-    """Why nothing of a run is private, as a sentence for every output; None if the ε of its ledger holds."""
-    stage = without_noise(config)
-    if stage is not None:
-        return NO_NOISE.format(stage=stage)
-    return FIXED_KEY if config.privacy.insecure_key is not None else None
+@dataclass(frozen=True)
+class Guarantee:
+    """Whether a run has a guarantee. A function of its configuration, decided once, when the run begins."""
 
+    without_noise: str | None
+    """The first stage that uses sensitive images without noise, or None."""
+    fixed_key: bool
+    """Whether the noise comes from a fixed key."""
 
-def without_noise(config: Experiment) -> str | None:
-    """The name of the first stage of a run that uses sensitive images without noise; None if there is no such stage."""
-    return next((name for name in config.stages if name in NOT_PRIVATE), None)
+    @classmethod
+    def of(cls, config: Experiment) -> Guarantee:
+        """The guarantee of a run with this configuration."""
+        stage = next((name for name in config.stages if name in NOT_PRIVATE), None)
+        return cls(without_noise=stage, fixed_key=config.privacy.insecure_key is not None)
 
+    @property
+    def notice(self) -> str | None:
+        """Why nothing of the run is private, as a sentence for every output; None if the ε of its ledger holds."""
+        if self.without_noise is not None:
+            return NO_NOISE.format(stage=self.without_noise)
+        return FIXED_KEY if self.fixed_key else None
 
-def planned(config: Experiment, budget: BudgetPlan) -> dict[str, Any]:
-    """The plan as it is stored and shown.
+    @property
+    def private(self) -> bool:
+        """Whether the ε of the run's ledger holds."""
+        return self.notice is None
 
-    If the run has no guarantee, it says why. If a stage takes no noise, it states no ε and no δ.
-    """
-    notice, plan = no_guarantee(config), budget.to_dict()
-    if without_noise(config) is not None:
-        plan |= {"epsilon": None, "delta": None}
-    return {**({"notice": notice} if notice else {}), **plan}
+    def planned(self, budget: BudgetPlan) -> dict[str, Any]:
+        """A plan as it is stored and shown.
 
+        If the run has no guarantee, it says why. If a stage takes no noise, it states no ε and no δ.
+        """
+        plan = budget.to_dict()
+        if self.without_noise is not None:
+            plan |= {"epsilon": None, "delta": None}
+        return {**({"notice": self.notice} if self.notice else {}), **plan}
 
-def guard_of(config: Experiment, sensitive: Source) -> Guard:
-    """What dashboards may see of a run with this configuration. Opens no image."""
-    return Guard(
-        public_benchmark=sensitive.public_benchmark,
-        trusted_server=config.wandb.trusted_server,
-        insecure=no_guarantee(config) is not None,
-    )
+    def guard(self, config: Experiment, sensitive: Source) -> Guard:
+        """What dashboards may see of the run."""
+        return Guard(
+            public_benchmark=sensitive.public_benchmark,
+            trusted_server=config.wandb.trusted_server,
+            insecure=not self.private,
+        )

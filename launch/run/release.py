@@ -21,7 +21,7 @@ from datamodules.sets.image_set import ImageSet
 from evaluation.figures import sample_grid
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
-from launch.run.guarantee import no_guarantee, without_noise
+from launch.run.guarantee import Guarantee
 from lightning_modules.registries import GENERATORS
 from lightning_modules.weights import load_weights, save_weights
 
@@ -57,8 +57,9 @@ def write_release(
     Returns:
         The privacy statement, as `privacy_statement` makes it.
     """
-    statement = privacy_statement(config, ledger)
-    folder, notice = directory.outputs_of(config), statement.get("notice")
+    folder = directory.outputs
+    statement = privacy_statement(directory.guarantee, ledger)
+    notice = statement.get("notice")
     if model is not None:
         write_model(folder, config, model, images.class_names, notice)
     write_images(folder / "synthetic.npz", images, notice)
@@ -152,10 +153,10 @@ def released_notice(directory: RunDirectory) -> str | None:
     return read_json(directory.outputs / "privacy.json", "Finish the run first: give its command again.").get("notice")
 
 
-def privacy_statement(config: Experiment, ledger: Ledger) -> dict[str, Any]:
+def privacy_statement(guarantee: Guarantee, ledger: Ledger) -> dict[str, Any]:
     """The guarantee of a run, composed from its ledger, or the statement that it has no guarantee."""
-    notice = no_guarantee(config)
-    if without_noise(config) is not None:
+    notice = guarantee.notice
+    if guarantee.without_noise is not None:
         return {"private": False, "notice": notice, "records": ledger.terms["n"], **made_with(ledger)}
     mechanisms, private = ledger.mechanisms(), notice is None
     return {

@@ -75,6 +75,26 @@ def reused(config: Experiment, stage: str) -> str | None:
     return getattr(config, SECTIONS[stage]).reuse if stage in config.stages else None
 
 
+class TakenAnswers:
+    """The answers that a run takes over, each found and verified once. Opens no image.
+
+    Args:
+        config: configuration of this run.
+        n: number of its sensitive records.
+    """
+
+    def __init__(self, config: Experiment, n: int) -> None:
+        self._config = config
+        self._n = n
+        self._found: dict[str, Answer] = {}
+
+    def of(self, stage: str) -> Answer:
+        """The answer of a stage, "query" or "evolve". Raises UserError like `answer_of`."""
+        if stage not in self._found:
+            self._found[stage] = answer_of(self._config, stage, self._n)
+        return self._found[stage]
+
+
 def answer_of(config: Experiment, stage: str, n: int) -> Answer:
     """The answer that a stage takes over from another run. Opens no image.
 

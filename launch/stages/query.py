@@ -13,8 +13,6 @@ from accounting.statements import noise_text
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, read_json
 from launch.run.context import Context
-from launch.run.guarantee import no_guarantee
-from launch.run.reuse import answer_of
 from launch.run.stage import stage
 from semantics.query import CheckedQuery, noisy_semantic_histogram, semantic_histogram
 
@@ -104,7 +102,7 @@ def digest_of(answer: dict[str, Any]) -> str:
 
 def take_answer(context: Context, path: Path) -> None:
     """Take over the answer of another run, with its charge. Touches no sensitive data."""
-    answer = answer_of(context.config, "query", context.plan.n)
+    answer = context.setup.answers.of("query")
     source = context.config.query.reuse
     theirs = answer.folder / "histogram.json"
     found = read_json(theirs, f"Give query.reuse another run than '{source}'.")
@@ -141,7 +139,7 @@ def query_without_noise(context: Context) -> str:
         over_ranks=context.ranks.all_reduce,
     )
     if context.ranks.first:
-        notice = no_guarantee(context.config)
+        notice = context.guarantee.notice
         answer = {"notice": notice, "histogram": histogram.tolist(), "ledger_head": context.ledger.head}
         atomic_json(context.folder("query") / "histogram.json", answer)
     return f"NOT PRIVATE, no noise; {settings.semantics} semantics an image"

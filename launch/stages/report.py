@@ -10,7 +10,6 @@ from evaluation.figures import Chart, Series
 from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
 from launch.processes.ranks import Ranks
 from launch.run.context import Context
-from launch.run.guarantee import no_guarantee
 from launch.run.release import read_images, software
 from launch.run.stage import stage
 from launch.stages.evolution.leading import leading
@@ -48,7 +47,7 @@ def report(context: Context) -> str:
         target_epsilon=plan.epsilon,
         composed={name: plan.composed(name) for name in ("rdp", "prv")},
         groups=ledger.groups(),
-        not_private=no_guarantee(config) or "",
+        not_private=context.guarantee.notice or "",
         budget=plan.rows(),
         synthetic=synthetic,
         real_test=context.sensitive_test,

@@ -11,7 +11,6 @@ from datamodules.sets.image_set import LabelledImages
 from datamodules.sets.indexed_set import load_selection
 from evaluation.controls import public_only_set, unmatched
 from launch.run.context import Context
-from launch.run.guarantee import without_noise
 from launch.run.stage import stage
 from launch.stages.query import read_histogram
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
@@ -60,7 +59,7 @@ def keep_categories(context: Context, choice: list[list[int]], histogram: np.nda
     """Relabel the images of the chosen categories with the sensitive ones, and keep them for pre-training."""
     public, names = context.public, context.class_names
     images = selected_images(public, choice, names)
-    exact = without_noise(context.config) is not None
+    exact = context.guarantee.without_noise is not None
     summary = selection_summary(histogram, choice, public.class_names, names, exact=exact)
     chosen = sum(map(len, choice))
     share = len(images) / len(public)

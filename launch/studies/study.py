@@ -26,6 +26,7 @@ from evaluation.report import StageCost
 from launch.console import Console
 from launch.processes.interrupts import Interrupted, stop_if_asked
 from launch.run.directory import RunDirectory
+from launch.run.guarantee import Guarantee
 from launch.studies.child import run_child
 
 DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
@@ -95,7 +96,7 @@ class Study:
 
     def directory(self, cell: Cell) -> RunDirectory:
         """The folder of a cell's run."""
-        return RunDirectory(self.folder / "runs" / cell.name)
+        return RunDirectory(self.folder / "runs" / cell.name, Guarantee.of(self.config(cell)))
 
     def run(self, console: Console) -> list[CellResult]:
         """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.

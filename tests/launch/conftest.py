@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from configs.loading import load
-from launch.preflight.planning import plan
 from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, run_words
+from tests.launch.setups import plan
 
 
 @pytest.fixture(scope="module")

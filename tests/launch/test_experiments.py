@@ -19,12 +19,11 @@ from configs.presets import preset_names
 from configs.schema import Experiment, Image
 from datamodules.sources import cifar10
 from launch.components import public_source, sensitive_source
-from launch.preflight.checks import check_experiment
 from launch.preflight.estimates import MEASURES
-from launch.preflight.planning import plan
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import RELEASE, privimage
+from tests.launch.setups import check_experiment, plan
 
 PRESETS = preset_names("experiments")
 CATEGORIES = [f"thing{number}" for number in range(56)]

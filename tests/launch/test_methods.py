@@ -14,13 +14,13 @@ from accounting.ledger import Ledger
 from configs.errors import UserError
 from configs.loading import load
 from configs.presets import preset_names
-from launch.preflight.planning import plan
-from launch.run.directory import RunDirectory
-from launch.run.guarantee import no_guarantee
+from launch.run.directory import read_run
+from launch.run.guarantee import Guarantee
 from launch.run.release import read_images
 from launch.run.stage import order
 from launch.training.checkpoint_io import DurableCheckpointIO
 from tests.launch.runs import RELEASE, TINY, TINY_GAN, TINY_TEACHER, Child, at, charges, privimage, statement
+from tests.launch.setups import plan
 from tests.launch.watching import SCORED, secret, watch_answers, watch_key, watch_readings, watch_scaling
 
 CHARGES = {
@@ -141,7 +141,7 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
 def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
     for method in preset_names("methods"):
         config = load("demo", words_of(method))
-        assert (no_guarantee(config) is None) == (method in CHARGES)
+        assert Guarantee.of(config).private == (method in CHARGES)
         reads = [each for each in order(config) if each.reads_sensitive and not each.makes[0].startswith("internal/")]
         assert all(each.charged for each in reads) == (method in CHARGES)
 
@@ -162,7 +162,7 @@ def test_no_folder_decides_where_outputs_go(tmp_path: Path) -> None:
     (private / "internal").rmdir()
     assert privimage(*run_words(private, "public_only")) == 0
     (private / "internal" / "outputs").mkdir()
-    assert RunDirectory(private).outputs == private / "release"
+    assert read_run(str(private))[0].outputs == private / "release"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -10,7 +10,6 @@ import pytest
 from safetensors.torch import load_file
 
 from configs.loading import load
-from launch.preflight.planning import plan
 from launch.run.directory import RunDirectory
 from tests.launch.runs import (
     FIXED,
@@ -26,6 +25,7 @@ from tests.launch.runs import (
     same_release,
     statement,
 )
+from tests.launch.setups import plan
 
 WORDS = ["method=privimage_g", *TINY_GAN]
 POINTS = [

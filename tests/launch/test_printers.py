@@ -28,6 +28,7 @@ from launch.commands import ledger as ledger_command
 from launch.commands.studies import together
 from launch.pipeline import announce
 from launch.preflight.pages import budget_lines
+from launch.run.guarantee import Guarantee
 from launch.run.release import readable_statement
 from launch.training.progress_bar import Nominal
 from tests.evaluation.test_report import report_data
@@ -146,17 +147,11 @@ def test_preflight_and_the_first_line_of_a_run(
     said: list[str] = []
     console = SimpleNamespace(line=said.append, stage=lambda *_: None)
     named = SimpleNamespace(name="digits")
-    config = SimpleNamespace(
-        run=named,
-        method="m",
-        sensitive=named,
-        public=named,
-        stages=[],
-        privacy=SimpleNamespace(insecure_key=None),
-    )
+    config = SimpleNamespace(run=named, method="m", sensitive=named, public=named)
     context = SimpleNamespace(
         plan=budget,
         config=config,
+        guarantee=Guarantee(without_noise=None, fixed_key=False),
         console=console,
         ranks=SimpleNamespace(world=1),
         tracking=SimpleNamespace(trackers=[]),

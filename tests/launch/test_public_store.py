@@ -16,10 +16,10 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.schema import Image
 from datamodules.store.store import side_file
-from launch.preflight.checks import check_experiment
 from launch.training.checkpointing import StepCheckpoint
 from tests.datamodules.class_images import gone_but, helpers, needs_ffcv, store_of, write_classes
 from tests.launch.runs import FIXED, TINY, privimage, same_release
+from tests.launch.setups import check_experiment
 
 SHARE = "public.test_fraction=0.1"
 STORE = "public.name=imagenet", SHARE, "public.store={store}"

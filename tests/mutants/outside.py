@@ -24,9 +24,8 @@ MUTANTS = (
     mutant(
         "there is a statement before there is what it is about",
         RELEASE,
-        '    folder, notice = directory.outputs_of(config), statement.get("notice")\n',
-        '    folder, notice = directory.outputs_of(config), statement.get("notice")\n'
-        '    atomic_json(folder / "privacy.json", statement)\n',
+        '    notice = statement.get("notice")\n',
+        '    notice = statement.get("notice")\n    atomic_json(folder / "privacy.json", statement)\n',
         ON_RELEASE + "test_the_statement_comes_last",
     ),
     mutant(
@@ -46,14 +45,14 @@ MUTANTS = (
     mutant(
         "a run without noise has a release",
         DIRECTORY,
-        "return self.release if without_noise(config) is None else self.not_private",
+        "return self.release if self.guarantee.without_noise is None else self.not_private",
         "return self.release",
         OPEN + "[nonpriv]",
     ),
     mutant(
         "what a run without a guarantee makes does not say so",
         "launch/run/context.py",
-        "return None if role in self.public_roles else no_guarantee(self.config)",
+        "return None if role in self.public_roles else self.guarantee.notice",
         "return None",
         OPEN + "[nonpriv_d]",
     ),
@@ -96,7 +95,7 @@ MUTANTS = (
     mutant(
         "an exact answer is on the console",
         "launch/run/context.py",
-        "return without_noise(self.config) is None or self.sensitive_source.public_benchmark",
+        "return self.guarantee.without_noise is None or self.sensitive_source.public_benchmark",
         "return True",
         "launch/run/test_guarantee.py::test_what_follows_from_an_exact_answer_is_shown_of_public_sets_alone",
     ),

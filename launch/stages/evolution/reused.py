@@ -6,7 +6,7 @@ from configs.errors import UserError
 from evolution.outcome import FILE, Outcome
 from evolution.resampling import check_average
 from launch.run.context import Context
-from launch.run.reuse import Answer, answer_of
+from launch.run.reuse import Answer
 
 
 def reused_outcome(context: Context) -> tuple[Answer, Outcome]:
@@ -15,7 +15,7 @@ def reused_outcome(context: Context) -> tuple[Answer, Outcome]:
     Touches no sensitive data. UserError where it is missing, damaged or another's, or where this run could not tell
     one of its candidates from another.
     """
-    answer = answer_of(context.config, "evolve", context.plan.n)
+    answer = context.setup.answers.of("evolve")
     path = answer.folder / FILE
     outcome = Outcome.read(path)
     answer.require(outcome.ledger_head, path, outcome.digest)

@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sets.image_set import LabelledImages
 from evaluation.controls import balanced_sample, named_categories
-from evaluation.inception import find_weights, inception_layer, load_inception
+from evaluation.inception import inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
 from evolution.loop import Evolving
@@ -152,8 +152,7 @@ def semantic(context: Context) -> Part:
 
 def inception(context: Context) -> Part:
     """The features of pytorch-fid's Inception network."""
-    settings = context.config.evaluate
-    path, reason = find_weights(settings.inception_weights, settings.download)
+    path, reason = context.setup.inception
     if path is None:
         raise UserError(f"evolution.features: inception cannot be had: {reason}.")
     network = load_inception(path).to(context.device)

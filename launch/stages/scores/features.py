@@ -10,7 +10,6 @@ import torch
 
 from datamodules.sets.image_set import ImageSet
 from evaluation.frechet import frechet_distance
-from evaluation.inception import find_weights
 from evaluation.inception_scores import inception_scores
 from evaluation.precision_recall import Manifold
 from launch.processes.ranks import Ranks
@@ -81,8 +80,7 @@ def scores_by_inception(context: Context, sets: dict[str, ImageSet], test: Image
 
     Nothing, and the reason, where a process of the job has no weights.
     """
-    settings = context.config.evaluate
-    path, reason = find_weights(settings.inception_weights, settings.download)
+    path, reason = context.setup.inception
     reasons = [why for why in context.ranks.all_gather(reason) if why]  # a machine of its own may lack the file
     if path is None or reasons:
         return {}, reasons[0]
@@ -90,7 +88,7 @@ def scores_by_inception(context: Context, sets: dict[str, ImageSet], test: Image
         list(sets.values()),
         test,
         path,
-        neighbours=settings.neighbours,
+        neighbours=context.config.evaluate.neighbours,
         device=context.device,
         pooled=context.ranks.pooled,
     )

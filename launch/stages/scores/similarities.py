@@ -9,7 +9,6 @@ import numpy as np
 from datamodules.sources.source import Described
 from evaluation.report import Similarities, SimilarityRow
 from launch.run.context import Context
-from launch.run.guarantee import no_guarantee
 from semantics.selection_similarity import SIZES, Embedded, SizedSimilarity, similarities_by_size
 from semantics.similarity import WordVectors, load_word_vectors
 
@@ -28,7 +27,7 @@ def similarities(context: Context, histogram: np.ndarray | None) -> Similarities
     found = similarities_by_size(histogram, counts, embedded, {*SIZES, own}, described)
     each = "a category" if len(histogram) > 1 else "in all"
     rows = [SimilarityRow(name(row, own, each), row.categories, row.share, row.similarity) for row in found]
-    private = described is None and no_guarantee(context.config) is None
+    private = described is None and context.guarantee.private
     return Similarities(next(row.similarity for row in found if row.semantics == own), rows, words, private)
 
 

@@ -15,10 +15,10 @@ from configs.loading import load
 from configs.schema import Image
 from launch.components import public_source, sensitive_source
 from launch.preflight.apart import check_files_apart
-from launch.preflight.checks import check_experiment
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import TINY, privimage
+from tests.launch.setups import check_experiment
 
 SECRET = "patient"  # in the names of sensitive files, which no message may tell
 ANY_SPLIT = "query.semantics=1"

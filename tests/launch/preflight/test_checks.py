@@ -12,9 +12,9 @@ from torch import nn
 from configs.errors import UserError
 from configs.loading import load
 from evaluation.controls import CONTROLS
-from launch.preflight.checks import check_experiment
 from launch.stages.evaluate import MAKE
 from lightning_modules.registries import NETWORKS
+from tests.launch.setups import check_experiment
 
 
 def test_the_demo_has_nothing_wrong() -> None:

@@ -16,9 +16,10 @@ from evolution.samples import Samples
 from launch.components import public_source
 from launch.preflight.estimates import estimates, measure_pretraining, measure_sampling
 from launch.preflight.measuring import Job, Measurement
-from launch.preflight.planning import plan
+from launch.preflight.set_up import planned
 from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
+from tests.launch.setups import plan
 
 NETWORK_STAGES = ["classifier", "query", "pretrain", "finetune", "synthesize"]
 
@@ -38,7 +39,7 @@ def unreadable(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_stage_with_a_network_is_measured_and_no_sensitive_image_is_read(unreadable: list[str], stages) -> None:
     every = ["classifier", "query", "select", "pretrain", "finetune", "synthesize"] if len(stages) > 1 else stages
     config = load("demo", [*unreadable, f"stages=[{','.join(every)}]"])
-    found = estimates(config, plan(config), torch.device("cpu"), Job())
+    found = estimates(planned(config), torch.device("cpu"), Job())
     assert [estimate.stage for estimate in found] == stages
     assert all(estimate.seconds > 0 and estimate.peak_bytes > 0 and estimate.basis for estimate in found)
 
@@ -93,14 +94,14 @@ def test_sampling_is_measured_as_it_will_be_done(words: list[str], monkeypatch: 
 
 def test_a_ceiling_is_measured_for_the_steps_it_will_take() -> None:
     config = load("demo", [*TINY, "method=nonpriv_d", "pretrain.steps=7", "finetune.steps_without_noise=3"])
-    found = {estimate.stage: estimate.basis for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    found = {estimate.stage: estimate.basis for estimate in estimates(planned(config), torch.device("cpu"), Job())}
     assert found["pretrain"].startswith("7 steps") and found["finetune"].startswith("3 steps")
 
 
 @pytest.mark.parametrize("method", ["sim_pe", "pe", "sim_pe_then_pe"])
 def test_evolution_is_measured_without_a_sensitive_image(unreadable: list[str], method: str) -> None:
     config = load("demo", [*unreadable, f"method={method}", "selection.names=['1 -> a', '2 -> b']"])
-    found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    found = {estimate.stage: estimate for estimate in estimates(planned(config), torch.device("cpu"), Job())}
     assert found["evolve"].seconds > 0 and "2 rounds of 6 candidates" in found["evolve"].basis
     assert found["publish_evolved"].seconds > 0 and found["publish_evolved"].basis == "60 images"
 
@@ -118,5 +119,5 @@ def test_every_api_of_a_chain_counts_with_its_rounds(
     monkeypatch.setattr("launch.preflight.measuring.time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(DiffusionApi, "vary", an_hour)
     config = load("demo", [*unreadable, "method=sim_pe_then_pe", "evolution.rounds=5", "evolution.api.then_from=3"])
-    found = {estimate.stage: estimate for estimate in estimates(config, plan(config), torch.device("cpu"), Job())}
+    found = {estimate.stage: estimate for estimate in estimates(planned(config), torch.device("cpu"), Job())}
     assert found["evolve"].seconds == pytest.approx(2 * 2 * 3600)  # of two categories, six candidates at once

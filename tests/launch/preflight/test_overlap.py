@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from configs.loading import load
 from configs.schema import Image
 from launch.preflight.overlap import overlap
+from launch.preflight.set_up import planned
 from tests.datamodules.class_images import store_of, write_classes
 from tests.launch.runs import TINY, privimage
 
@@ -41,7 +42,7 @@ def words(tmp_path: Path) -> list[str]:
 
 
 def test_copies_are_counted_whatever_file_they_are_in(words: list[str], tmp_path: Path) -> None:
-    found = overlap(load("demo", words), progress=False)
+    found = overlap(planned(load("demo", words)), progress=False)
     assert found.found == {"training": 3, "test": 1} and found.of == {"training": 8, "test": 4}
     assert found.categories == {"b": 1, "c": 3}
 
@@ -50,7 +51,7 @@ def test_an_image_that_is_there_twice_is_two_images(words: list[str], tmp_path: 
     """On either side."""
     shutil.copy(tmp_path / "mine" / "a" / "001.png", tmp_path / "mine" / "b" / "twice.png")
     shutil.copy(tmp_path / "mine" / "b" / "001.png", tmp_path / "open" / "a" / "twice.png")
-    found = overlap(load("demo", words), progress=False)
+    found = overlap(planned(load("demo", words)), progress=False)
     assert found.found == {"training": 4, "test": 1} and found.categories == {"a": 1, "b": 1, "c": 3}
 
 
@@ -58,11 +59,11 @@ def test_stores_and_embedded_sets_are_compared(words: list[str], tmp_path: Path)
     given = [word for word in words if not word.startswith("public.")]
     store = store_of(tmp_path / "open", tmp_path / "open.beton", Image(9, 3))
     stored = overlap(
-        load("demo", [*given, "public.name=imagenet", f"public.store={store}", "public.test_fraction=0.2"]),
+        planned(load("demo", [*given, "public.name=imagenet", f"public.store={store}", "public.test_fraction=0.2"])),
         progress=False,
     )
-    assert stored == overlap(load("demo", words), progress=False)
-    made = overlap(load("demo", TINY), progress=False)
+    assert stored == overlap(planned(load("demo", words)), progress=False)
+    made = overlap(planned(load("demo", TINY)), progress=False)
     assert made.found == {"training": 0, "test": 0} and made.of == {"training": 1437, "test": 360}
 
 
@@ -71,10 +72,12 @@ def test_one_pixel_makes_another_image(words: list[str], tmp_path: Path) -> None
     pixels = np.array(Pillow.open(path).resize((9, 9)))
     for root in ("mine/a/001.png", "open/b/another name.png"):
         Pillow.fromarray(pixels).save(tmp_path / root)
-        assert overlap(load("demo", words), progress=False).found["training"] == (2 if root.startswith("mine") else 3)
+        assert overlap(planned(load("demo", words)), progress=False).found["training"] == (
+            2 if root.startswith("mine") else 3
+        )
     pixels[4, 4] ^= 1
     Pillow.fromarray(pixels).save(path)
-    assert overlap(load("demo", words), progress=False).found["training"] == 2
+    assert overlap(planned(load("demo", words)), progress=False).found["training"] == 2
 
 
 def test_the_command_prints_counts_says_what_they_are_and_writes_nothing(

@@ -10,7 +10,7 @@ import pytest
 from accounting.composition import prv_epsilon, rdp_epsilon
 from configs.errors import UserError
 from configs.loading import load
-from launch.preflight.planning import plan
+from tests.launch.setups import plan
 
 MILD = [
     "privacy.epsilon=10",

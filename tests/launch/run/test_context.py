@@ -11,6 +11,7 @@ import torch
 from configs.errors import UserError
 from configs.loading import load
 from launch.components import new_classifier, new_generator
+from launch.preflight.set_up import planned
 from launch.processes.device import pick_device
 from launch.run.context import Context
 from lightning_modules.weights import load_weights, save_weights
@@ -88,7 +89,7 @@ def test_the_key_is_made_once_kept_secret_and_forgotten(tmp_path: Path) -> None:
 
 def test_a_fixed_key_is_never_written(tmp_path: Path) -> None:
     here = context(tmp_path)
-    fixed = Context(load("demo", [*TINY, FIXED]), here.plan, here.directory, here.ledger, here.console)
+    fixed = Context(planned(load("demo", [*TINY, FIXED])), here.directory, here.ledger, here.console)
     assert fixed.run_key.insecure
     fixed.forget_key()
     assert not here.directory.key.exists()

@@ -23,9 +23,9 @@ from configs.errors import UserError
 from configs.loading import load
 from datamodules.sets.image_set import ImageSet
 from launch.components import new_generator
-from launch.preflight.planning import plan
 from launch.run.directory import RunDirectory
 from launch.run.file_times import RELEASED_AT
+from launch.run.guarantee import Guarantee
 from launch.run.release import (
     load_model,
     privacy_statement,
@@ -35,6 +35,7 @@ from launch.run.release import (
     write_release,
 )
 from tests.launch.runs import FIXED, RELEASE, TINY, times
+from tests.launch.setups import plan
 
 NAMES = tuple("0123456789")
 
@@ -82,7 +83,9 @@ def test_the_statement_comes_last(tmp_path: Path, images: ImageSet, monkeypatch:
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", watched)
-    write_release(RunDirectory(tmp_path / "run"), config, ledger, images, new_generator(config, 10))
+    write_release(
+        RunDirectory(tmp_path / "run", Guarantee.of(config)), config, ledger, images, new_generator(config, 10)
+    )
     assert set(written) == RELEASE and written.index("privacy.json") == len(written) - 1
 
 
@@ -113,7 +116,7 @@ def test_objects_are_not_unpickled(tmp_path: Path) -> None:
 
 def test_the_statement_says_what_the_guarantee_rests_on(tmp_path: Path) -> None:
     config, ledger = charged(tmp_path)
-    told = privacy_statement(config, ledger)
+    told = privacy_statement(Guarantee.of(config), ledger)
     assert told["epsilon"] == epsilon(ledger.mechanisms(), 5e-5) <= 10
     assert (told["delta"], told["accountant"], told["records"], told["private"]) == (5e-5, "rdp", 1437, True)
     assert told["neighbouring_relation"].startswith("add or remove one record")
@@ -127,7 +130,7 @@ def test_the_statement_says_what_the_guarantee_rests_on(tmp_path: Path) -> None:
 
 def test_the_readable_statement_holds_the_same(tmp_path: Path) -> None:
     config, ledger = charged(tmp_path)
-    told = privacy_statement(config, ledger)
+    told = privacy_statement(Guarantee.of(config), ledger)
     text = readable_statement(told)
     stated = float(text.split("(ε = ")[1].split(",")[0])
     assert told["epsilon"] <= stated < told["epsilon"] + 1.1e-4
@@ -151,7 +154,8 @@ def test_the_readable_statement_holds_the_same(tmp_path: Path) -> None:
 
 
 def test_a_statement_of_a_fixed_key_claims_no_secret(tmp_path: Path) -> None:
-    told = privacy_statement(*charged(tmp_path, FIXED))
+    config, ledger = charged(tmp_path, FIXED)
+    told = privacy_statement(Guarantee.of(config), ledger)
     assert "NOT PRIVATE" in told["notice"]
     assert not any("drawn by the operating system" in text for text in told["assumptions"])
 
@@ -159,7 +163,10 @@ def test_a_statement_of_a_fixed_key_claims_no_secret(tmp_path: Path) -> None:
 def test_what_is_spent_counts_and_not_what_was_meant(tmp_path: Path) -> None:
     config, ledger = charged(tmp_path)
     more = load("demo", [*TINY, "privacy.epsilon=20"])
-    assert privacy_statement(more, ledger)["epsilon"] == privacy_statement(config, ledger)["epsilon"]
+    assert (
+        privacy_statement(Guarantee.of(more), ledger)["epsilon"]
+        == privacy_statement(Guarantee.of(config), ledger)["epsilon"]
+    )
 
 
 # --- the whole release
@@ -167,7 +174,7 @@ def test_what_is_spent_counts_and_not_what_was_meant(tmp_path: Path) -> None:
 
 def test_a_release_holds_the_documented_files_and_a_model_that_loads(tmp_path: Path, images: ImageSet) -> None:
     config, ledger = charged(tmp_path)
-    directory = RunDirectory(tmp_path)
+    directory = RunDirectory(tmp_path, Guarantee.of(config))
     model = new_generator(config, 10)
     write_release(directory, config, ledger, images, model)
     assert {entry.name for entry in directory.release.iterdir()} == RELEASE
@@ -182,7 +189,7 @@ def test_equal_releases_have_equal_bytes_and_times(tmp_path: Path, fixed: bool) 
     config, ledger = charged(tmp_path, *([FIXED] if fixed else []))
     model, found = new_generator(config, 10), []
     for number, now in enumerate((0, 2**30, 2**32)):
-        directory = RunDirectory(tmp_path / str(number))
+        directory = RunDirectory(tmp_path / str(number), Guarantee.of(config))
         directory.release.mkdir(parents=True)
         with mock.patch("time.time", lambda now=now: float(now)):
             write_release(directory, config, ledger, images, model)
@@ -195,7 +202,7 @@ def test_equal_releases_have_equal_bytes_and_times(tmp_path: Path, fixed: bool) 
 
 def test_a_release_that_is_written_again_bears_the_same_times(tmp_path: Path, images: ImageSet) -> None:
     config, ledger = charged(tmp_path)
-    directory = RunDirectory(tmp_path)
+    directory = RunDirectory(tmp_path, Guarantee.of(config))
     for _ in range(2):
         write_release(directory, config, ledger, images, new_generator(config, 10))
         assert times(directory.release) == {RELEASED_AT * 10**9}
@@ -204,7 +211,7 @@ def test_a_release_that_is_written_again_bears_the_same_times(tmp_path: Path, im
 
 def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> None:
     config, ledger = charged(tmp_path / "other")
-    directory = RunDirectory(tmp_path / "run")
+    directory = RunDirectory(tmp_path / "run", Guarantee.of(config))
     directory.claim(config)
     model = new_generator(config, 10)
     with torch.no_grad():
@@ -220,15 +227,16 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
 
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its method has no model"):
-        load_model(RunDirectory(tmp_path))
+        load_model(RunDirectory(tmp_path, Guarantee.of(load("demo"))))
 
 
 def test_a_fixed_key_marks_every_output(tmp_path: Path, images: ImageSet) -> None:
     config, ledger = charged(tmp_path, FIXED)
-    directory = RunDirectory(tmp_path)
+    directory = RunDirectory(tmp_path, Guarantee.of(config))
     write_release(directory, config, ledger, images, new_generator(config, 10))
     plain = tmp_path / "plain"
-    write_release(RunDirectory(plain), *charged(plain), images, new_generator(config, 10))
+    own, ledger = charged(plain)
+    write_release(RunDirectory(plain, Guarantee.of(own)), own, ledger, images, new_generator(config, 10))
     for name in ("PRIVACY.md", "privacy.json", "model.json"):
         assert "NOT PRIVATE" in (directory.release / name).read_text()
         assert "NOT PRIVATE" not in (plain / "release" / name).read_text()

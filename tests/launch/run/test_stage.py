@@ -12,7 +12,7 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.schema import Experiment
 from launch.console import Console
-from launch.preflight.planning import plan
+from launch.preflight.set_up import planned
 from launch.run.context import Context
 from launch.run.directory import RunDirectory
 from launch.run.performing import fingerprint_of, perform
@@ -24,10 +24,11 @@ STAGE_NAMES = ["classifier", "query", "select", "pretrain", "finetune", "synthes
 
 def context(folder: Path, *overrides: str) -> Context:
     config = load("demo", [*TINY, *overrides])
-    budget = plan(config)
+    setup = planned(config)
+    budget = setup.plan
     terms = {"epsilon": budget.epsilon, "delta": budget.delta, "n": budget.n, "accountant": budget.accountant}
     ledger = Ledger.open(folder / "ledger.jsonl", **terms)
-    return Context(config, budget, RunDirectory(folder), ledger, Console(quiet=True))
+    return Context(setup, RunDirectory(folder, setup.guarantee), ledger, Console(quiet=True))
 
 
 def fingerprints(folder: Path, *overrides: str) -> dict[str, str]:

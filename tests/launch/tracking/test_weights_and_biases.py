@@ -18,7 +18,6 @@ from PIL import Image
 
 from accounting.ledger import Ledger
 from configs.loading import load
-from launch.preflight.planning import plan
 from launch.run.directory import RunDirectory
 from launch.tracking.guard import Guard
 from launch.tracking.tracking import Tracking
@@ -35,6 +34,7 @@ from tests.launch.runs import (
     run_words,
     statement,
 )
+from tests.launch.setups import plan
 from tests.launch.tracking.tracked import tracked_run
 from tests.launch.tracking.wandb_records import OfflineRun, offline_runs
 

@@ -19,8 +19,6 @@ from configs.loading import load
 from datamodules.sets.image_set import ImageSet
 from evaluation.controls import CONTROLS, EVOLVED
 from launch.console import Console
-from launch.preflight.checks import check_experiment
-from launch.preflight.planning import plan
 from launch.run.release import read_images
 from tests.launch.runs import (
     FIXED,
@@ -37,6 +35,7 @@ from tests.launch.runs import (
     run_words,
     statement,
 )
+from tests.launch.setups import check_experiment, plan
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SIM_PE = "method=sim_pe"

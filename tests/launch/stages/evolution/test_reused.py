@@ -12,7 +12,6 @@ import pytest
 from accounting.ledger import Ledger
 from accounting.run_key import RunKey
 from configs.loading import load
-from launch.preflight.checks import check_experiment
 from launch.run.release import read_images
 from tests.launch.runs import (
     FIXED,
@@ -26,6 +25,7 @@ from tests.launch.runs import (
     run_words,
     statement,
 )
+from tests.launch.setups import check_experiment
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SIM_PE = "method=sim_pe"

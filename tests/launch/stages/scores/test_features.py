@@ -29,13 +29,20 @@ def flat(part: ImageSet) -> np.ndarray:
     return part.images.reshape(len(part), -1).astype(np.float64)
 
 
-CONTEXT: Any = SimpleNamespace(config=load("demo", ["evaluate.neighbours=2"]), device="cpu", ranks=Ranks())
+CONFIG = load("demo", ["evaluate.neighbours=2"])
+
+
+def context(weights: Path | None = None, reason: str = "evaluate.inception_weights") -> Any:
+    setup = SimpleNamespace(inception=(weights, reason))
+    return SimpleNamespace(config=CONFIG, setup=setup, device="cpu", ranks=Ranks())
+
+
 SETS = {"ours": images(20, 0), "on the way": images(15, 1), "control": images(20, 2), "tiny": images(2, 3)}
 TEST = images(30, 4)
 
 
 def test_without_inception_all_is_the_classifiers() -> None:
-    found = feature_scores(CONTEXT, flat, SETS, ["ours", "on the way"], TEST)
+    found = feature_scores(context(), flat, SETS, ["ours", "on the way"], TEST)
     assert found.precision_features == CLASSIFIER_FEATURES
     assert "evaluate.inception_weights" in found.fid_reason
     for name in ("ours", "on the way", "control"):
@@ -46,7 +53,7 @@ def test_without_inception_all_is_the_classifiers() -> None:
 
 
 def test_without_a_classifier_nothing_is_left() -> None:
-    assert feature_scores(CONTEXT, None, SETS, ["ours"], TEST).rows == {name: {} for name in SETS}
+    assert feature_scores(context(), None, SETS, ["ours"], TEST).rows == {name: {} for name in SETS}
 
 
 @pytest.mark.parametrize("extract", [flat, None])
@@ -59,9 +66,8 @@ def test_with_inception_no_column_mixes_features(extract: Any, monkeypatch: pyte
             for value, part in zip(fids, sets, strict=True)
         ]
 
-    monkeypatch.setattr(module, "find_weights", lambda *_: (Path("weights"), ""))
     monkeypatch.setattr(module, "inception_scores", scores)
-    found = feature_scores(CONTEXT, extract, SETS, ["ours", "on the way"], TEST)
+    found = feature_scores(context(Path("weights"), ""), extract, SETS, ["ours", "on the way"], TEST)
     assert (found.precision_features, found.fid_reason) == (INCEPTION_FEATURES, "too few")
     classifiers = {"frechet"} if extract else set()
     for name, value in (("ours", None), ("on the way", 7.0)):

@@ -12,6 +12,7 @@ import torch
 
 from configs.loading import load
 from datamodules.sources.source import Semantics
+from launch.run.guarantee import Guarantee
 from launch.stages.scores.similarities import similarities
 
 NAMES = tuple(f"thing{label}" for label in range(7))
@@ -19,8 +20,10 @@ HISTOGRAM = np.random.default_rng(0).integers(0, 50, (2, 7))
 
 
 def context(*words: str, source: Any = None) -> Any:
+    config = load("demo", words)
     return SimpleNamespace(
-        config=load("demo", words),
+        config=config,
+        guarantee=Guarantee.of(config),
         public=SimpleNamespace(labels=np.arange(21) % 7, class_names=NAMES),
         public_source=SimpleNamespace(class_names=NAMES),
         sensitive_source=source,
