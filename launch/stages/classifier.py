@@ -1,4 +1,4 @@
-"""Training of the semantic query function on the public set."""
+"""Training of the semantic classifier, the query's function, on the public set."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def classifier(context: Context) -> str:
 
 
 def accuracy_of(module: SemanticClassifier, images: LabelledImages, reading: Reading) -> float:
-    """The share of public images whose likeliest category is their own."""
+    """The share of public images whose most likely category is their own, in [0, 1]."""
     batches = OrderedBatches(images, BATCH, reading=reading)
     return sum(int((module.topk(here, 1)[:, 0] == labels).sum()) for _, here, labels in batches) / len(images)

@@ -1,4 +1,4 @@
-"""The engine that clips and sums gradients here: tried out before any charge, and the records it takes at once."""
+"""The engine that clips and sums gradients: tried out before any charge, and how many records it takes at once."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from lightning_modules.dp_sgd.grid import check_noise
 from lightning_modules.dp_sgd.micro_batch import GIB, largest_micro_batch
 from lightning_modules.dp_sgd.validation import check_records_apart
 
-SHARE = {"cuda": 0.9, "cpu": 0.5}  # of what is free; others work on the machine as well, and its memory is fragmented
+SHARE = {"cuda": 0.9, "cpu": 0.5}  # of the free memory: others use the machine too, and its memory is fragmented
 COPIES = 7  # times all weights: their average, Adam's two moments, the sum so far and the noise in 64 bits
-LOST = "Remove the file, and only it: the micro-batch is then chosen anew."
+LOST = "Remove the file, and only it: the micro-batch is then chosen again."
 
 
 def tried_engine(config: Experiment, model: Any, *, classes: int, device: torch.device) -> ClippedSum:
-    """`finetune.engine` over a generator that is moved to the device, after a trial on made-up images.
+    """The engine of `finetune.engine` for a generator, after a trial on made-up images. Touches no sensitive data.
 
-    Raises UserError where the trial finds records that meet. Touches no sensitive data.
+    Args:
+        model: the generator; it is moved to the device.
+        classes: number of sensitive categories.
+
+    Raises:
+        UserError: if the trial finds that the gradient of one record depends on another.
     """
     settings = config.finetune
     engine = ENGINES[settings.engine](model.to(device), settings.clip_norm, settings.precision)
@@ -34,9 +39,12 @@ def tried_engine(config: Experiment, model: Any, *, classes: int, device: torch.
 
 
 def checked_engine(context: Context, model: Any) -> ClippedSum:
-    """The tried engine of the run's DP-SGD over `model`, whose noise fits the grid of its sum.
+    """The engine of the run's DP-SGD for `model`, tried out, with noise that fits the grid of its sum.
 
-    Raises UserError where either does not. Touches no sensitive data.
+    Touches no sensitive data.
+
+    Raises:
+        UserError: if the trial fails, or the noise does not fit the grid.
     """
     engine = tried_engine(context.config, model, classes=len(context.class_names), device=context.device)
     check_noise(context.plan.mechanism(DP_SGD), sum_size(model), context.ranks.world)
@@ -44,9 +52,13 @@ def checked_engine(context: Context, model: Any) -> ClippedSum:
 
 
 def rehearse_training(context: Context, charged: str) -> None:
-    """Try DP-SGD's engine on an untrained network before another stage is charged, a query say.
+    """Try DP-SGD's engine on an untrained network before an earlier stage is charged. Touches no sensitive data.
 
-    UserError where it could not follow. Touches no sensitive data.
+    Args:
+        charged: role of the stage that is about to be charged, such as "query".
+
+    Raises:
+        UserError: as in `checked_engine`.
     """
     later = "finetune" in context.config.stages and charged != "finetune" and not context.has("finetune")
     if later and context.directory.marker(charged) is None:
@@ -64,12 +76,21 @@ def choose(
     fingerprint: str = "",
     processes: int = 1,
 ) -> int:
-    """Records at once: `finetune.micro_batch`, or with `auto` the largest number up to the logical batch that fits.
+    """Records at once: `finetune.micro_batch` or, with `auto`, the largest number that fits, up to the logical batch.
 
-    record: where the choice is kept. A stage that goes on keeps its choice, since sums of other micro-batches are
-    rounded otherwise, unless there is not memory enough for it any more. processes: on this machine, which share its
-    memory but not that of a GPU. Moves the model to the device. Touches no
-    sensitive data. UserError where not one record fits.
+    Touches no sensitive data. A stage that resumes keeps its choice, since sums of other micro-batches are rounded
+    differently. It chooses again only if the memory no longer suffices.
+
+    Args:
+        model: the generator; with `auto` it is moved to the device.
+        engine: its engine.
+        classes: number of sensitive categories.
+        record: file in which the choice is kept.
+        fingerprint: of the stage; a choice of another one is not used.
+        processes: number on this machine. They share its memory, but not that of a GPU.
+
+    Raises:
+        UserError: if not even one record fits.
     """
     settings = config.finetune
     if settings.micro_batch != "auto":

@@ -23,7 +23,7 @@ from launch.stages.scores.snapshots import draws_from_model, points, sampled
 from launch.stages.select import read_selection
 
 SYNTHETIC = "synthetic images (this run)"
-LEAST = 2  # test images; a covariance of fewer is none
+LEAST = 2  # test images; fewer have no covariance
 
 
 @stage(
@@ -35,15 +35,22 @@ LEAST = 2  # test images; a covariance of fewer is none
     makes=("internal/scores.json",),
 )
 def evaluate(context: Context) -> str:
-    """Accuracy, Fréchet distances, precision and recall against the sensitive test set (PrivImage §4.3).
+    """Accuracy, Fréchet distances, precision and recall against the sensitive test set.
 
-    SENSITIVE, without noise, not covered by the guarantee; nothing is chosen by these numbers.
+    Nothing is chosen by these numbers.
+
+    Raises:
+        UserError: if there are fewer than `LEAST` test images.
+
+    Source: PrivImage §4.3.
+
+    Sensitive: computed from sensitive test images without noise; the guarantee does not cover the scores.
     """
     test = context.sensitive_test
     if len(test) < LEAST:
         raise UserError(
-            f"sensitive: fewer than {LEAST} test images, so there is nothing to score against. Add some to the test "
-            "folder (sensitive.test_root) and give the same command again; the release is finished already."
+            f"sensitive: fewer than {LEAST} test images, so scores cannot be computed. Add some to the test folder "
+            "(sensitive.test_root) and give the same command again; the release is finished already."
         )
     sets = training_sets(context)
     on_the_way = {point.name: point for point in points(context, sets[SYNTHETIC])}
@@ -64,11 +71,11 @@ def evaluate(context: Context) -> str:
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
     shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[SYNTHETIC].accuracies.items())
-    return f"trained on synthetic, tested on {len(test)} real: {shown or 'one category, nothing to tell apart'}"
+    return f"trained on synthetic, tested on {len(test)} real: {shown or 'no accuracy, since there is one category'}"
 
 
 def training_sets(context: Context) -> dict[str, ImageSet]:
-    """The synthetic images first, then what takes less private access, in equal numbers."""
+    """The sets on which classifiers are trained, by name: the synthetic images, then the controls, equally many."""
     synthetic = read_images(context.outputs / "synthetic.npz")
     sets: dict[str, LabelledImages | None] = {SYNTHETIC: synthetic}
     for name in context.config.evaluate.controls:
@@ -83,20 +90,20 @@ def training_sets(context: Context) -> dict[str, ImageSet]:
 
 
 def selection_as_it_is(context: Context, count: int) -> LabelledImages | None:
-    """The selected public images, where pre-training had them under the sensitive categories' names."""
+    """The selected public images, if they are labelled with the sensitive categories; otherwise None."""
     selection = read_selection(context) if context.has("select") else None
     return selection if selection is not None and selection.class_names == context.class_names else None
 
 
 def sampled_before(context: Context, count: int) -> ImageSet | None:
-    """Images of the pre-trained model before DP-SGD (PrivImage Figure 6, left); None without one."""
+    """Images of the pre-trained model before DP-SGD (PrivImage Figure 6, left); None if the run has no such model."""
     if not (context.has("pretrain") and context.has("finetune") and draws_from_model(context.config)):
         return None
     return sampled(context, pretrained(context), "before", count)
 
 
 def public_by_name(context: Context, count: int) -> LabelledImages | None:
-    """Public images of the categories that bear a sensitive category's name, or of those that the config names."""
+    """Public images of the categories with a sensitive category's name, or of those in `selection.names`, or None."""
     return public_only_set(context.public, context.class_names, context.config.selection.names)
 
 
@@ -105,21 +112,27 @@ MAKE: dict[str, Callable[[Context, int], LabelledImages | None]] = {
     "selected": selection_as_it_is,
     "by_name": public_by_name,
 }
-"""How each of `CONTROLS` is made; None where a run has no such thing."""
+"""For each of `CONTROLS` the function that makes it, from the context and a number of images; None if it cannot."""
 
 
 def score_rows(
     context: Context, sets: dict[str, ImageSet], from_features: FeatureScores, test: ImageSet
 ) -> dict[str, ScoreRow]:
-    """All scores of each set, by name."""
+    """All scores of each set, by name.
+
+    Args:
+        sets: training sets by name.
+        from_features: their scores from features.
+        test: sensitive test images.
+    """
     accuracies = accuracies_of(context, sets, test)
     return {name: ScoreRow(name=name, accuracies=accuracies[name], **from_features.rows[name]) for name in sets}
 
 
 def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Accuracies]:
-    """Accuracy of each classifier trained on each set, by set. Each is kept as soon as it is known.
+    """Accuracies of the classifiers that are trained on each set, by set. Each is kept as soon as it is known.
 
-    The processes of a job share out the trainings.
+    The processes of a job divide the trainings among them.
     """
     ranks, settings, show = context.ranks, context.config.evaluate, context.console.progress
     kept = kept_accuracies(context)
@@ -151,10 +164,10 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
 
 
 def takes_long(context: Context, classifier: str) -> bool:
-    """Whether a classifier is one of DPImageBench's, which take minutes on a GPU and half an hour without."""
+    """Whether a classifier is one of DPImageBench's, which train for minutes on a GPU and half an hour without one."""
     return hasattr(context.config.evaluate.training, classifier)
 
 
 def kept_accuracies(context: Context) -> KeptAccuracies:
-    """What this evaluation has found so far."""
+    """The accuracies that this evaluation has computed so far."""
     return KeptAccuracies(context.directory.internal / "accuracies", context.fingerprints["evaluate"])

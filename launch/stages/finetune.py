@@ -27,7 +27,12 @@ from lightning_modules.weights import save_weights
     makes=("stages/finetune/model.safetensors",),
 )
 def finetune(context: Context) -> str:
-    """DP-SGD on the sensitive images (PrivImage Algorithm 1). SENSITIVE: charged as `dp-sgd`."""
+    """DP-SGD on the sensitive images.
+
+    Source: PrivImage, Algorithm 1.
+
+    Sensitive: trains on sensitive images; charged as `dp-sgd`.
+    """
     settings = context.config.finetune
     mechanism = context.plan.mechanism(DP_SGD)
     model = pretrained(context)
@@ -64,7 +69,10 @@ def finetune(context: Context) -> str:
     makes=("stages/finetune/model.safetensors",),
 )
 def finetune_without_noise(context: Context) -> str:
-    """Ordinary training on the sensitive images, as pre-training is: a ceiling. SENSITIVE and NOT private."""
+    """Ordinary training on the sensitive images, with the settings of pre-training, as a ceiling.
+
+    Sensitive: trains on sensitive images without noise; the result is NOT PRIVATE.
+    """
     settings = settings_without_noise(context.config)
     module = trained(context, pretrained(context), context.sensitive, settings, stage="finetune")
     if context.ranks.first:
@@ -73,13 +81,13 @@ def finetune_without_noise(context: Context) -> str:
 
 
 def settings_without_noise(config: Experiment) -> Pretrain:
-    """How a ceiling trains on the sensitive images: as in pre-training, for a number of steps of its own if given."""
+    """Settings of the ceiling's training: those of pre-training, with its own number of steps if that is given."""
     steps = config.finetune.steps_without_noise
     return config.pretrain if steps is None else dataclasses.replace(config.pretrain, steps=steps)
 
 
 def chosen(context: Context, model: Any, engine: ClippedSum) -> int:
-    """Records that each process takes at once; chosen by one of them, since measured side by side they disturb."""
+    """Records that each process takes at once. Only one process measures: simultaneous measurements would interfere."""
     return choose(
         context.config,
         model,

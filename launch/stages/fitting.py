@@ -1,4 +1,4 @@
-"""A run's training stages: Lightning fits with this run's folders, machine and progress bar."""
+"""A run's training stages: Lightning fits with the run's folders, device and progress bar."""
 
 from __future__ import annotations
 
@@ -37,10 +37,20 @@ def fit_public(
     validate_every: int | None = None,
     show_loss: bool = True,
 ) -> Module:
-    """Train without clipping and noise, going on from the stage's last checkpoint: on public images, or NOT private.
+    """Train without clipping and noise, from the stage's last checkpoint if there is one.
 
-    network: the part of the module that runs in the precision of `settings`, compiled if wanted. show_loss: on the
-    console.
+    Args:
+        module: the module to train.
+        network: the part of it that runs in the precision of `settings`, and is compiled if they say so.
+        images: training images. If they are sensitive, the result is NOT PRIVATE.
+        stage: role of the stage.
+        settings: the stage's settings.
+        validation: validation images.
+        validate_every: steps between two validations (default: no validation).
+        show_loss: whether the console shows the loss.
+
+    Returns:
+        The trained module.
     """
     seed, steps, batch_size = context.config.run.seed, settings.steps, settings.batch_size
     with accelerated(network, precision=settings.precision, compile=settings.compile, stage=stage):
@@ -64,7 +74,18 @@ def fit_public(
 
 
 def fit_private(context: Context, module: Module, access: PrivateAccess, *, stage: str) -> Module:
-    """Train on the sensitive images for the steps that `access` was charged with. SENSITIVE."""
+    """Train on the sensitive images for the steps that were charged.
+
+    Args:
+        module: the module to train.
+        access: access to the charged mechanism.
+        stage: role of the stage.
+
+    Returns:
+        The trained module.
+
+    Sensitive: reads sensitive images.
+    """
     mechanism, epsilon = access.mechanism, context.plan.epsilon_after
     kept = snapshot_steps(mechanism.steps, context.config.finetune.snapshots)
     nominal = Nominal(
@@ -87,12 +108,12 @@ def fit_private(context: Context, module: Module, access: PrivateAccess, *, stag
 
 
 def snapshot_folder(context: Context) -> Path:
-    """Where the snapshots of this very fine-tuning are."""
+    """Folder of the snapshots of exactly this fine-tuning."""
     return context.folder("finetune") / f"snapshots-{context.fingerprints['finetune'][:12]}"
 
 
 def bar(context: Context, nominal: Nominal) -> Any:
-    """The stage's progress on the console, if wanted."""
+    """The callback that shows the stage's progress; None if the console is quiet."""
     return progress(nominal) if context.console.progress else None
 
 
@@ -107,7 +128,12 @@ def reading(settings: Launch) -> Reading:
 
 
 def fit_settings(context: Context, stage: str, extra: Extra = nothing) -> dict[str, Any]:
-    """Where a stage's fit runs and writes to. beside: what dashboards show beside the metrics of a step."""
+    """Arguments of `fit` that follow from the run: folder, device, notice, time between checkpoints, and loggers.
+
+    Args:
+        stage: role of the stage.
+        extra: from a step to the values that dashboards show in addition to its metrics.
+    """
     return {
         "folder": context.folder(stage) / f"checkpoints-{context.fingerprints[stage][:12]}",
         "accelerator": context.device.type,

@@ -29,14 +29,21 @@ def pretrain(context: Context) -> str:
 
 
 def trained(context: Context, model: Any, images: LabelledImages, settings: Pretrain, *, stage: str) -> PublicTraining:
-    """A generator trained as pre-training is, without clipping and noise: on public images, or NOT private."""
+    """A generator, trained without clipping and noise.
+
+    Args:
+        model: the generator to train.
+        images: training images. If they are sensitive, the result is NOT PRIVATE.
+        settings: those of pre-training, or similar.
+        stage: role of the stage.
+    """
     module = PublicTraining(model, settings, seed=context.config.run.seed)
     network, shown = module.generator.trainable, context.may_show
     return fit_public(context, module, network, images, stage=stage, settings=settings, show_loss=shown)
 
 
 def pretrained(context: Context) -> Any:
-    """The generator of the sensitive categories to go on from: pre-trained where the run does that, else a new one."""
+    """The generator of the sensitive categories: pre-trained if the run has that stage, otherwise new."""
     model = context.generator()
     if not context.has("pretrain"):
         return model

@@ -26,15 +26,22 @@ from semantics.query import CheckedQuery, noisy_semantic_histogram, semantic_his
     makes=("stages/query/histogram.json",),
 )
 def query(context: Context) -> str:
-    """Noisy semantic histogram of the sensitive set (PrivImage §3.3). SENSITIVE: charged as `semantic query`."""
+    """Noisy semantic histogram of the sensitive set.
+
+    Source: PrivImage §3.3.
+
+    Sensitive: reads sensitive images; charged as `semantic query`.
+    """
     path = context.folder("query") / "histogram.json"
     mechanism = context.plan.mechanism(SEMANTIC_QUERY)
     noise = noise_text(mechanism.noise_multiplier)
-    line = f"noise multiplier {noise}, {context.config.query.semantics} semantics an image"
+    line = f"noise multiplier {noise}, {context.config.query.semantics} semantics per image"
     ranks = context.ranks
-    if ranks.broadcast(path.is_file()):  # answered before the process ended: it is used, and never asked again
+    if ranks.broadcast(
+        path.is_file()
+    ):  # answered by an earlier process: the answer is used, and the query never asked again
         answer = read_answer(context)
-        context.ledger.require(answer["ledger_head"])  # it carries its charge with it
+        context.ledger.require(answer["ledger_head"])  # the ledger must contain its charge
         if answer["fingerprint"] != context.fingerprints["query"]:
             raise UserError(f"'{path}' answers another query. Start again under another run.name.")
         if ranks.first:
@@ -49,8 +56,8 @@ def query(context: Context) -> str:
     access = context.charge(mechanism, "query")
     if access.published():
         raise UserError(
-            f"the ledger says that the semantic query was answered, but '{path}' is gone. Its budget is spent: restore "
-            "the file from a copy, or start again under another run.name."
+            f"the ledger says that the semantic query was answered, but '{path}' is missing. Its budget is spent: "
+            "restore the file from a copy, or start again under another run.name."
         )
     histogram = noisy_semantic_histogram(
         asked,
@@ -72,10 +79,13 @@ def query(context: Context) -> str:
 
 
 def tried_query(context: Context) -> CheckedQuery:
-    """The trained classifier as the sensitive images are asked, after a trial on made-up ones in every process.
+    """The query's function, the trained classifier, after a trial on made-up images in every process.
 
-    UserError in all of them where it fails in one, or where they answer differently for the same image: a record that
-    is left out moves others to other processes too. Touches no sensitive data.
+    Touches no sensitive data.
+
+    Raises:
+        UserError: in all processes, if the trial fails in one, or if their answers for the same image differ: if a
+            record is left out, others move to other processes too.
     """
     config, ranks = context.config, context.ranks
     query, problem = None, ""
@@ -89,14 +99,14 @@ def tried_query(context: Context) -> CheckedQuery:
         raise UserError(problems[0])
     if len(set(gathered)) > 1:
         raise UserError(
-            "query: the processes of this job do not answer alike for the same image, so that one record could change "
-            "what others say. Start them on machines and devices of one kind, or the run on one process."
+            "query: the processes of this job answer differently for the same image, so one record could change the "
+            "answers of others. Start them on machines and devices of one kind, or use one process."
         )
     return query
 
 
 def digest_of(answer: dict[str, Any]) -> str:
-    """What the ledger knows a histogram by."""
+    """The digest under which the ledger knows a histogram."""
     return digest([np.asarray(answer["histogram"], dtype=np.int64)])
 
 
@@ -129,7 +139,10 @@ def take_answer(context: Context, path: Path) -> None:
     makes=("stages/query/histogram.json",),
 )
 def query_without_noise(context: Context) -> str:
-    """Exact semantic histogram of the sensitive set, for non-private ceilings. SENSITIVE and NOT private."""
+    """Exact semantic histogram of the sensitive set, for non-private ceilings.
+
+    Sensitive: reads sensitive images without noise; the result is NOT PRIVATE.
+    """
     settings = context.config.query
     histogram = semantic_histogram(
         tried_query(context),
@@ -142,15 +155,15 @@ def query_without_noise(context: Context) -> str:
         notice = context.guarantee.notice
         answer = {"notice": notice, "histogram": histogram.tolist(), "ledger_head": context.ledger.head}
         atomic_json(context.folder("query") / "histogram.json", answer)
-    return f"NOT PRIVATE, no noise; {settings.semantics} semantics an image"
+    return f"NOT PRIVATE, no noise; {settings.semantics} semantics per image"
 
 
 def read_answer(context: Context) -> dict[str, Any]:
-    """The query's answer and what it was made under."""
+    """The query's answer (`histogram`), with the `fingerprint` and `ledger_head` under which it was made."""
     advice = "Its budget is spent: restore the file from a copy, or start again under another run.name."
     return read_json(context.folder("query") / "histogram.json", advice)
 
 
 def read_histogram(context: Context) -> np.ndarray:
-    """The histogram, int64 [rows, public categories]: private by the query's noise, where the query has any."""
+    """The query's histogram, int64 [rows, public categories]. It is private if the query has noise."""
     return np.asarray(read_answer(context)["histogram"], dtype=np.int64)

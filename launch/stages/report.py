@@ -19,7 +19,7 @@ from launch.stages.scores.features import CLASSIFIER_FEATURES, INCEPTION_FEATURE
 from launch.stages.scores.similarities import similarities
 from launch.training.metrics_log import read_metrics
 
-AGAIN = "Remove the file and give the same command again: it is made anew."
+AGAIN = "Remove the file and give the same command again to rebuild it."
 
 
 @stage(
@@ -30,10 +30,13 @@ AGAIN = "Remove the file and give the same command again: it is made anew."
     makes=("internal/report.html",),
 )
 def report(context: Context) -> str:
-    """Write `internal/report.html`: samples, budget, scores, selection, curves and costs. SENSITIVE."""
+    """Write `internal/report.html`: samples, budget, scores, selection, curves and costs.
+
+    Sensitive: shows sensitive test images and values that are not private.
+    """
     config, plan, ledger = context.config, context.plan, context.ledger
     scores = read_json(context.directory.internal / "scores.json", AGAIN)
-    alone = Ranks()  # the other processes of a job have no part in the report
+    alone = Ranks()  # the other processes of a job do not work on the report
     synthetic = read_images(context.outputs / "synthetic.npz")
     data = ReportData(
         run_name=config.run.name,
@@ -70,7 +73,7 @@ def report(context: Context) -> str:
 
 
 def selection(context: Context) -> dict[str, Any]:
-    """The public categories that the query chose; {} where there was no query, or nothing was chosen by it."""
+    """The public categories that the query chose; {} if there was no query, or it chose nothing."""
     if not (context.has("query") and context.has("select")):
         return {}
     return read_json(context.folder("select") / "selection.json", AGAIN)
@@ -114,7 +117,7 @@ def budget_curve(context: Context) -> Series:
 
 
 def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
-    """Scores on the way through fine-tuning against the ε spent by then, each point from the same number of images."""
+    """Scores during fine-tuning against the ε spent by then. All points use the same number of images."""
     if not points:
         return []
     classifiers = list(dict.fromkeys(name for point in points for name in point.accuracies))
@@ -130,7 +133,7 @@ def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
     }
     return [
         Chart(
-            f"{title} on the way (not private), {points[0].count} images a point",
+            f"{title} during fine-tuning (not private), {points[0].count} images per point",
             "ε",
             title,
             [scored(name, points, values) for name, values in series.items() if any(v is not None for v in values)],
@@ -140,13 +143,18 @@ def score_charts(points: Sequence[ScorePoint]) -> list[Chart]:
 
 
 def scored(name: str, points: Sequence[ScorePoint], values: Sequence[float | None]) -> Series:
-    """The values that there are, against ε."""
+    """The values that are not None, against ε."""
     pairs = [(point.epsilon, value) for point, value in zip(points, values, strict=True) if value is not None]
     return Series(name, [epsilon for epsilon, _ in pairs], [value for _, value in pairs])
 
 
 def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> Sequence[Series]:
-    """The named curves that there are."""
+    """The curves that exist.
+
+    Args:
+        curves: points (step, value) by name.
+        names: titles of the wanted curves, by name.
+    """
     return [
         Series(title, [step for step, _ in curves[name]], [value for _, value in curves[name]])
         for name, title in names.items()
@@ -155,6 +163,6 @@ def lines(curves: dict[str, list[tuple[int, float]]], names: dict[str, str]) -> 
 
 
 def costs(context: Context) -> list[StageCost]:
-    """What each stage before this one took."""
+    """Time and memory of each stage before this one."""
     before = [role for role in context.fingerprints if role != "report"]
     return [StageCost(name=role, **context.directory.cost(role)) for role in before]

@@ -1,4 +1,4 @@
-"""Drawing of synthetic images from a released model, in batches, at a measured speed."""
+"""Draw synthetic images from a released model, in batches, and measure the speed."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ from lightning_modules.inference import accelerated
 from lightning_modules.public_module import step_generator
 
 FILE = "batch-{:06d}.npy"
-LATE = 120.0  # seconds
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # given the pieces of work and how many there are
+LATE = 120.0  # seconds after which a batch of another process counts as missing
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # from the pieces of work and their number to the pieces
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Synthetic images; how many of them were sampled just now, in how many seconds, and what compiling took before."""
+    """Synthetic images, and how long they took."""
 
     images: ImageSet
+    """The images; none in other processes than the first."""
     sampled: int
+    """How many of them were sampled by this call, by all processes together."""
     seconds: float
+    """Wall time for them, without compiling."""
     compile_seconds: float
+    """Wall time for compiling, 0 if nothing was compiled."""
 
     @property
     def images_per_second(self) -> float:
-        """Images a second, compiling left out."""
+        """Images per second, without compiling."""
         return self.sampled / self.seconds
 
     @property
@@ -65,15 +69,29 @@ def draw(
     kept: Path | None = None,
     ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
 ) -> Drawn:
-    """Sample `count` images with uniform labels from a released model. Post-processing: no privacy cost.
+    """Sample images with uniform labels from a released model. Post-processing: no privacy cost.
 
-    precision, compiled: of the network alone, see `accelerated`. kept: folder of finished batches, where sampling goes
-    on after an interruption. ranks: processes that share out the batches through that folder; the first gets all
-    images, the others none, and they are the same on any number of processes. Raises UserError where the compiler fails
-    or the disk is full, Interrupted between two batches.
+    The images are the same for any number of processes.
+
+    Args:
+        model: the generator.
+        count: number of images.
+        class_names: names of its categories.
+        seed: seed of the random numbers.
+        batch_size: images at once.
+        progress: shows the progress over the batches.
+        precision: of the network, see `accelerated`.
+        compiled: whether the network is compiled, see `accelerated`.
+        kept: folder of finished batches, from which sampling resumes after an interruption.
+        ranks: processes that divide the batches among them through that folder. The first gets all images.
+
+    Raises:
+        Interrupted: between two batches, if a signal asked to stop.
+        UserError: if the compiler fails, the disk is full, or a batch of another process does not appear.
+        ValueError: if there are several processes and no folder.
     """
     if ranks.world > 1 and kept is None:
-        raise ValueError("several processes meet in a folder")
+        raise ValueError("several processes need a folder to exchange batches")
     device = next(model.released.parameters()).device
     labels = label_plan(count, len(class_names))
     parts = labels.split(batch_size)
@@ -103,23 +121,27 @@ def draw(
 
 
 def padded(labels: Tensor, size: int) -> Tensor:
-    """Labels [B] with zeros behind them, [size]: a compiled network wants one batch shape."""
+    """Labels [B], padded with zeros to [size]: a compiled network needs one batch shape."""
     return torch.cat([labels, labels.new_zeros(size - len(labels))])
 
 
 def finished(folder: Path | None, number: int, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A batch that was kept, uint8 of this shape; None where there is none that can be read."""
+    """A batch that was kept, uint8 of this shape; None if it is missing, damaged or of another shape."""
     if folder is None:
         return None
     try:
         images = np.load(folder / FILE.format(number))
-    except (OSError, ValueError, EOFError):  # not there, or damaged: it is drawn again
+    except (OSError, ValueError, EOFError):  # missing or damaged: it is drawn again
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
 
 
 def awaited(folder: Path | None, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    """A batch that another process has kept: a network file system may show it late. UserError where it does not."""
+    """A batch that another process has kept. A network file system may show it late.
+
+    Raises:
+        UserError: if it does not appear within `LATE` seconds.
+    """
     end = time.monotonic() + LATE
     while (batch := finished(folder, number, shape)) is None:
         if time.monotonic() > end:
@@ -132,6 +154,6 @@ def awaited(folder: Path | None, number: int, shape: tuple[int, ...]) -> np.ndar
 
 
 def keep(folder: Path | None, number: int, images: np.ndarray) -> None:
-    """Keep a batch, durably and as a whole."""
+    """Keep a batch: durably, and completely or not at all."""
     if folder is not None:
         atomic_write(folder / FILE.format(number), lambda file: np.save(file, images))

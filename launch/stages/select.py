@@ -1,4 +1,4 @@
-"""Which public images the generator learns from first: those that the query found alike, all, or some at random."""
+"""Which public images the generator is pre-trained on: those that the query found similar, all, or random ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def select_all(context: Context) -> str:
 
 @stage(role="select", keys=("selection", "public", "sensitive"), makes=MAKES)
 def select_by_name(context: Context) -> str:
-    """Keep the public categories that bear a sensitive category's name; a control. Touches no sensitive image."""
+    """Keep the public categories with the name of a sensitive category; a control. Touches no sensitive image."""
     images = public_only_set(context.public, context.class_names, context.config.selection.names)
     if images is None:
         raise unmatched(context.config)
@@ -51,12 +51,20 @@ def select_by_name(context: Context) -> str:
 
 
 def categories_each(context: Context) -> int:
-    """k₂: public categories for each sensitive one."""
+    """k₂, the number of public categories per sensitive one."""
     return context.config.selection.semantics or context.config.query.semantics
 
 
 def keep_categories(context: Context, choice: list[list[int]], histogram: np.ndarray) -> str:
-    """Relabel the images of the chosen categories with the sensitive ones, and keep them for pre-training."""
+    """Relabel the images of the chosen categories with the sensitive ones, and keep them for pre-training.
+
+    Args:
+        choice: public categories of each row.
+        histogram: int64 [rows, public categories], for the summary.
+
+    Returns:
+        The stage's console line.
+    """
     public, names = context.public, context.class_names
     images = selected_images(public, choice, names)
     exact = context.guarantee.without_noise is not None
@@ -69,7 +77,7 @@ def keep_categories(context: Context, choice: list[list[int]], histogram: np.nda
 
 
 def keep(context: Context, images: LabelledImages, summary: dict[str, Any], line: str) -> str:
-    """Write what pre-training reads."""
+    """Write the images and the summary of a selection, and return the stage's console line."""
     images.save(context.folder("select") / "images")
     atomic_json(context.folder("select") / "selection.json", summary)
     return line

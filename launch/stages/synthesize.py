@@ -1,4 +1,4 @@
-"""Making of the synthetic set, by sampling or from public images, and writing of the release."""
+"""Make the synthetic set, by sampling or from public images, and write the release."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL_MADE = tuple(OUTPUTS + name for name in MODEL)
     makes=IMAGES_MADE + MODEL_MADE,
 )
 def synthesize(context: Context) -> str:
-    """Draw the synthetic images from the fine-tuned model; post-processing, free of charge."""
+    """Draw the synthetic images from the fine-tuned model; post-processing, without a charge."""
     settings = context.config.synthesize
     model = context.generator()
     load_weights(model.released, context.folder("finetune") / "model.safetensors")
@@ -54,7 +54,7 @@ def synthesize(context: Context) -> str:
 
 @stage(role="synthesize", needs=("select",), keys=("synthesize",), makes=IMAGES_MADE)
 def publish_selection(context: Context) -> str:
-    """Release selected public images as they are, with the sensitive categories; a control without a generator."""
+    """Release selected public images unchanged, with sensitive categories; a control without a generator."""
     return as_they_are(context, read_selection(context), "public images")
 
 
@@ -65,12 +65,22 @@ def publish_selection(context: Context) -> str:
     makes=IMAGES_MADE,
 )
 def take_sensitive(context: Context) -> str:
-    """Put sensitive images in place of synthetic ones, within `internal/`; a ceiling. SENSITIVE and NOT private."""
+    """Put sensitive images in `internal/` instead of synthetic ones, as a ceiling.
+
+    Sensitive: the images are sensitive ones; the result is NOT PRIVATE.
+    """
     return as_they_are(context, context.sensitive, "NOT PRIVATE, sensitive training images")
 
 
 def as_they_are(context: Context, images: LabelledImages, what: str) -> str:
-    """Make the outputs from a set of images, evenly over its categories."""
+    """Write the outputs from a set of images, with equal numbers from its categories.
+
+    Args:
+        what: what they are, for the console line.
+
+    Returns:
+        The stage's console line.
+    """
     chosen = balanced_sample(images, context.config.synthesize.count, context.config.run.seed).in_memory()
     write_release(context.directory, context.config, context.ledger, chosen)
     return f"{len(chosen)} {what} in {context.outputs}"

@@ -78,8 +78,8 @@ def test_scores_on_the_way_stand_against_the_epsilon_they_cost(finished: Path) -
         assert points[-1][name] == scores["scores"][0][name]
     assert [path.name for path in (finished / "internal" / "snapshots").iterdir()] == ["step-00000002.png"]
     page = (finished / "internal" / "report.html").read_text()
-    assert "Accuracy on the way (not private), 60 images a point" in page
-    assert "Precision and recall on the way (not private), 60 images a point" in page
+    assert "Accuracy during fine-tuning (not private), 60 images per point" in page
+    assert "Precision and recall during fine-tuning (not private), 60 images per point" in page
 
 
 def test_the_report_shows_where_images_lie_and_how_alike_selections_are(finished: Path) -> None:

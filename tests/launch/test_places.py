@@ -89,7 +89,7 @@ def test_processes_that_answer_differently_are_refused_before_the_charge(
 ) -> None:
     """A second process that rounds otherwise, or finds that its own answers change."""
     for name, other, said in (
-        ("other", ("", "another hash"), "the processes of this job do not answer alike"),
+        ("other", ("", "another hash"), "the processes of this job answer differently"),
         ("broken", ("query: of an image change", ""), "query: of an image change"),
     ):
         with monkeypatch.context() as patch:
