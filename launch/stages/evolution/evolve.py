@@ -1,4 +1,4 @@
-"""Private Evolution: candidates move towards the sensitive images, a noisy histogram of votes a round."""
+"""Private Evolution: candidates move towards the sensitive images, guided by noisy votes in each round."""
 
 from __future__ import annotations
 
@@ -37,12 +37,17 @@ OUTCOME = f"stages/evolve/{FILE}"
     makes=(OUTCOME,),
 )
 def evolve(context: Context) -> str:
-    """All rounds of votes and variations (Lin et al. 2024). SENSITIVE: charged as `private evolution`."""
+    """All rounds of votes and variations.
+
+    Source: Lin et al. 2024.
+
+    Sensitive: reads sensitive images; charged as `private evolution`.
+    """
     mechanism, ranks = context.plan.mechanism(EVOLUTION), context.ranks
     if context.config.evolution.reuse is not None:
         return take_outcome(context) if ranks.first else ""
     rounds = Rounds(context.folder("evolve"), context.fingerprints["evolve"])
-    if ranks.first:  # which works alone; what is wrong with the API or the votes is found before anything is charged
+    if ranks.first:  # it works by itself; problems with the API or the votes are found before anything is charged
         rounds.check(context.ledger.published(EVOLUTION), context.ledger.require)
         setting = evolving(context)
         first, population = rounds.latest() or (0, setting.first())
@@ -53,7 +58,7 @@ def evolve(context: Context) -> str:
         return ""
     sensitive: list[Tensor] = []
     shares: list[np.ndarray] = []
-    # the time of a round tells of the sensitive images
+    # the time of a round depends on the sensitive images
     show = context.console.progress and context.sensitive_source.public_benchmark
     left = range(first, mechanism.steps)
     for number in track(left, "evolve", total=len(left), unit="round", show=show):
@@ -72,27 +77,33 @@ def evolve(context: Context) -> str:
     Outcome(population, shares, votes, context.ledger.head).save(context.directory.path / OUTCOME)
     size = context.config.evolution.population
     return (
-        f"{mechanism.steps} rounds of {size} candidates a category, "
+        f"{mechanism.steps} rounds of {size} candidates per category, "
         f"noise multiplier {noise_text(mechanism.noise_multiplier)}"
     )
 
 
 def take_outcome(context: Context) -> str:
-    """Take over the last candidates and votes of another run, with what they cost. Touches no sensitive data.
+    """Take over the last candidates and votes of another run, with their charge. Touches no sensitive data.
 
-    What follows from the votes (`smooth`, `threshold`) is this run's to say.
+    What follows from the votes depends on the settings of this run (`smooth`, `threshold`).
+
+    Returns:
+        The stage's console line.
     """
-    answer, outcome = reused_outcome(context)  # whole, or a message before anything is charged
+    answer, outcome = reused_outcome(context)  # complete, or an error before anything is charged
     setting = evolving(context)
     features = setting.features(outcome.population, context.config.evolution.rounds - 1)
     shares = setting.shares(outcome.votes, features)
     context.take_over(answer)
     replace(outcome, shares=shares, ledger_head=context.ledger.head).save(context.directory.path / OUTCOME)
-    return f"the last candidates of '{context.config.evolution.reuse}', taken over"
+    return f"last candidates taken over from '{context.config.evolution.reuse}'"
 
 
 def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
-    """The features of the sensitive images, a tensor a category. SENSITIVE."""
+    """Features of the sensitive images, one tensor [N_c, F] per category.
+
+    Sensitive: as sensitive as the images.
+    """
     images = context.sensitive
     features = setting.embedding(images.images)
     return [features[np.flatnonzero(images.labels == label)] for label in range(len(context.class_names))]
@@ -107,7 +118,22 @@ def ask(
     population: Sequence[Samples],
     neighbours: int,
 ) -> None:
-    """A round's private step: the votes are on the disk with their charge before anything follows from them."""
+    """The private step of a round. The votes and their charge are on the disk before anything follows from them.
+
+    Args:
+        access: access to the charged mechanism.
+        rounds: the folder of the rounds.
+        number: number of the round, from 0.
+        sensitive: features of the sensitive images, one tensor [N_c, F] per category.
+        candidates: features of the candidates for each category, one tensor [M_c, F].
+        population: the candidates.
+        neighbours: candidates that each image votes for.
+
+    Raises:
+        Interrupted: before the votes, if a signal asked to stop.
+
+    Sensitive: reads features of sensitive images.
+    """
     stop_if_asked()
     votes = noisy_histogram(sensitive, candidates, access, round=number, neighbours=neighbours)
     rounds.save_votes(number, votes, population, access.ledger_head)

@@ -1,4 +1,4 @@
-"""Images like the evolved candidates: released as they are, or kept for pre-training."""
+"""Images similar to the evolved candidates: released, or kept for pre-training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from launch.stages.synthesize import IMAGES_MADE
 
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)
 def publish_evolved(context: Context) -> str:
-    """Release images like the last candidates, evenly over the categories; post-processing, free of charge."""
+    """Release images similar to the last candidates, equally many per category; post-processing, without a charge."""
     images = made_of_outcome(context, evenly(context.config.synthesize.count, context))
     write_release(context.directory, context.config, context.ledger, images)
     return f"{len(images)} images in {context.outputs}"
@@ -20,6 +20,6 @@ def publish_evolved(context: Context) -> str:
 
 @stage(role="select", needs=("evolve",), keys=("evolution",), makes=MAKES)
 def select_evolved(context: Context) -> str:
-    """Keep images like the last candidates for pre-training; post-processing, free of charge."""
+    """Keep images similar to the last candidates for pre-training; post-processing, without a charge."""
     images = made_of_outcome(context, [context.config.evolution.rendered] * len(context.class_names))
-    return keep(context, images, {}, f"{len(images)} images like the evolved candidates")
+    return keep(context, images, {}, f"{len(images)} images similar to the evolved candidates")

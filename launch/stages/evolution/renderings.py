@@ -1,4 +1,4 @@
-"""Images like the last candidates of Private Evolution. Post-processing: nothing here touches sensitive data."""
+"""Images similar to the last candidates of Private Evolution. Post-processing: touches no sensitive data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from launch.stages.evolution.setting import drawn_at_random, evolving
 
 
 def outcome_of(context: Context) -> Outcome:
-    """The last candidates of the run."""
+    """The last candidates of the run, with their votes.
+
+    Raises:
+        LedgerError: if the ledger does not know them.
+    """
     outcome = Outcome.read(context.directory.path / OUTCOME)
     context.ledger.require(outcome.ledger_head)
     context.ledger.confirm(EVOLUTION, context.plan.mechanism(EVOLUTION).steps, outcome.digest)
@@ -26,12 +30,17 @@ def outcome_of(context: Context) -> Outcome:
 
 
 def made_of_outcome(context: Context, counts: Sequence[int]) -> ImageSet:
-    """Images like the last candidates, `counts` of each category. Post-processing, free of charge."""
+    """Images similar to the last candidates, `counts` per category. Post-processing, without a charge."""
     return made_like(outcome_of(context), evolving(context), context, counts)
 
 
 def made_like(outcome: Outcome, setting: Evolving, context: Context, counts: Sequence[int], part: int = 0) -> ImageSet:
-    """Images like the candidates of an outcome, `counts` of each category; each `part` is another."""
+    """Images similar to the candidates of an outcome.
+
+    Args:
+        counts: number of images per category.
+        part: number of the part; parts differ from each other.
+    """
     show = context.console.progress
     each = list(zip(setting.candidates(outcome.population), outcome.shares, counts, strict=True))
     images = []
@@ -47,9 +56,14 @@ def made_like(outcome: Outcome, setting: Evolving, context: Context, counts: Seq
 def to_be_labelled(
     outcome: Outcome, setting: Evolving, context: Context, part: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As many images [N, C, H, W] as are released, and what those that are no strangers were made for, int64 [M].
+    """Images that still need a label, as many as are released.
 
-    The last N - M of them, `evolution.share_at_random` of all, are of any category. Each `part` is another.
+    Args:
+        part: number of the part; parts differ from each other.
+
+    Returns:
+        Images uint8 [N, C, H, W], of which the last N - M are out-of-class (the share `evolution.share_at_random`), and
+        the categories for which the first M were made, int64 [M].
     """
     count = context.config.synthesize.count
     outside = round(count * context.config.evolution.share_at_random)
@@ -59,6 +73,6 @@ def to_be_labelled(
 
 
 def evenly(count: int, context: Context) -> list[int]:
-    """How many of `count` images are of each category: as many of each as can be."""
+    """The number of images per category if `count` images are divided as equally as possible."""
     classes = len(context.class_names)
     return [len(range(label, count, classes)) for label in range(classes)]

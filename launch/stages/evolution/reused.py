@@ -10,16 +10,22 @@ from launch.run.reuse import Answer
 
 
 def reused_outcome(context: Context) -> tuple[Answer, Outcome]:
-    """What `evolution.reuse` names: the answer with its charge, and what the last round left there.
+    """The answer of the run in `evolution.reuse`, with its charge, and the last candidates with their votes.
 
-    Touches no sensitive data. UserError where it is missing, damaged or another's, or where this run could not tell
-    one of its candidates from another.
+    Touches no sensitive data.
+
+    Raises:
+        UserError: if it is missing, damaged or from another ledger, or if averages of its votes over
+            `evolution.smooth` candidates would be the same for all candidates.
     """
     answer = context.setup.answers.of("evolve")
     path = answer.folder / FILE
     outcome = Outcome.read(path)
     answer.require(outcome.ledger_head, path, outcome.digest)
     if len(outcome.population) != len(context.class_names):
-        raise UserError(f"evolution.reuse: '{path}' has not the {len(context.class_names)} sensitive categories.")
+        raise UserError(
+            f"evolution.reuse: '{path}' has {len(outcome.population)} categories, not the {len(context.class_names)} "
+            "sensitive ones of this run. Give another run."
+        )
     check_average(context.config.evolution, len(outcome.shares[0]))
     return answer, outcome

@@ -29,11 +29,15 @@ from launch.stages.query import read_histogram
 from launch.stages.select import categories_each, read_selection
 from semantics.selection import select_categories
 
-SCALED_BY = 2000  # public images from which the features' scales are taken
+SCALED_BY = 2000  # public images from which the scales of features are computed
 
 
 def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
-    """How the run evolves its populations. known: what the API is told, what the run knows unless given."""
+    """How the run evolves its populations.
+
+    Args:
+        known: what the API gets to know (default: what the run knows).
+    """
     config, known = context.config, known or surroundings(context)
     with naming("evolution.api"):
         api = by_round(config.evolution.api, known)
@@ -49,9 +53,15 @@ def evolving(context: Context, known: Surroundings | None = None) -> Evolving:
 
 
 def rehearse(context: Context, charged: str) -> None:
-    """Ask for a few candidates before another stage is charged, a query say, while they are yet to evolve.
+    """Try Private Evolution with a few candidates before an earlier stage is charged. Touches no sensitive data.
 
-    What cannot work is found before anything is paid for. UserError where it fails. Touches no sensitive data.
+    So mistakes are found before anything is charged.
+
+    Args:
+        charged: role of the stage that is about to be charged, such as "query".
+
+    Raises:
+        UserError: if the trial fails.
     """
     config, names = context.config, context.class_names
     if "evolve" not in config.stages or charged == "evolve" or context.has("evolve"):
@@ -70,7 +80,13 @@ def rehearse(context: Context, charged: str) -> None:
 def imagined(
     config: Experiment, public: LabelledImages, names: Sequence[str], device: torch.device | str
 ) -> Surroundings:
-    """What an API is given, with a model that has learnt nothing and categories alike by name."""
+    """What an API may know before the run has anything: an untrained model, and similar categories by name.
+
+    Args:
+        public: public images.
+        names: names of the sensitive categories.
+        device: device of the model.
+    """
     found = named_categories(config.selection.names, public.class_names, names)
     alike = {name: tuple(public.class_names[i] for i, row in found.items() if names[row] == name) for name in names}
     return Surroundings(
@@ -101,7 +117,7 @@ def surroundings(context: Context) -> Surroundings:
 
 
 def alike(context: Context) -> dict[str, tuple[str, ...]]:
-    """For each sensitive category the public ones that the query found alike, else those that bear its name."""
+    """For each sensitive category, the public ones that the query found similar or, without it, those of its name."""
     public, names = context.public_source.class_names, context.class_names
     if context.has("query") and context.config.query.per_category:
         chosen = select_categories(read_histogram(context), categories_each(context))
@@ -111,15 +127,20 @@ def alike(context: Context) -> dict[str, tuple[str, ...]]:
 
 
 def out_of_class(context: Context) -> Checked:
-    """The API of the first round, told of no category that the query found alike: it draws any that it knows."""
+    """The API of the first round, without knowledge of similar categories: it draws from all that it knows."""
     with naming("evolution.api"):
         return by_round(context.config.evolution.api, replace(surroundings(context), alike={}))(0)
 
 
 def drawn_at_random(setting: Evolving, counts: Sequence[int], part: int = 0) -> np.ndarray:
-    """Images [N, C, H, W] of any category that the API knows, so many in the name of each sensitive one.
+    """Out-of-class images, of any category that the API knows. Touches no sensitive data.
 
-    Each `part` is another. Touches no sensitive data.
+    Args:
+        counts: number of images per sensitive category for which the API is asked.
+        part: number of the part; parts differ from each other.
+
+    Returns:
+        Images uint8 [N, C, H, W].
     """
     rng = stream(setting.seed, STRANGERS, part)
     api, each = setting.anyone(), zip(setting.class_names, counts, strict=True)
@@ -127,7 +148,11 @@ def drawn_at_random(setting: Evolving, counts: Sequence[int], part: int = 0) -> 
 
 
 class Features:
-    """The features that votes compare, built when first asked for; their scales are those of public images."""
+    """The features that votes compare, built when first needed. Their scales are computed from public images.
+
+    Args:
+        context: the run.
+    """
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -154,7 +179,7 @@ def inception(context: Context) -> Part:
     """The features of pytorch-fid's Inception network."""
     path, reason = context.setup.inception
     if path is None:
-        raise UserError(f"evolution.features: inception cannot be had: {reason}.")
+        raise UserError(f"evolution.features: inception is not available: {reason}.")
     network = load_inception(path).to(context.device)
     return lambda images: inception_layer(network, images)
 
@@ -164,4 +189,4 @@ PARTS: dict[str, Callable[[Context], Part]] = {
     "pixels": lambda context: pixels,
     "inception": inception,
 }
-"""How each of `FEATURES` is had."""
+"""For each of `FEATURES` the function that builds it."""

@@ -1,4 +1,4 @@
-"""Renderings of the evolved candidates under the labels of a classifier that was trained privately."""
+"""Renderings of the evolved candidates, labelled by a classifier that was trained privately."""
 
 from __future__ import annotations
 
@@ -20,26 +20,35 @@ from lightning_modules.weights import load_weights
     role="synthesize", needs=("evolve", "finetune"), keys=("synthesize", "evolution", "generator"), makes=IMAGES_MADE
 )
 def publish_taught(context: Context) -> str:
-    """Release renderings of the candidates, labelled by the privately trained teacher; post-processing, free of charge.
+    """Release renderings of the candidates, labelled by the privately trained teacher.
 
-    The votes find where the sensitive images lie, the teacher where one category ends: renderings may be spread far
-    wider than their own labels would hold, and some may be drawn of no category in particular.
+    Post-processing, without a charge. The votes find where the sensitive images are, and the teacher where one category
+    ends. So renderings may vary more than their original labels would allow, and some may be out-of-class.
     """
     images, made_for = to_be_labelled(outcome_of(context), evolving(context), context)
     count, labels = len(images), relabelled(context, images)
     changed = float((labels[: len(made_for)] != made_for).mean())
-    order = stream(context.config.run.seed, ORDER_TAUGHT).permutation(count)  # or misfits alone would lead
+    order = stream(context.config.run.seed, ORDER_TAUGHT).permutation(
+        count
+    )  # otherwise images made for other categories come first
     labelled = ImageSet(images[order], labels[order], context.class_names)
     write_release(context.directory, context.config, context.ledger, labelled)
     outside = count - len(made_for)
     return (
-        f"{count} images in {context.outputs}, {outside} of them out-of-class; {changed:.0%} of the others under "
-        "another label than they were made for"
+        f"{count} images in {context.outputs}, {outside} of them out-of-class; {changed:.0%} of the others got "
+        "another label than that for which they were made"
     )
 
 
 def relabelled(context: Context, images: np.ndarray) -> np.ndarray:
-    """The teacher's likeliest category of each of the images [N, C, H, W], int64 [N]."""
+    """The category of each image that is most likely to the teacher.
+
+    Args:
+        images: uint8 [N, C, H, W].
+
+    Returns:
+        int64 [N].
+    """
     teacher = context.generator()
     load_weights(teacher.released, context.folder("finetune") / "model.safetensors")
     teacher.to(context.device)

@@ -1,4 +1,4 @@
-"""Images like the last candidates, under the labels that the noisy votes near them give."""
+"""Images similar to the last candidates, labelled by the noisy votes near them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from launch.stages.synthesize import IMAGES_MADE
 
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize", "evolution"), makes=IMAGES_MADE)
 def publish_voted(context: Context) -> str:
-    """Release images like the last candidates, labelled by the votes of the candidates most like them.
+    """Release images similar to the last candidates, labelled by the votes for the candidates most similar to them.
 
-    Post-processing, free of charge. Each category's images voted for candidates of any category: how many did so near
-    an image tells which it looks like, whatever it was made for, and whether that is more than noise.
+    Post-processing, without a charge. Images of each category voted for candidates of any category. The votes near an
+    image tell which category it looks like, regardless of the category for which it was made, and with which margin.
     """
     settings, count = context.config.evolution, context.config.synthesize.count
     setting, outcome = evolving(context), outcome_of(context)

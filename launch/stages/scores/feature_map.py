@@ -1,4 +1,4 @@
-"""The report's picture of synthetic and real images among each other. NOT private."""
+"""The report's map of synthetic and real images by their features. NOT PRIVATE."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from evaluation.controls import balanced_sample
 from evaluation.feature_map import FeatureMap, embed
 from launch.run.context import Context
 
-MAPPED = 500  # images of each kind
+MAPPED = 500  # images of each kind, at most
 
 
 def feature_map(
     context: Context, extract: Callable[[ImageSet], np.ndarray] | None, synthetic: ImageSet, test: ImageSet
 ) -> FeatureMap | None:
-    """t-SNE of equally many synthetic and sensitive test images (PrivImage Figure 4). SENSITIVE.
+    """t-SNE of equally many synthetic and sensitive test images (PrivImage Figure 4).
 
-    extract: features of a set, [N, F]; None where a run has no classifier. None where there is nothing to see, or the
-    picture is not asked for.
+    Args:
+        extract: from a set of N images to its features [N, F]; None if the run has no classifier.
+        synthetic: synthetic images.
+        test: sensitive test images.
+
+    Returns:
+        The map; None if there is nothing to show, or `evaluate.tsne` is off.
+
+    Sensitive: shows sensitive test images as points, without noise.
     """
     if extract is None or not context.config.evaluate.tsne:
         return None

@@ -1,4 +1,4 @@
-"""Scores that compare sets of images by features, the semantic classifier's and Inception's. NOT private."""
+"""Scores that compare sets of images by the features of the semantic classifier and of Inception. NOT PRIVATE."""
 
 from __future__ import annotations
 
@@ -18,27 +18,37 @@ from launch.run.context import Context
 CLASSIFIER_FEATURES = "the semantic classifier's features"
 INCEPTION_FEATURES = "Inception's features"
 
-Extract = Callable[[ImageSet], np.ndarray]  # features of a set, [N, F]; to be called by every process of a job
-Scores = dict[str, dict[str, float | None]]  # by set, by the name of a field of `ScoreRow`
+Extract = Callable[[ImageSet], np.ndarray]  # from N images to features [N, F]; every process of a job calls it
+Scores = dict[str, dict[str, float | None]]  # by set, then by the name of a field of `ScoreRow`
 
 
 @dataclass(frozen=True)
 class FeatureScores:
-    """rows: scores of each set; precision_features: what precision and recall are taken in; fid_reason: why no FID."""
+    """Scores from features."""
 
     rows: Scores
+    """Scores of each set."""
     precision_features: str
+    """Features in which precision and recall are computed, in words."""
     fid_reason: str
+    """Why there is no FID; '' if there is one."""
 
 
 def feature_scores(
     context: Context, extract: Extract | None, sets: dict[str, ImageSet], own: Sequence[str], test: ImageSet
 ) -> FeatureScores:
-    """Scores of the sets against the sensitive test images; SENSITIVE, not covered by the guarantee.
+    """Scores of the sets against the sensitive test images.
 
-    extract: the features of Fréchet distance, None where a run has no classifier. own: the sets that Inception is asked
-    about where its weights are given: of this run's images alone, for it is slow. Precision and recall are then of its
-    features and of these sets alone, so that no two numbers of a column are of different features.
+    If Inception's weights are available, precision and recall are computed only in its features, and only for the sets
+    in `own`. So all numbers of a column use the same features.
+
+    Args:
+        extract: extracts the features for the Fréchet distance; None if the run has no classifier.
+        sets: the sets by name.
+        own: names of the sets with this run's images. Inception scores only these, since it is slow.
+        test: sensitive test images.
+
+    Sensitive: the scores have no noise, and the guarantee does not cover them.
     """
     rows: Scores = {name: {} for name in sets}
     by_inception, reason = scores_by_inception(context, {name: sets[name] for name in own}, test)
@@ -50,7 +60,11 @@ def feature_scores(
 
 
 def classifier_features(context: Context, ranks: Ranks) -> Extract:
-    """How to extract the semantic classifier's features; shared out among `ranks`, all of which must then ask."""
+    """A function that extracts the semantic classifier's features.
+
+    Args:
+        ranks: processes that divide the images among them; all must call the function.
+    """
     classifier = context.trained_classifier()
 
     def features(images: ImageSet) -> np.ndarray:
@@ -62,7 +76,7 @@ def classifier_features(context: Context, ranks: Ranks) -> Extract:
 def scores_by_classifier(
     context: Context, extract: Extract, sets: dict[str, ImageSet], test: ImageSet, *, with_precision: bool
 ) -> Scores:
-    """Fréchet distance of each set, and precision and recall if asked for and there are images enough."""
+    """Fréchet distance of each set, and precision and recall if wanted and if there are enough images."""
     neighbours, device, reference = context.config.evaluate.neighbours, context.device, extract(test)
     manifold = Manifold.of(reference, neighbours, device) if with_precision and len(test) > neighbours else None
     rows: Scores = {}
@@ -76,9 +90,11 @@ def scores_by_classifier(
 
 
 def scores_by_inception(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> tuple[Scores, str]:
-    """FID, precision, recall and Inception Score of each set, and why the first one has no FID ('' where it has).
+    """FID, precision, recall and Inception Score of each set.
 
-    Nothing, and the reason, where a process of the job has no weights.
+    Returns:
+        The scores, and why the first set has no FID ('' if it has one). If a process of the job has no weights: {} and
+        the reason.
     """
     path, reason = context.setup.inception
     reasons = [why for why in context.ranks.all_gather(reason) if why]  # a machine of its own may lack the file

@@ -1,4 +1,4 @@
-"""Accuracies of the classifiers that an evaluation has trained so far: one that is interrupted goes on from there."""
+"""Accuracies of the classifiers that an evaluation has trained so far: after an interruption it resumes from there."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from pathlib import Path
 
 from configs.files import atomic_json
 
-Accuracies = dict[str, float]  # accuracy in [0, 1] by classifier; empty where a set has one category alone
+Accuracies = dict[str, float]  # accuracy in [0, 1] by classifier; empty if a set has only one category
 
 
 class KeptAccuracies:
-    """One file for each training, by the set it was on. NOT private: to be kept in `internal/`."""
+    """One file per classifier and training set. NOT PRIVATE: the files belong in `internal/`.
+
+    Args:
+        folder: folder of the files.
+        fingerprint: fingerprint of the stage. Files of another one count as missing.
+    """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        """fingerprint: of the stage; what was kept under another counts as missing."""
         self.folder = folder
         self.fingerprint = fingerprint
 
     def find(self, name: str, classifier: str) -> Accuracies | None:
-        """What a training on the set `name` came to; None where it is not kept, or damaged."""
+        """The result of training a classifier on the set `name`; None if it is missing or damaged."""
         try:
             kept = json.loads(self._path(name, classifier).read_text())
             return {key: float(value) for key, value in kept.items()}
@@ -29,11 +33,11 @@ class KeptAccuracies:
             return None
 
     def keep(self, name: str, classifier: str, found: Accuracies) -> None:
-        """Put a finished training on the disk. Several processes may, each its own."""
+        """Write the result of a training to the disk. Several processes may do so at once, each for its own."""
         atomic_json(self._path(name, classifier), found)
 
     def forget(self) -> None:
-        """Remove all: the scores that they are part of are on the disk."""
+        """Remove all files, once the scores that contain them are on the disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str, classifier: str) -> Path:

@@ -1,4 +1,4 @@
-"""The report's semantic distribution similarities: of the selection, of other sizes, of the whole public set."""
+"""The report's semantic distribution similarities: of the selection, of other sizes, and of the whole public set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from semantics.similarity import WordVectors, load_word_vectors
 
 
 def similarities(context: Context, histogram: np.ndarray | None) -> Similarities | None:
-    """SDS (PrivImage Eq. 5) to the sensitive set, as the query's noisy histogram shows it or as it is known.
+    """Semantic distribution similarity (SDS) to the sensitive set, as the query's noisy histogram describes it.
 
-    histogram: [rows, public categories]; None for a run without a query, which has no similarities. With word vectors,
-    a source that knows its images' semantics (CelebA: 40 attributes) stands for itself, NOT private. Free of charge.
+    Post-processing, without a charge. With word vectors, a source that knows the semantics of its images (CelebA has 40
+    attributes) is compared by those instead, which is NOT PRIVATE.
+
+    Args:
+        histogram: the query's, int64 [rows, public categories]; None for a run without a query.
+
+    Returns:
+        The similarities; None without a query.
+
+    Source: PrivImage, Equation 5.
     """
     if histogram is None:
         return None
@@ -32,16 +40,23 @@ def similarities(context: Context, histogram: np.ndarray | None) -> Similarities
 
 
 def name(row: SizedSimilarity, own: int, each: str) -> str:
-    """A selection in words; each: what its size counts by."""
+    """A selection in words.
+
+    Args:
+        own: number of public categories that this run selects.
+        each: what the number refers to, "a category" or "in all".
+    """
     if not row.semantics:
         return "the whole public set"
     return f"{row.semantics} {each}" + (" (this run)" if row.semantics == own else "")
 
 
 def embedding(context: Context) -> tuple[Embedded, tuple[np.ndarray, np.ndarray] | None, str]:
-    """Vectors of the public categories, frequencies and vectors of what the source knows of its images, and the words.
+    """Vectors of the semantics: GloVe's if they are given, otherwise the classifier's, for public categories only.
 
-    GloVe's vectors where they are given, else the classifier's, which know public categories alone.
+    Returns:
+        Vectors of the public categories; frequencies [K] and vectors [K, D] of the semantics that the sensitive source
+        knows, or None; and a description of the vectors.
     """
     names, path = context.public_source.class_names, context.config.evaluate.word_vectors
     if path is None:
@@ -62,6 +77,6 @@ def embedding(context: Context) -> tuple[Embedded, tuple[np.ndarray, np.ndarray]
 
 
 def with_vectors(names: Sequence[str], words: WordVectors) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the names have a vector, int64 [K], and the vectors [K, D]."""
+    """Indices of the names that have a vector, int64 [K], and the vectors [K, D]."""
     places = [place for place, name in enumerate(names) if name in words.vectors]
     return np.array(places, dtype=np.int64), np.array([words.vectors[names[place]] for place in places])

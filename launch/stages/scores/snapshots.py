@@ -1,4 +1,4 @@
-"""What the model had learnt on the way through fine-tuning: images of its snapshots, each with the ε it cost."""
+"""Images of the snapshots that were written during fine-tuning, each with the ε spent by then."""
 
 from __future__ import annotations
 
@@ -20,38 +20,47 @@ from launch.stages.sampling import draw
 from launch.training.snapshot_writer import snapshot_steps
 from lightning_modules.weights import load_weights
 
-SHARED = 4  # batches of a snapshot at least, for several processes to share out
+SHARED = 4  # batches per snapshot, at least, for several processes to divide among them
 
 
 @dataclass(frozen=True)
 class Point:
-    """Images of the model after `step` DP-SGD steps, which cost `epsilon` together with what came before them."""
+    """Images of the model after some DP-SGD steps."""
 
     step: int
+    """DP-SGD steps done."""
     epsilon: float
+    """ε of these steps together with everything charged before them."""
     images: ImageSet
+    """Images drawn from the model at that step."""
 
     @property
     def name(self) -> str:
-        """The name that it is scored under."""
+        """The name under which it is scored."""
         return f"after {self.step} steps"
 
     @property
     def place(self) -> dict[str, float]:
-        """Where on a curve it stands: step, ε and the number of images it is scored by."""
+        """Its place on a curve: step, ε, and the number of images by which it is scored."""
         return {"step": self.step, "epsilon": self.epsilon, "count": len(self.images)}
 
 
 def points(context: Context, synthetic: ImageSet) -> list[Point]:
-    """Images of every snapshot and, last, as many of the released ones `synthetic`: one point each of a score's curve.
+    """Images of every snapshot and, last, as many of the released ones: one point each on the curve of a score.
 
-    Equal numbers, because Fréchet distances fall and accuracies rise with the number of images. The samples are
-    post-processing, drawn with the same random numbers; a grid of each goes to `internal/snapshots`. The processes of a
-    job draw them together, and each gets them all. [] where there are no snapshots, or the images are not the model's.
+    The numbers are equal, since Fréchet distances fall and accuracies rise with the number of images. The samples are
+    post-processing, and drawn with the same random numbers. A grid of each goes to `internal/snapshots`. The processes
+    of a job draw them together, and each gets all of them.
+
+    Args:
+        synthetic: the released images.
+
+    Returns:
+        The points by ascending step; [] if there are no snapshots, or the released images are not drawn from the model.
     """
     steps = snapshot_steps(context.plan.training_steps, context.config.finetune.snapshots)
     files = {step: snapshot_folder(context) / f"step-{step:08d}.safetensors" for step in steps}
-    found = {step: path for step, path in files.items() if path.is_file()}  # one may have gone with a lost checkpoint
+    found = {step: path for step, path in files.items() if path.is_file()}  # one may be lost with a checkpoint
     if not found or not draws_from_model(context.config):
         return []
     least = LEAST_IMAGES * len(context.class_names)
@@ -72,9 +81,12 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
 
 
 def sampled(context: Context, model: Any, name: str, count: int) -> ImageSet:
-    """`count` images of a model for evaluation; post-processing. name: of the folder that keeps finished batches.
+    """Images of a model for evaluation; post-processing. The processes of a job draw them together, and each gets all.
 
-    The processes of a job draw them together, and each gets them all.
+    Args:
+        model: the generator.
+        name: name of the folder that keeps finished batches.
+        count: number of images.
     """
     settings = context.config.synthesize
     batches = context.folder("evaluate") / f"batches-{context.fingerprints['evaluate'][:12]}" / name
@@ -100,7 +112,7 @@ def draws_from_model(config: Experiment) -> bool:
 
 
 def grid_path(context: Context, step: int) -> Path:
-    """The picture of a snapshot's samples, or of the released ones after the last step."""
+    """File with the picture of a snapshot's samples or, after the last step, of the released ones."""
     if step == context.plan.training_steps:
         return context.outputs / "samples.png"
     return context.directory.internal / "snapshots" / f"step-{step:08d}.png"
