@@ -1,4 +1,4 @@
-"""Dashboards of files that stay in `internal/`: TensorBoard and CSV, through Lightning's loggers. NOT private."""
+"""Dashboards in files that stay in `internal/`: TensorBoard and CSV, through Lightning's loggers. NOT PRIVATE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from launch.tracking.tracker import TRACKERS, TrackedRun, Tracker
 
-SCORES = "scores"  # the folder of scores, beside those of the stages
+SCORES = "scores"  # the folder of scores, next to those of the stages
 
 
 @TRACKERS.register(TensorBoardConfig)
@@ -30,7 +30,7 @@ class TensorBoard(Tracker):
 
     @staticmethod
     def check(config: Experiment) -> None:
-        """Raise UserError where the package is missing."""
+        """Raise UserError if the package is missing."""
         if not any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")):
             raise UserError(
                 "tracking: 'tensorboard' needs the package of that name. Install it (`pip install tensorboard`), or "
@@ -47,7 +47,7 @@ class TensorBoard(Tracker):
         return self.stage_logger(SCORES)
 
     def point(self, step: int, epsilon: float, values: dict[str, float], picture: Path | None) -> None:
-        """Scores by step, since TensorBoard's steps are whole numbers, with ε among them."""
+        """Scores by step, since TensorBoard's steps are whole numbers; ε is one of the values."""
         self.scores.log_metrics({**values, "epsilon": epsilon}, step)
         if picture is not None:
             pixels = np.asarray(Image.open(picture).convert("RGB"))
@@ -61,7 +61,7 @@ class TensorBoard(Tracker):
 
 @TRACKERS.register(CsvConfig)
 class Csv(Tracker):
-    """Comma-separated values in internal/csv; each start of a stage is a version of its own."""
+    """Comma-separated values in internal/csv; each start of a stage gets its own version."""
 
     destination = "csv"
 

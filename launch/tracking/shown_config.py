@@ -9,21 +9,26 @@ from typing import Any
 from configs.fields import section_type
 from configs.schema import Experiment
 
-LEFT_OUT = ("tracking", "wandb", "launch", "slurm", "run")  # of the machine and of the dashboard, not of the experiment
+LEFT_OUT = ("tracking", "wandb", "launch", "slurm", "run")  # about the machine and the dashboard, not the experiment
 
 
 def shown_config(config: Experiment) -> dict[str, Any]:
-    """The configuration as nested plain values, without anything that a user typed as text.
+    """The configuration as nested plain values, without anything that a user typed as free text.
 
-    Free text may be a path of this machine or the run's key. Numbers, switches, names of registered parts and values
-    picked from a list stay.
+    Free text may be a path on this machine or the run's key. Numbers, switches, names of registered parts and values
+    chosen from a list stay.
     """
     shown = shown_keys(config)
     return {"seed": config.run.seed} | {name: value for name, value in shown.items() if name not in LEFT_OUT}
 
 
 def shown_keys(config: Any, part: bool = False) -> dict[str, Any]:
-    """The keys of one dataclass; part: it was picked by its `name`, which is then one of a list as well."""
+    """The keys of one dataclass that may be shown, with their values.
+
+    Args:
+        config: the dataclass.
+        part: whether it is a registered part, so that its `name` is chosen from a list.
+    """
     shown: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -35,6 +40,6 @@ def shown_keys(config: Any, part: bool = False) -> dict[str, Any]:
 
 
 def free_text(config: Any, field: dataclasses.Field[Any]) -> bool:
-    """Whether a key takes any text, or lists of it, or values of an unknown kind."""
+    """Whether a key accepts any text, lists of text, or values of an unknown type."""
     kind = section_type(type(config), field)
     return kind is Any or str in (kind, *typing.get_args(kind)) or typing.get_origin(kind) is dict

@@ -1,4 +1,4 @@
-"""A training stage's way to a dashboard."""
+"""How the metrics of a training stage get to a dashboard."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 
 Extra = Callable[[int], dict[str, float]]
+"""From a step to the values that are shown in addition to its metrics."""
 
 
 def nothing(step: int) -> dict[str, float]:
-    """What is shown beside the metrics of a step, unless something is."""
+    """The default `Extra`: no values."""
     return {}
 
 
 class StageLogger(Logger):
-    """Passes metrics on to another logger, with `beside(step)` and without the epoch: every fit is one."""
+    """Passes metrics on to another logger, with extra values and without the epoch: every fit has only one.
+
+    Args:
+        logger: gets the metrics.
+        extra: from a step to values that are added to its metrics.
+    """
 
     def __init__(self, logger: Logger, extra: Extra = nothing) -> None:
         super().__init__()
@@ -33,7 +39,7 @@ class StageLogger(Logger):
         self._logger.save()
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: modules carry data and keys; a tracker shows the configuration itself."""
+        """Does nothing: modules contain data and keys, and a tracker shows the configuration itself."""
 
     @property
     def name(self) -> str | None:

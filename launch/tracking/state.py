@@ -1,4 +1,4 @@
-"""What the dashboards of a run have been given so far: a small file in `internal/`."""
+"""What the dashboards of a run have got so far: a small file in `internal/`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ LETTERS = string.ascii_lowercase + string.digits
 
 
 class TrackingState:
-    """A run's id on a server, and for each destination the stages it was shown live and the results it was sent.
+    """A run's id on a server and, for each destination, the stages that it got live and the results that it got.
 
-    A damaged file is as good as none: dashboards then get a new run.
+    A damaged file counts as missing: dashboards then get a new run.
+
+    Args:
+        path: the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,28 +31,28 @@ class TrackingState:
 
     @property
     def run_id(self) -> str:
-        """The id under which the run is known, the same however often it is stopped and continued."""
+        """The id under which the run is known. It stays the same when the run is stopped and continued."""
         if "run_id" not in self.values:
             self.values["run_id"] = "".join(secrets.choice(LETTERS) for _ in range(8))
             self._write()
         return self.values["run_id"]
 
     def shown_live(self, destination: str, stage: str) -> bool:
-        """Whether a destination was given the curves of a stage as they came."""
+        """Whether a destination got the curves of a stage while it worked."""
         return stage in self.values.get("live", {}).get(destination, [])
 
     def mark_live(self, destination: str, stage: str) -> None:
-        """Put on record that it is."""
+        """Record that a destination gets the curves of a stage while it works."""
         if not self.shown_live(destination, stage):
             self.values.setdefault("live", {}).setdefault(destination, []).append(stage)
             self._write()
 
     def sent(self, destination: str) -> str | None:
-        """The fingerprint of the results that a destination was sent last."""
+        """The fingerprint of the results that a destination got last."""
         return self.values.get("sent", {}).get(destination)
 
     def mark_sent(self, destination: str, fingerprint: str) -> None:
-        """Put on record what it was sent."""
+        """Record the fingerprint of the results that a destination got."""
         self.values.setdefault("sent", {})[destination] = fingerprint
         self._write()
 

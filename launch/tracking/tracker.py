@@ -1,4 +1,4 @@
-"""What a dashboard is: its registry, what all of them can be given, and what they know of the run."""
+"""What a dashboard is: the registry, what every dashboard can get, and what it knows of the run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ class TrackedRun:
     """What trackers know of a run."""
 
     config: Experiment
+    """Its configuration."""
     plan: dict[str, Any]
     """Its plan as it may be shown."""
     internal: Path
     """The run's folder `internal/`."""
     guard: Guard
+    """What they may be shown."""
 
     @cached_property
     def state(self) -> TrackingState:
-        """What they have been given so far."""
+        """What they have got so far."""
         return TrackingState(self.internal / "tracking.json")
 
 
@@ -45,26 +47,28 @@ class Ending(Enum):
 
 
 class Tracker:
-    """A dashboard of one run. It is given curves by stage, points of scores against ε, tables and a summary.
+    """A dashboard of one run. It gets curves by stage, points of scores against ε, tables and a summary.
 
-    Files that stay in `internal/` may show everything; a tracker whose data leaves the machine, now or later, asks the
-    guard. What a tracker has no place for it leaves out.
+    Files that stay in `internal/` may show everything. A tracker whose data leave the machine, now or later, asks the
+    guard. A tracker leaves out what it cannot show.
     """
 
-    live = True  # whether stages may be shown while they work
-    destination: str  # where the data goes, in a word or two
+    live = True
+    """Whether stages may be shown while they work."""
+    destination: str
+    """Where the data go, in one or two words."""
 
     @staticmethod
     def wanted(config: Experiment) -> bool:
-        """Whether a configuration that names it has it switched on."""
+        """Whether a configuration that lists it has it switched on."""
         return True
 
     @staticmethod
     def check(config: Experiment) -> None:
-        """Raise UserError where it could not work: a package or a key is missing."""
+        """Raise UserError if it could not work, since a package or a key is missing."""
 
     def admits(self, origin: Origin) -> bool:
-        """Whether it may be given something of this origin."""
+        """Whether it may get values of this origin."""
         return True
 
     @abstractmethod
@@ -73,25 +77,32 @@ class Tracker:
 
     @abstractmethod
     def point(self, step: int, epsilon: float, values: dict[str, float], picture: Path | None) -> None:
-        """Scores and a picture of samples of the model after `step` DP-SGD steps, which cost `epsilon`."""
+        """Show scores and samples of the model after some DP-SGD steps.
+
+        Args:
+            step: DP-SGD steps done.
+            epsilon: ε spent by then.
+            values: scores by name.
+            picture: file with samples.
+        """
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """A table of plain values."""
+        """Show a table of plain values."""
 
     def summary(self, values: dict[str, Any]) -> None:
-        """What the run came to."""
+        """Show the run's results."""
 
     def close(self, ending: Ending) -> None:
-        """Nothing more comes from this process."""
+        """End this process' part: nothing more follows."""
 
     @property
     def notice(self) -> str:
-        """What is held back from it, in a sentence; '' where nothing is."""
+        """What is held back from it, in a sentence; '' if nothing is."""
         return ""
 
     @property
     def place(self) -> str:
-        """Where a person finds it, for the console; '' where there is nothing."""
+        """Where a person finds it, for the console; '' if there is nothing."""
         return ""
 
 

@@ -1,4 +1,4 @@
-"""The dashboards of a run together: which there are, and what of a stage each is given."""
+"""All dashboards of a run: which ones there are, and what each gets from a stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from launch.tracking.tracker import TRACKERS, Ending, TrackedRun, Tracker
 
 
 def wanted(config: Experiment) -> list[str]:
-    """The names of the trackers that a configuration asks for. Raises UserError for one that is not registered."""
+    """The names of the trackers that a configuration switches on.
+
+    Raises:
+        UserError: if one is not registered.
+    """
     for name in config.tracking:
         if name not in TRACKERS.names():
             raise UserError(f"tracking: there is no '{name}' (there are: {', '.join(TRACKERS.names())}).")
@@ -23,15 +27,20 @@ def wanted(config: Experiment) -> list[str]:
 
 
 def check_tracking(config: Experiment) -> None:
-    """Refuse trackers that do not exist, lack their package, or lack a key. Raises UserError."""
+    """Check that all trackers exist and have their package and key.
+
+    Raises:
+        UserError: if one does not.
+    """
     for name in wanted(config):
         TRACKERS.implementation(name).check(config)
 
 
 class Tracking:
-    """All trackers of a run; none without a run, which is what the processes of a job other than the first have.
+    """All trackers of a run, used as `with` block around the work. At its end every tracker is closed.
 
-    To be entered around the work: leaving it ends every tracker's part.
+    Args:
+        run: the run; None, for no trackers, in all processes of a job but the first.
     """
 
     def __init__(self, run: TrackedRun | None) -> None:
@@ -41,9 +50,11 @@ class Tracking:
             self.trackers = [TRACKERS.build(TRACKERS.config(name)(), run) for name in wanted(run.config)]
 
     def loggers(self, stage: str, extra: Extra = nothing) -> list[Logger]:
-        """A logger for each tracker that may be shown a stage's curves while it works.
+        """A logger for each tracker that may show a stage's curves while it works.
 
-        beside: public values to show beside the metrics of each step.
+        Args:
+            stage: role of the stage.
+            extra: from a step to public values that are shown in addition to its metrics.
         """
         origin = ORIGINS.get(stage, Origin.SENSITIVE)
         chosen = [tracker for tracker in self.trackers if tracker.live and tracker.admits(origin)]

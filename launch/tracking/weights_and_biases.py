@@ -1,4 +1,4 @@
-"""Weights & Biases: one run there for one run here, started when there is something to show, guarded, expendable."""
+"""Weights & Biases: one run there per run here, started when there is something to show. Its failures stop no run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from launch.tracking.guard import ORIGINS, Origin
 from launch.tracking.shown_config import shown_config
 from launch.tracking.tracker import TRACKERS, Ending, TrackedRun, Tracker
 
-FINISH = 60  # seconds that unsent data may hold up the end of an online run; `wandb sync` can send it later
-BY_EPSILON = ("scores/*", "release/*", "samples")
+FINISH = 60  # seconds that unsent data may delay the end of an online run; `wandb sync` can send them later
+BY_EPSILON = ("scores/*", "release/*", "samples")  # charts with ε as their axis
 NO_KEY = (
     "Weights & Biases has no usable API key for {host}. Run `wandb login`, or set WANDB_API_KEY; or use "
     "wandb.mode=offline and send the files later with `wandb sync`."
@@ -31,13 +31,13 @@ NO_KEY = (
 class WeightsAndBiases(Tracker):
     """Weights & Biases (wandb.*): offline files in internal/wandb, or a server.
 
-    Nothing it does may stop a run: the first failure is a warning, and the rest of this process goes without it.
+    It must not stop a run: the first failure gives a warning, and this process continues without it.
     """
 
     def __init__(self, config: WandbConfig, run: TrackedRun) -> None:
         self.tracked = run
         self.settings = run.config.wandb
-        self.live = run.guard.open  # else the moments at which steps are shown would tell what they took
+        self.live = run.guard.open  # otherwise the moments at which steps are shown would tell how long they took
         self.destination = f"{config.name} {self.settings.mode}"
         self._given_up = False
         self._online = False
@@ -45,12 +45,12 @@ class WeightsAndBiases(Tracker):
 
     @staticmethod
     def wanted(config: Experiment) -> bool:
-        """Unless wandb.mode=disabled."""
+        """True, except with wandb.mode=disabled."""
         return config.wandb.mode != "disabled"
 
     @staticmethod
     def check(config: Experiment) -> None:
-        """Raise UserError where an online run has no key for the server it would use. Asks no server."""
+        """Raise UserError if an online run has no key for the server it would use. Contacts no server."""
         if config.wandb.mode != "online":
             return
         import wandb
@@ -59,18 +59,18 @@ class WeightsAndBiases(Tracker):
         host = wandb.setup().settings.base_url
         try:
             found = wbauth.authenticate_session(host=host, source="privimage", prompt=False, update_session=False)
-        except Exception as error:  # a key of a wrong form
+        except Exception as error:  # a malformed key
             raise UserError(f"wandb.mode=online: {_brief(error)}. {NO_KEY.format(host=host)}") from error
         if found is None:
             raise UserError(f"wandb.mode=online: {NO_KEY.format(host=host)}")
 
     def admits(self, origin: Origin) -> bool:
-        """As the guard says: offline files are sent one day, so they are no different."""
+        """What the guard admits. Offline files are no different, since they may be sent later."""
         return self.tracked.guard.admits(origin)
 
     @property
     def run(self) -> Any:
-        """The run at Weights & Biases, started or taken up again when it is first asked for."""
+        """The run at Weights & Biases, started or resumed when it is first needed."""
         if self._run is None:
             self._run = self._start()
         return self._run
@@ -82,15 +82,15 @@ class WeightsAndBiases(Tracker):
             except Exception as error:  # a server can fail in any way
                 import wandb
 
-                wandb.teardown()  # its service would not give the id of the run free
-                _warn(f"could not be reached ({_brief(error)}); this run goes on offline, for `wandb sync`")
+                wandb.teardown()  # otherwise its service would not release the run id
+                _warn(f"could not be reached ({_brief(error)}); this run continues offline, for `wandb sync`")
         return self._begin("offline")
 
     def _begin(self, mode: Literal["online", "offline"]) -> Any:
-        import wandb  # takes a second: only those who show something wait for it
+        import wandb  # takes a second, so it is imported only if there is something to show
 
         config, guard, folder = self.tracked.config, self.tracked.guard, self.tracked.internal
-        os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").resolve()))  # rather than in the user's home
+        os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").resolve()))  # instead of the user's home
         method = Path(config.method).stem
         run = wandb.init(
             mode=mode,
@@ -114,7 +114,7 @@ class WeightsAndBiases(Tracker):
             settings=wandb.Settings(
                 silent=True,
                 finish_timeout=FINISH,
-                # the command line may hold paths and the key; the working directory and its code are not this run's
+                # the command line may contain paths and the key; the working directory and its code are not the run's
                 x_disable_meta=True,
                 save_code=False,
                 disable_code=True,
@@ -134,21 +134,21 @@ class WeightsAndBiases(Tracker):
         return run
 
     def attempt(self, act: Callable[[Any], object]) -> None:
-        """Do something with the run, unless that has failed before."""
+        """Do something with the run, but nothing more after a failure."""
         if self._given_up:
             return
         try:
             act(self.run)
-        except Exception as error:  # whatever it is, a dashboard is not worth a training
+        except Exception as error:  # of any kind: a dashboard must not stop a training
             self._given_up = True
-            _warn(f"has failed ({_brief(error)}); the run goes on without it, its curves are in internal/metrics")
+            _warn(f"has failed ({_brief(error)}); the run continues without it, its curves are in internal/metrics")
 
     def stage_logger(self, stage: str) -> WandbLogger:
-        """Lightning's logger on this run, with the stage before every name."""
+        """Lightning's logger on this run, with the stage as a prefix of every name."""
         return StageOfRun(self, stage)
 
     def point(self, step: int, epsilon: float, values: dict[str, float], picture: Path | None) -> None:
-        """One row with `epsilon`, which the charts of scores and samples have as their step axis."""
+        """Log one row with `epsilon`, which is the axis of the charts of scores and samples."""
 
         def act(run: Any) -> None:
             import wandb
@@ -162,7 +162,7 @@ class WeightsAndBiases(Tracker):
         self.attempt(act)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """A table panel."""
+        """Log a table panel."""
 
         def act(run: Any) -> None:
             import wandb
@@ -172,7 +172,7 @@ class WeightsAndBiases(Tracker):
         self.attempt(act)
 
     def summary(self, values: dict[str, Any]) -> None:
-        """Columns of the project's table of runs."""
+        """Set columns of the project's table of runs."""
         self.attempt(lambda run: run.summary.update(values))
 
     def close(self, ending: Ending) -> None:
@@ -185,7 +185,7 @@ class WeightsAndBiases(Tracker):
 
     @property
     def notice(self) -> str:
-        """The guard's."""
+        """The guard's notice."""
         return self.tracked.guard.notice
 
     @property
@@ -211,7 +211,7 @@ class StageOfRun(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Log the values of a step, as far as W&B works."""
+        """Log the values of a step, if W&B works."""
         self._tracker.attempt(lambda run: super(StageOfRun, self).log_metrics(metrics, step))
 
 
