@@ -1,4 +1,4 @@
-"""What a person sees while a run works: one line a stage, and warnings without Python's decoration."""
+"""What a person sees while a run works: one line per stage, and plain warnings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any
 
 
 class Console:
-    """Lines for a person, on standard error so that standard output stays free for results."""
+    """Lines for a person, on standard error: standard output is only for results.
+
+    Args:
+        quiet: whether to print errors only.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -24,11 +28,11 @@ class Console:
             print(text, file=sys.stderr, flush=True)
 
     def failure(self, text: str) -> None:
-        """Print what went wrong, quiet or not."""
+        """Print an error, even if quiet."""
         print(f"privimage: {text}" if self.quiet else f"  failed      {text}", file=sys.stderr, flush=True)
 
     def stage(self, name: str, text: str) -> None:
-        """Print what a stage came to."""
+        """Print the result of a stage."""
         self.line(f"  {name:<11} {text}")
 
 
@@ -42,7 +46,11 @@ def plain_warnings() -> None:
 
 
 def table(rows: list[list[str]]) -> str:
-    """Rows as columns of equal width; the first row is the heading, numbers stand to the right."""
+    """Rows as lines of text, with aligned columns: the first to the left, the others to the right.
+
+    Args:
+        rows: rows of equal length; the first one is the heading.
+    """
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

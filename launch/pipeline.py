@@ -70,8 +70,8 @@ def open_ledger(setup: Setup, directory: RunDirectory) -> Ledger:
     heads = directory.known_heads()
     if heads and not directory.ledger.is_file():
         raise UserError(
-            f"'{directory.ledger}' is gone, but parts of this run are done. Without it nobody can say what was spent: "
-            "restore it from a copy, or start again under another run.name."
+            f"'{directory.ledger}' is missing, but parts of this run are done. Without it, the budget spent is "
+            "unknown: restore it from a copy, or start again under another run.name."
         )
     ledger = Ledger.open(
         directory.ledger,
@@ -97,7 +97,7 @@ def charged_stages_done(context: Context, stages: list[Stage]) -> bool:
 
 
 def announce(context: Context) -> None:
-    """Say what is run and what it may cost."""
+    """Print what is run and which budget it has."""
     budget, config = context.plan, context.config
     context.console.line(f"{config.run.name}: {config.method} on {config.sensitive.name}, public {config.public.name}")
     if context.ranks.world > 1:
@@ -116,7 +116,7 @@ def announce(context: Context) -> None:
 
 
 def summary(directory: RunDirectory) -> dict[str, Any]:
-    """What a run came to, free of anything sensitive: where its results are and, once released, its guarantee."""
+    """The results of a run, without anything sensitive: where they are and, once released, the guarantee."""
     outputs, report = directory.outputs, directory.internal / "report.html"
     path = outputs / "privacy.json"
     statement = json.loads(path.read_text()) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""What a run came to, as its dashboards are given it: once, when its stages are done."""
+"""Send the results of a run to its dashboards: once, when its stages are done."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from launch.training.metrics_log import read_metrics
 from launch.training.snapshot_writer import snapshot_steps
 from launch.training.trainer import POINTS
 
-AGAIN = "Remove the file and give the same command again: it is made anew."
+AGAIN = "Remove the file and give the same command again to rebuild it."
 
 
 def send_results(context: Context) -> None:
-    """Give every tracker what it may have and has not been given: curves, budget, samples, scores, summary."""
+    """Give every tracker what it may have and does not have yet: curves, budget, samples, scores, summary."""
     tracked = context.tracking.run
     for tracker in context.tracking.trackers:
         assert tracked is not None
@@ -38,13 +38,13 @@ def send_results(context: Context) -> None:
 
 
 def results_fingerprint(context: Context, tracker: Tracker) -> str:
-    """A hash of all that decides what a tracker is given."""
+    """SHA-256 of everything that decides what a tracker gets, in hexadecimal digits."""
     admitted = [origin.name for origin in Origin if tracker.admits(origin)]
     return hashlib.sha256(json.dumps([context.fingerprints, admitted], sort_keys=True).encode()).hexdigest()
 
 
 def send_curves(context: Context, tracker: Tracker) -> None:
-    """The curves of the stages that it was not shown while they worked."""
+    """Send the curves of the stages that were not shown live."""
     assert context.tracking.run is not None
     for stage, origin in ORIGINS.items():
         done = stage in context.fingerprints and context.directory.marker(stage) is not None
@@ -64,7 +64,7 @@ def send_curves(context: Context, tracker: Tracker) -> None:
 
 
 def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
-    """ε after each step of fine-tuning, or after some of many: a function of the step alone."""
+    """ε after each step of fine-tuning (or, of many, after some), as (step, ε). It depends only on the step."""
     epsilon, total = context.plan.epsilon_after, context.plan.training_steps
     if stage != "finetune" or not total:  # without noise there is no ε
         return []
@@ -72,14 +72,14 @@ def public_curve(context: Context, stage: str) -> list[tuple[int, float]]:
 
 
 def send_budget(context: Context, tracker: Tracker) -> None:
-    """The plan: public constants."""
+    """Send the plan: public constants."""
     rows = context.plan.rows()
     if rows:
         tracker.table("budget", list(rows[0]), [list(row.values()) for row in rows])
 
 
 def send_points(context: Context, tracker: Tracker) -> None:
-    """Scores and samples against ε: those of the snapshots, and the release as the last point."""
+    """Send scores and samples against ε: those of the snapshots and, as the last point, of the release."""
     if not (context.directory.release / "privacy.json").is_file():
         return
     total, epsilon = context.plan.training_steps, context.plan.epsilon_after
@@ -99,14 +99,19 @@ def send_points(context: Context, tracker: Tracker) -> None:
 
 
 def flat(prefix: str, row: dict[str, Any]) -> dict[str, float]:
-    """The scores that a row of `scores.json` has, by a name each."""
+    """The scores in a row of `scores.json`, by name.
+
+    Args:
+        prefix: begins each name.
+        row: the row.
+    """
     named = {f"accuracy/{name}": value for name, value in row["accuracies"].items()}
     named |= {name: row[name] for name in SCORE_NAMES if row.get(name) is not None}
     return {f"{prefix}/{name}": value for name, value in named.items()}
 
 
 def send_scores(context: Context, tracker: Tracker) -> None:
-    """The report's table of scores, of this run and of the controls."""
+    """Send the report's table of scores, of this run and of the controls."""
     rows = read_scores(context)["scores"]
     if not rows or not tracker.admits(Origin.SENSITIVE):
         return
@@ -126,13 +131,16 @@ def send_scores(context: Context, tracker: Tracker) -> None:
 
 
 def read_scores(context: Context) -> dict[str, Any]:
-    """What `evaluate` found, empty before it has. SENSITIVE."""
+    """The scores of `evaluate`; empty ones before it is done.
+
+    Sensitive: the scores have no noise.
+    """
     path = context.directory.internal / "scores.json"
     return read_json(path, AGAIN) if path.is_file() else {"scores": [], "on_the_way": []}
 
 
 def send_summary(context: Context, tracker: Tracker) -> None:
-    """What the project's table of runs compares: method, guarantee, and scores where there is no ε to draw them by."""
+    """Send what the project's table of runs compares: method, guarantee and, if there is no ε, scores."""
     path = context.outputs / "privacy.json"
     if not path.is_file():
         return

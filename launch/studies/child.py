@@ -1,4 +1,4 @@
-"""A run in a process of its own: what it says is passed on, what asks us to stop is passed to it."""
+"""A run in its own process: its output is passed on to us, and signals to stop are passed on to it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from collections.abc import Mapping, Sequence
 
 from launch.processes.interrupts import requested
 
-TAIL = 16384  # characters of a run's last words in which its error message is
+TAIL = 16384  # characters at the end of a run's output that contain its error message
 
 
 def run_child(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command to its end; returns its exit code and its last error message."""
+    """Run a command to its end.
+
+    Args:
+        words: the command.
+        environment: its environment variables.
+
+    Returns:
+        Its exit code, and its last error message or ''.
+    """
     ours, theirs = terminal() if sys.stderr.isatty() else os.pipe()
     with subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True, env=environment
@@ -27,14 +35,14 @@ def run_child(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int
         os.close(theirs)
         try:
             said = follow(process, ours)
-        except KeyboardInterrupt:  # the second one: at once
+        except KeyboardInterrupt:  # the second Ctrl-C stops the run at once
             process.kill()
             raise
     return process.returncode, said
 
 
 def terminal() -> tuple[int, int]:
-    """Both ends of a terminal as wide as ours, so that a run draws its progress bars."""
+    """Both ends of a terminal with the size of ours, so that the run draws its progress bars."""
     ours, theirs = pty.openpty()
     columns, rows = shutil.get_terminal_size()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -42,7 +50,15 @@ def terminal() -> tuple[int, int]:
 
 
 def follow(process: subprocess.Popen[bytes], source: int) -> str:
-    """Pass on what a run says, and to it the signal that asks us to stop; returns its last error message."""
+    """Pass on the output of a run, and pass on to it a signal that asks us to stop.
+
+    Args:
+        process: the run.
+        source: file descriptor of its output.
+
+    Returns:
+        Its last error message, or ''.
+    """
     tail, passed = "", False
     with open(source, "rb", buffering=0) as stream:
         while True:

@@ -1,4 +1,4 @@
-"""Many runs of one experiment: doing what is left of them one after the other, and what they came to."""
+"""Many runs of one experiment: do what is left of them, and collect their results."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ from launch.run.guarantee import Guarantee
 from launch.studies.child import run_child
 
 DEFAULTS = ("evaluate.controls=[before]", "finetune.snapshots=0")
-"""What runs side by side do not need: controls are methods of their own, and a curve over ε comes from several runs."""
+"""Leaves out what a study does not need: controls are separate methods, and a curve over ε consists of several runs."""
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-AGAIN = "Remove the file and give the same command again: it is made anew."
+AGAIN = "Remove the file and give the same command again to rebuild it."
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study. group, x: what it is compared as, and over; words: overrides that make it what it is.
-
-    label: all that sets it apart from the others but its seed, in its run's name.
-    """
+    """One run of a study."""
 
     group: str
+    """The group in which it is compared, such as its method."""
     x: float | str | None
+    """The value over which groups are compared, such as ε."""
     seed: int
+    """The run's seed."""
     words: tuple[str, ...]
+    """Overrides that distinguish it from the other cells, without the seed."""
     label: str
+    """The same as text, for the run's name."""
 
     @property
     def name(self) -> str:
-        """The name of its run; no two labels give one."""
+        """The name of its run. Different labels give different names."""
         plain = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in self.label).lstrip(".")[:80]
         suffix = "" if plain == self.label else "-" + hashlib.sha256(self.label.encode()).hexdigest()[:8]
         return f"{plain}{suffix}-seed{self.seed}"
@@ -58,15 +60,26 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What became of a cell: its entry where it finished, else why it did not."""
+    """The result of a cell."""
 
     cell: Cell
+    """The cell."""
     entry: Entry | None
+    """Its entry in the comparison, if its run finished."""
     failure: str = ""
+    """Otherwise, why it did not."""
 
 
 class Study:
-    """The runs of a study under one folder, which share stages that saw no sensitive image."""
+    """The runs of a study in one folder. They share stages that saw no sensitive image.
+
+    Args:
+        folder: folder of the study.
+        experiment: name or file of the experiment.
+        overrides: overrides for all runs.
+        cells: the runs.
+        jobs: runs at once.
+    """
 
     def __init__(
         self, folder: Path, experiment: str, overrides: Sequence[str], cells: Sequence[Cell], jobs: int = 1
@@ -86,11 +99,11 @@ class Study:
 
     @property
     def threads(self) -> int:
-        """Threads of each run where several run at once."""
+        """Threads of each run if several run at once."""
         return max(1, (os.cpu_count() or 1) // self.jobs)
 
     def environment(self) -> dict[str, str]:
-        """The environment of a run: libraries beside torch have threads of their own, which would fight for cores."""
+        """The environment of a run. It limits the threads of libraries besides torch, which would compete for cores."""
         limit = {name: str(self.threads) for name in POOLS if self.jobs > 1}
         return {**limit, **os.environ}
 
@@ -99,9 +112,13 @@ class Study:
         return RunDirectory(self.folder / "runs" / cell.name, Guarantee.of(self.config(cell)))
 
     def run(self, console: Console) -> list[CellResult]:
-        """Do what is left of every cell, in a process of its own each: one that fails does not take others with it.
+        """Do what is left of every cell, `jobs` of them at once. Each has its own process, so failures stay separate.
 
-        `jobs` of them at once. Raises Interrupted where a signal asked to stop; the same command goes on from there.
+        Returns:
+            The results in the order of the cells.
+
+        Raises:
+            Interrupted: if a signal asked to stop. The same command continues from there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)  # scores, and samples of methods that are not private
@@ -119,9 +136,10 @@ class Study:
         return [found[cell] for cell in self.cells]
 
     def waves(self) -> list[list[Cell]]:
-        """The cells in the order in which several at once find most of what others share already done.
+        """The cells in an order in which runs at the same time can share most of their stages.
 
-        First one of each seed, which trains its classifier; then those at the first x, at the second and so on.
+        First one cell per seed, which trains the classifier of that seed. Then those at the first x, at the second x,
+        and so on.
         """
         first: dict[int, Cell] = {}
         for cell in self.cells:
@@ -131,7 +149,11 @@ class Study:
         return [list(first.values()), sorted(rest, key=lambda cell: xs.index(cell.x))]
 
     def result(self, cell: Cell, title: str, console: Console) -> CellResult:
-        """Do what is left of one cell, and what it came to."""
+        """Do what is left of one cell, and return its result.
+
+        Args:
+            title: line that is printed first.
+        """
         stop_if_asked()
         console.line(title)
         failure, entry = "", None
@@ -153,7 +175,7 @@ class Study:
         return load(self.experiment, self.words(cell)[2:])
 
     def done(self, cell: Cell) -> bool:
-        """Whether a cell's run is finished, whole and of this very configuration."""
+        """Whether a cell's run is finished and complete, with exactly this configuration."""
         directory = self.directory(cell)
         if not directory.config.is_file() or differences(load(str(directory.config)), self.config(cell)):
             return False
@@ -161,7 +183,7 @@ class Study:
         return all(path.is_file() for path in [*made, directory.outputs / "privacy.json"])
 
     def do(self, cell: Cell, console: Console) -> str:
-        """Run or finish a cell; '' or why it failed."""
+        """Run or finish a cell; returns '' or why it failed."""
         if self.done(cell):
             if self.jobs == 1:
                 console.line("  done before")
@@ -177,7 +199,13 @@ class Study:
         return said or f"its process ended with code {code}"
 
     def entry(self, cell: Cell) -> Entry:
-        """What a finished run came to. SENSITIVE: reads its scores. UserError where its files or ledger are damaged."""
+        """The entry of a finished run in the comparison.
+
+        Raises:
+            UserError: if its files or its ledger are damaged.
+
+        Sensitive: contains scores, which have no noise.
+        """
         directory = self.directory(cell)
         ledger = Ledger.read(directory.ledger)
         for head in directory.known_heads():
@@ -201,7 +229,11 @@ class Study:
 
 
 def read_part(path: Path, name: str) -> Any:
-    """One part of a JSON file that a run left; UserError where it is not there."""
+    """One part of a JSON file of a run.
+
+    Raises:
+        UserError: if the file is damaged, or the part is missing or empty.
+    """
     found = read_json(path, AGAIN)
     if not isinstance(found, dict) or found.get(name) in (None, []):
         raise UserError(f"'{path}' is damaged: it has no {name}. {AGAIN}")
@@ -209,7 +241,7 @@ def read_part(path: Path, name: str) -> Any:
 
 
 def measures(row: dict[str, Any]) -> dict[str, float]:
-    """The scores of a row by name, as tables show them."""
+    """The scores of a row that are not None, by their names in tables."""
     named = {name.upper(): value for name, value in row["accuracies"].items()}
     named |= {"Fréchet distance": row["frechet"], "FID": row["fid"], "Inception Score": row.get("inception_score")}
     named |= {"precision": row.get("precision"), "recall": row.get("recall")}
@@ -217,7 +249,7 @@ def measures(row: dict[str, Any]) -> dict[str, float]:
 
 
 def picture(path: Path) -> str:
-    """A run's samples as a data URI, '' where there are none that can be read."""
+    """A run's samples as a data URI; '' if they are missing or cannot be read."""
     try:
         with Image.open(path) as image:
             return data_uri(image.convert("RGB"))
@@ -226,12 +258,12 @@ def picture(path: Path) -> str:
 
 
 def failures(results: Sequence[CellResult]) -> list[str]:
-    """What failed, a line a cell."""
+    """One line for each cell that failed."""
     return [f"{result.cell.name}: {result.failure}" for result in results if result.failure]
 
 
 def as_json(results: Sequence[CellResult]) -> str:
-    """Every cell with what it came to."""
+    """All results as JSON."""
     return json.dumps(
         [
             {
