@@ -80,7 +80,7 @@ def test_rdp_is_the_divergence_it_claims_to_be(multiplier: float, rate: float, o
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_prv_agrees_with_pld(mechanisms: list[Mechanism], delta: float) -> None:
     by_rdp = rdp_epsilon(mechanisms, delta)
-    if by_rdp > 30:  # nobody's budget, and slow in the reference
+    if by_rdp > 30:  # no real budget, and slow in the reference
         return
     ours = prv_epsilon(mechanisms, delta)
     step = max(min(by_rdp / 2000, 1e-3), 1e-5)

@@ -54,7 +54,7 @@ def event(mechanisms: list[Mechanism], records: int) -> DpEvent:
 @given(mechanisms=LISTS, delta=DELTAS, records=st.sampled_from([2, 3, 5, 10]))
 def test_groups_cost_no_less_than_pld_says(mechanisms: list[Mechanism], delta: float, records: int) -> None:
     by_rdp, by_prv = (group_epsilon(mechanisms, delta, records, name) for name in ACCOUNTANTS)
-    if by_rdp > 60:  # nobody's budget, and slow in the reference
+    if by_rdp > 60:  # no real budget, and slow in the reference
         return
     step = max(by_rdp / 2000, 1e-5)
     theirs = PLDAccountant(value_discretization_interval=step).compose(event(mechanisms, records)).get_epsilon(delta)

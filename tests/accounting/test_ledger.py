@@ -154,7 +154,7 @@ def _spend(ledger: Ledger, mechanism: GaussianQuery | SampledGaussian, how: str,
 def test_charges_that_are_affordable_without_each_other_are_refused_together(
     path: Path, key: RunKey, hows: tuple[str, ...], accountant: str
 ) -> None:
-    """However each of them is charged, in whatever order, and by whichever process."""
+    """For every way of charging each of them, every order and every process."""
     queries = [GaussianQuery(name=name, noise_multiplier=2, sensitivity=1) for name in ("query", "another query")]
     all_of_them = [TRAINING, *queries]
     delta = TERMS["delta"]

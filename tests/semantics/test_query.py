@@ -170,7 +170,7 @@ def test_a_number_of_semantics_that_cannot_be_is_refused_before_anything_is_aske
 
 
 class Placed(LinearQuery):
-    """Names other categories for the images at some places, or beside some others."""
+    """Gives other categories to the images at some places, or next to some other images."""
 
     def __init__(self, change):
         self.change = change

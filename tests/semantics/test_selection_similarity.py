@@ -30,7 +30,7 @@ def test_equals_the_similarity_of_the_selection_itself():
 
 
 def test_categories_like_the_sensitive_ones_are_nearer_than_the_whole_set():
-    """Half of the public categories look the other way; the sensitive images resemble the first ones alone."""
+    """Half of the public categories look the other way; the sensitive images resemble only the first ones."""
     vectors = np.repeat([[1.0, 0.0], [-1.0, 0.1]], 10, axis=0)
     histogram = np.concatenate([np.full((1, 10), 50), np.zeros((1, 10), int)], axis=1)
     found = similarities_by_size(histogram, np.ones(20), Embedded(vectors, np.arange(20)))
