@@ -1,4 +1,4 @@
-"""What a power cut would leave on the disk: contents and names as they were last synced, and nothing else."""
+"""What a power cut would leave on the disk: contents and names as they were last synced, nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Node = tuple[int, int]
 
 
 class Disk:
-    """Watches `os.fsync`, from when it is made until the test ends."""
+    """Watches `os.fsync` from its creation until the test ends."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._contents: dict[Node, bytes] = {}
@@ -26,12 +26,12 @@ class Disk:
         monkeypatch.setattr(os, "fsync", watched)
 
     def left(self, path: Path) -> bytes | None:
-        """What a power cut now would leave of a file; None where not even its name, b"" where its name alone."""
+        """What a power cut now would leave of a file: its content, b"" if only its name, None if not even its name."""
         node = self._names.get(_node(os.stat(path.parent)), {}).get(path.name)
         return None if node is None else self._contents.get(node, b"")
 
     def content(self, path: Path) -> bytes | None:
-        """What was last synced of a file that is there, under whatever name; None where nothing was."""
+        """The content that was last synced of an existing file, under any name; None if nothing was synced."""
         return self._contents.get(_node(os.stat(path)))
 
     def holds(self, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The documents say what is there: named tests exist, keys and commands are accepted, links lead somewhere."""
+"""The documents are correct: named tests exist, keys and commands are accepted, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENTS = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").glob("*.md"
 
 
 def named_tests(text: str) -> list[tuple[str, str | None]]:
-    """(file, test) of every `file.py::test` in a document; `::test` alone belongs to the file named before it."""
+    """(file, test) of every `file.py::test` in a document; `::test` by itself belongs to the file named before it."""
     found: list[tuple[str, str | None]] = []
     file = ""
     for name in re.findall(r"`([^`\s]*\.py(?:::\w+)?|::\w+)`", text):
@@ -50,7 +50,7 @@ def test_links_lead_to_files(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """What `#…` may name in a document: its headings, as GitHub turns them into anchors."""
+    """The anchors of a document, which `#…` may name: its headings, as GitHub turns them into anchors."""
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""The examples run, each in a process of its own, and do what they say."""
+"""The examples run, each in its own process, and do what they say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 def output(name: str, *arguments: str) -> str:
-    """What an example prints; it must end well."""
+    """The output of an example, which must succeed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The extra `ffcv` works here: what is written raw is read back as it was."""
+"""The extra `ffcv` works here: images that are written uncompressed are read back unchanged."""
 
 from __future__ import annotations
 

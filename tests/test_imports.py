@@ -1,4 +1,4 @@
-"""No circle of imports of any kind: those inside functions and those for types only count as well."""
+"""No circle of imports of any kind; imports inside functions and imports only for types count as well."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def module_of(path: Path, root: Path) -> str:
 
 
 def imported(tree: ast.AST, modules: set[str]) -> Iterator[str]:
-    """Modules of the project that a file names in any import, wherever in the file it stands."""
+    """Modules of the project that a file imports, anywhere in the file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules)

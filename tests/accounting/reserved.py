@@ -1,4 +1,4 @@
-"""A charged mechanism, for tests of what takes its noise from one."""
+"""A charged mechanism, for tests of code that takes its noise from one."""
 
 from __future__ import annotations
 

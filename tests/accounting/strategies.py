@@ -1,4 +1,4 @@
-"""Random mechanisms over every record, for properties of their composition."""
+"""Hypothesis strategies for random mechanisms over all records, to test properties of their composition."""
 
 from __future__ import annotations
 

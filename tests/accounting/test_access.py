@@ -125,7 +125,7 @@ def test_all_that_is_random_is_tried_here() -> None:
 def test_each_purpose_reads_a_stream_that_is_read_for_nothing_else(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the keys and counters of AES: neither purposes, nor steps, nor mechanisms share a block."""
+    """Checked by the keys and counters of AES: no two purposes, steps or mechanisms share a block."""
     read: list[tuple[bytes, int]] = []
     encrypting = keystream.Cipher
 
@@ -155,7 +155,7 @@ KEYS = st.binary(min_size=32, max_size=32)
 @settings(max_examples=25)
 @given(one=KEYS, other=KEYS, step=st.integers(0, TRAINING.steps - 1))
 def test_all_that_is_random_depends_on_the_key(one: bytes, other: bytes, step: int) -> None:
-    """Who knows everything else, and another run's draws, knows none of it."""
+    """Somebody who knows everything else, and another run's draws, knows nothing of these draws."""
     assume(one != other)
     with tempfile.TemporaryDirectory() as folder:
         drawn = []

@@ -56,7 +56,7 @@ def test_lines_cannot_be_dropped_moved_or_slipped_in(chain: Chain, data: st.Data
 
 
 def test_a_published_hash_does_not_say_when_its_line_was_written(tmp_path: Path) -> None:
-    """Whoever knows the line before and all of a line but its time has only seconds to try out."""
+    """Somebody who knows the line before, and everything in a line except its time, could otherwise try all seconds."""
     chains = [Chain.create(tmp_path / str(number)) for number in range(3)]
     for chain in chains:
         chain.append("note", text="run key destroyed")
@@ -68,7 +68,7 @@ def test_a_published_hash_does_not_say_when_its_line_was_written(tmp_path: Path)
 
 
 def test_lines_of_two_files_make_no_chain(chain: Chain) -> None:
-    """Each in its place and whole in itself, but not following on the line before."""
+    """Each line is in its place and valid by itself, but does not follow from the line before."""
     other = Chain.create(chain.path.with_name("other.jsonl"))
     for step in range(3):
         other.append("note", text=f"other {step}")

@@ -54,7 +54,7 @@ def test_rdp_agrees_with_dp_accounting_at_the_same_orders(mechanisms: list[Mecha
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_rdp_at_the_default_orders_is_at_most_dp_accountings(mechanisms: list[Mechanism], delta: float) -> None:
     # At orders that are not whole dp-accounting 0.6 adds the absolute values of an alternating series, an upper bound
-    # that may lie some tenths of a percent too high, and it gives up where that series converges slowly.
+    # that may be some tenths of a percent too high, and it gives up where that series converges slowly.
     theirs = RdpAccountant(list(ORDERS)).compose(_event(mechanisms)).get_epsilon(delta)
     ours = rdp_epsilon(mechanisms, delta)
     assert ours <= theirs * (1 + 1e-6)
@@ -121,7 +121,7 @@ def test_published_check_values() -> None:
 def test_orders_without_a_statement_are_not_taken(
     lost: set[float], multiplier: float, fails: float | type[Exception]
 ) -> None:
-    """Not even where they are those that would have said the least."""
+    """Not even if their statement would be the smallest."""
     one = SampledGaussian(name="t", noise_multiplier=multiplier, sampling_rate=0.1, steps=50, sensitivity=1)
     kept = tuple(order for order in ORDERS if order not in lost)
     expected = rdp_epsilon([one], 1e-5, kept)

@@ -37,7 +37,7 @@ def training(rate: float, noise: float, steps: int) -> SampledGaussian:
 
 
 def event(mechanisms: list[Mechanism], records: int) -> DpEvent:
-    """The mechanisms as dp-accounting knows them for so many records: sampled ones are mixtures of Gaussians."""
+    """The mechanisms for a number of records, as dp-accounting has them: sampled ones are mixtures of Gaussians."""
 
     def one(m: Mechanism) -> DpEvent:
         if m.sampling_rate == 1:

@@ -38,7 +38,7 @@ def test_draws_repeat_and_longer_ones_begin_with_shorter(step: int, short: int, 
 
 
 def box_muller(uniforms: np.ndarray) -> np.ndarray:
-    """The formula as Box and Muller (1958) have it, in the widest floating point there is."""
+    """The formula of Box and Muller (1958) in the widest floating-point type."""
     u, v = uniforms.astype(np.longdouble).reshape(-1, 2).T
     radius, angle = np.sqrt(-2 * np.log1p(-u)), 8 * np.arctan(np.longdouble(1)) * v
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()
@@ -51,7 +51,7 @@ def test_normals_are_those_of_the_written_out_formula(key: bytes, step: int) -> 
 
 
 class Extreme(Keystream):
-    """Gives words of our choice in place of the cipher's."""
+    """Returns chosen words instead of the cipher's."""
 
     def __init__(self, words: list[int]) -> None:
         super().__init__(bytes(32))

@@ -225,7 +225,7 @@ def test_a_new_ledger_beside_an_old_key_draws_new_noise(tmp_path: Path, key: Run
 
 
 def test_a_ledger_restored_from_a_copy_draws_new_noise(path: Path, key: RunKey) -> None:
-    """The count of starts is the same again, the noise must not be."""
+    """The count of starts repeats, but the noise must not."""
     Ledger.open(path, **TERMS)
     copy = path.read_bytes()
     first = _train(Ledger.open(path, **TERMS), key)

@@ -48,7 +48,7 @@ def test_renyi_is_the_divergence_in_the_worse_direction(rate: float, noise: floa
 
 def test_a_worse_second_direction_counts() -> None:
     class Narrower(Mixture):
-        """P = N(0, 0.8^2) against Q = N(0, 1): the divergence of Q from P is the greater one."""
+        """P = N(0, 0.8^2) against Q = N(0, 1): the divergence of Q from P is the larger one."""
 
         def log_ratio(self, x: np.ndarray) -> np.ndarray:
             return norm.logpdf(x, 0, 0.8) - norm.logpdf(x)

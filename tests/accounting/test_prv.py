@@ -24,7 +24,7 @@ def test_the_bound_closes_in_from_above(grid_error: float) -> None:
 
 
 def test_what_the_grid_loses_is_taken_off_delta(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shown by a grid that may lose half of it."""
+    """Tested with a grid that may lose half of it."""
     monkeypatch.setattr(prv, "tail", lambda delta: delta / 2)
     exact = gaussian_epsilon(0.7, 0.5e-5)
     bound, error = prv_bound([(1.0, 1 / 0.7, 1)], 1e-5, half_width=8, grid_error=0.005)
@@ -110,7 +110,7 @@ def test_a_loss_that_the_grid_does_not_hold_is_refused() -> None:
 
 @pytest.mark.parametrize("steps", [1, 100, 1000])
 def test_the_grid_is_fine_enough_for_a_sum_of_all_steps(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step is rounded by half a point at most, so that Hoeffding's inequality holds of their sum."""
+    """Each step is rounded by half a point at most, so Hoeffding's inequality holds for their sum."""
     spacings = []
     monkeypatch.setattr(prv, "_domain", lambda width, mesh: spacings.append(mesh) or _domain(width, mesh))
     _, error = prv_bound([(0.1, 3.0, steps)], 1e-5, half_width=30.0, grid_error=0.01)

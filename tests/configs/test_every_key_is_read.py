@@ -1,4 +1,4 @@
-"""Every configuration key is read by code: no key is there for show."""
+"""Every configuration key is read by code: no key is without effect."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ KEYS = [
 
 
 class Reader:
-    """Finds what one module takes of configurations of one kind, wherever it holds one.
+    """Finds the keys that one module reads from configurations of one kind.
 
-    It holds one in arguments annotated with the kind, in the section's attribute (`….finetune`), and in names and
-    attributes that either is assigned to. Names count within their function alone, attributes within their class.
+    A configuration may be in an argument annotated with the kind, in the section's attribute (`….finetune`), and in
+    names and attributes to which one of these is assigned. Names count only within their function, attributes within
+    their class.
     """
 
     def __init__(self, kind: type, module: str, tree: ast.Module) -> None:
@@ -106,7 +107,7 @@ class Reader:
 
 
 def read_by_code(kind: type) -> set[str]:
-    """The attributes that some module takes of a configuration of this kind, or of one that it inherits keys from."""
+    """The attributes that any module reads from a configuration of this kind, or of one whose keys it inherits."""
     kinds = [base for base in kind.__mro__ if dataclasses.is_dataclass(base)]
     found = set().union(*(Reader(each, module, tree).reads() for each in kinds for module, tree in MODULES.items()))
     if kind is Experiment:  # what a stage names, its fingerprint reads

@@ -1,4 +1,4 @@
-"""Files appear as a whole or not at all, whatever the disk does."""
+"""Files appear whole or not at all, also if the disk fails."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOM = 4096  # bytes a file may have on the disk that is full
 
 
 def exit_code(path: Path) -> int:
-    """Writes more than there is room for, in a process of its own: such a limit cannot be lifted again."""
+    """Writes more than there is space for, in a separate process, because such a limit cannot be removed again."""
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

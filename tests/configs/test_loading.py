@@ -1,4 +1,4 @@
-"""Configurations: what is laid over what, and what is refused with which words."""
+"""Configurations: which layer overrides which, and what is refused with which message."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ VALUES = st.sampled_from(["1", "nan", "[a]", "{a: 1}", "[[1]]", "null", "???", "
 @example([("evolution.api", ".name", "{a: 1}")])
 @given(st.lists(st.tuples(WORDS, st.sampled_from(["", ".x", ".name"]), VALUES), max_size=2))
 def test_no_override_makes_a_traceback(overrides: list[tuple[str, str, str]]) -> None:
-    """Whatever is typed, it is a configuration or a message."""
+    """Any words that are typed give a configuration or a message."""
     try:
         load("demo", [f"{key}{more}={value}" for key, more, value in overrides])
     except UserError as error:
@@ -266,7 +266,7 @@ def test_no_override_makes_a_traceback(overrides: list[tuple[str, str, str]]) ->
 
 
 def test_text_is_taken_as_it_is_written() -> None:
-    """A folder or a key of digits is no number."""
+    """A folder or a key of digits is not a number."""
     config = load("demo", ["run.name=2024_01", "sensitive.name=folder", "sensitive.root=007"])
     assert (config.run.name, config.sensitive.root) == ("2024_01", "007")
     assert load("demo", ["privacy.insecure_key=" + "01" * 32]).privacy.insecure_key == "01" * 32
@@ -280,7 +280,7 @@ def test_another_method_has_a_run_of_its_own() -> None:
 
 @pytest.mark.parametrize("word", ["evolution.reuse=", "query.reuse= ", "run.name="])
 def test_an_empty_value_is_not_taken_for_none(word: str) -> None:
-    """A variable of the shell that is empty, say: a fresh charge would be made where an answer was to be taken over."""
+    """For example an empty shell variable: there would be a new charge instead of an answer that is taken over."""
     with pytest.raises(UserError, match=rf"{word.partition('=')[0]}: there is no value"):
         load("demo", [word])
     assert load("demo", ["query.reuse=null"]).query.reuse is None

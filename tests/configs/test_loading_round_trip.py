@@ -1,4 +1,4 @@
-"""Configurations survive being written, read and typed, whatever values their keys allow."""
+"""Configurations survive being written, read and typed, for all values that their keys allow."""
 
 from __future__ import annotations
 

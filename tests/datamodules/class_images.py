@@ -20,7 +20,7 @@ SYNSETS = ("n01440764", "n01443537", "n02012849", "n03126707")
 
 
 def needs_ffcv() -> None:
-    """Skip the test where FFCV cannot be loaded."""
+    """Skip the test if FFCV cannot be loaded."""
     pytest.importorskip("ffcv", reason="FFCV is not installed: see tests/install_ffcv.sh")
 
 
@@ -31,7 +31,7 @@ def helpers() -> set[int]:
 
 
 def gone_but(before: set[int]) -> bool:
-    """Wait until no other helper is left: a queue's own thread takes a moment to end after its queue is closed."""
+    """Wait until only these helpers are left: the thread of a queue takes a moment to end after its queue is closed."""
     end = time.monotonic() + 20
     while helpers() - before and time.monotonic() < end:
         time.sleep(0.01)
@@ -39,7 +39,7 @@ def gone_but(before: set[int]) -> bool:
 
 
 def write_classes(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
-    """Random pictures of mixed sizes, modes and formats, so many in each sub-folder."""
+    """Random pictures of mixed sizes, modes and formats, with the given number in each sub-folder."""
     rng = np.random.default_rng(seed)
     for category, count in counts.items():
         (root / category).mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,6 @@ def write_classes(root: Path, counts: dict[str, int], seed: int = 0) -> Path:
 
 
 def store_of(root: Path, path: Path, image: Image, **options: object) -> Path:
-    """A store of such a folder."""
+    """Make a store of such a folder; returns its path."""
     prepare("imagenet", root, image, path, progress=False, **options)  # type: ignore[arg-type]
     return path

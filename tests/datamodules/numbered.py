@@ -1,4 +1,4 @@
-"""Image sets whose pixels say which record they are, to tell which records a batch holds."""
+"""Image sets whose pixels say which record they are, so that tests know which records are in a batch."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ def numbered_set(count: int) -> ImageSet:
 
 
 def records(batches: Iterable) -> dict[int, np.ndarray]:
-    """The records of each batch by its step; checks that labels went with their images."""
+    """The records of each batch by its step; checks that each image has its own label."""
     found = {}
     for step, images, labels in batches:
         found[step] = images[:, 0, 0, 0].long().numpy()

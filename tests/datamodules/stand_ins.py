@@ -22,7 +22,7 @@ Wearing_Necktie Young
 
 
 def write_idx_files(root: Path, train: int, test: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """The four files of MNIST's kind; returns their arrays by name."""
+    """Write the four files in MNIST's format; returns their arrays by name."""
     random = np.random.default_rng(seed)
     root.mkdir(parents=True, exist_ok=True)
     arrays = {}
@@ -35,7 +35,7 @@ def write_idx_files(root: Path, train: int, test: int, seed: int = 0) -> dict[st
 
 
 def write_cifar10(root: Path, records: int, seed: int = 0) -> dict[str, dict[str, object]]:
-    """The six batches of CIFAR-10, so many records each; returns what they hold by name."""
+    """Write the six batches of CIFAR-10 with the given number of records each; returns their content by name."""
     random = np.random.default_rng(seed)
     root.mkdir(parents=True, exist_ok=True)
     batches: dict[str, dict[str, object]] = {}
@@ -48,7 +48,7 @@ def write_cifar10(root: Path, records: int, seed: int = 0) -> dict[str, dict[str
 
 
 def write_celeba(root: Path, train: int, test: int, seed: int = 0) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Aligned faces of CelebA's shape and its two lists; the split and the attributes of each file by its name."""
+    """Write faces in CelebA's shape and its two lists; returns split and attributes of each file by its name."""
     random = np.random.default_rng(seed)
     (root / "img_align_celeba").mkdir(parents=True)
     splits, attributes = {}, {}

@@ -1,4 +1,4 @@
-"""Files in the form of pytorch-fid's weights, with random numbers in them, and images to try them on."""
+"""Files in the format of pytorch-fid's weights, with random numbers in them, and images to try them on."""
 
 import numpy as np
 import torchvision
@@ -15,7 +15,7 @@ def images(channels: int, count: int = 3, size: int = 8, seed: int = 0) -> Image
 
 
 def random_inception_network() -> nn.Module:
-    """The network whose weights pytorch-fid's file holds, with its last layer."""
+    """The network, with its last layer, whose weights are in pytorch-fid's file."""
     network = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=False)
     network.Mixed_5b, network.Mixed_5c = FIDInceptionA(192, pool_features=32), FIDInceptionA(256, pool_features=64)
     network.Mixed_5d = FIDInceptionA(288, pool_features=64)

@@ -85,7 +85,7 @@ def test_hold_out_is_a_part_of_the_synthetic_set(digits):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hold_out_makes_the_choice(name, digits):
-    """A hold-out that says all is one category gets the fit that says so most often, of those there are."""
+    """If every hold-out image has one category, the chosen fit is the one that predicts this category most often."""
     train, test = digits
     train = train.subset(range(200))
     scorer = SCORERS.build(SMALL[name])

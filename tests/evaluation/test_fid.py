@@ -19,7 +19,7 @@ def test_a_set_and_itself():
 
 
 def test_a_root_that_is_not_real_is_a_reason():
-    """Not a covariance, but what rounding can make of one of far fewer images than features."""
+    """Not a covariance, but what rounding can make of one from far fewer images than features."""
     found = fid(Normal(np.zeros(2), np.diag([-1.0, 1.0])), Normal(np.zeros(2), np.eye(2)))
     assert found.value is None
     assert "too few images" in found.reason

@@ -1,4 +1,4 @@
-"""Small APIs and their surroundings, for tests."""
+"""Small APIs for tests, and what an API may know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of an API that are not what they have to be."""
+"""Answers of an API that are wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Mute(RuntimeError):
 
 
 class Fixed:
-    """Answers whatever it was made with."""
+    """Returns the answer that it was made with."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -98,7 +98,7 @@ def test_one_that_wants_to_end_the_run_has_failed() -> None:
 
 
 class Greedy(Flat):
-    """Wants more memory than there is."""
+    """Needs more memory than there is."""
 
     def random(self, category: str, count: int, rng: np.random.Generator) -> Samples:
         raise MemoryError("no room")

@@ -1,4 +1,4 @@
-"""Features that decide who is alike."""
+"""Features that decide which images are similar."""
 
 from __future__ import annotations
 

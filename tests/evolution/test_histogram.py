@@ -26,7 +26,7 @@ VOTES = GaussianHistogram(name="private evolution", noise_multiplier=3.0, rounds
 
 
 def features(counts: list[int], seed: int) -> list[Tensor]:
-    """Random features, so many of each category."""
+    """Random features, with the given number for each category."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(count, 4, generator=generator) for count in counts]
 

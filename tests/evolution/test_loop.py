@@ -72,7 +72,7 @@ def test_it_finds_the_sensitive_images(resample: str, changes: dict[str, int]) -
 
 @pytest.mark.parametrize("smooth", [1, 7])
 def test_votes_for_any_candidate_find_the_images_and_label_others(smooth: int) -> None:
-    """Candidates of either category are parents of both, and what lies near the votes of one is called that."""
+    """Candidates of either category are parents of both, and images near the votes of one category get its label."""
     setting = dataclasses.replace(evolving(vote_for="any", smooth=smooth), noise=1e-3)
     population, shares = evolved(setting)
     every = Samples.joined(population)
@@ -122,7 +122,7 @@ def test_strangers_with_other_parameters_are_one_message() -> None:
 
 
 def test_a_lead_is_in_units_of_the_noise() -> None:
-    """Of votes that are nothing but noise the first of two categories leads by |N(0, 2)| times it."""
+    """If votes are only noise, the first of two categories leads by |N(0, 2)| times the noise."""
     setting = dataclasses.replace(evolving(vote_for="any", smooth=25), noise=4.0)
     values = np.linspace(0, 255, 20_000)
     near = torch.from_numpy(values)[:, None].float()
@@ -140,7 +140,7 @@ def test_what_is_made_in_the_end_may_be_spread_wider_than_the_rounds_ended() -> 
         setting = evolving(degree_rendered=degree)
         made = setting.rendered(population[0], shares[0], 400, 0)
         spreads.append(gray(made.images).std())
-    assert spreads[0] == spreads[1] < spreads[2]  # degree_last, which is 0.1 here, unless given
+    assert spreads[0] == spreads[1] < spreads[2]  # default: degree_last, which is 0.1 here
 
 
 def test_it_is_a_function_of_the_seed_and_the_votes() -> None:

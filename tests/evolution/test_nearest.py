@@ -1,4 +1,4 @@
-"""Nearest neighbours against a plain search, whatever the sizes of the parts."""
+"""Nearest neighbours compared with a plain search, for any sizes of the parts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_they_are_those_of_a_plain_search(
 @pytest.mark.parametrize("features", [9, 20, 27, 81, 225])
 @pytest.mark.parametrize("candidates", [2, 5, 8, 11, 300])
 def test_a_query_does_not_hang_on_the_others(features: int, candidates: int) -> None:
-    """Not even where two candidates are equally near: in these shapes the last bits of a product hang on the row."""
+    """Not even if two candidates are equally near: in these shapes the last bits of a product depend on the row."""
     torch.manual_seed(features)
     rivals = torch.randn(candidates, features)
     rivals[2:] += 5

@@ -1,4 +1,4 @@
-"""Random numbers for one purpose are no other's."""
+"""Random numbers for one purpose are not used for another."""
 
 from __future__ import annotations
 

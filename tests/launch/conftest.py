@@ -1,4 +1,4 @@
-"""Finished runs that many tests look at; who changes one takes a copy."""
+"""Finished runs that many tests read; a test that changes one takes a copy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.launch.setups import plan
 
 @pytest.fixture(scope="module")
 def calibrated() -> None:
-    """Processes forked later inherit what the accountant has worked out for the tiny run."""
+    """Compute the budget of the tiny run once, so that processes forked later inherit the result."""
     plan(load("demo", TINY))
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with a secret key; its console output lies beside it."""
+    """A finished run with a secret key; its console output is next to it."""
     path = tmp_path_factory.mktemp("finished") / "whole"
     code, text = finish(run_words(path), path.with_name("output"))
     assert code == 0, text
@@ -43,7 +43,7 @@ def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("folder") / "mine"
     draw_shapes(path.parent / "data" / "train", seed=1, count=40)
     draw_shapes(path.parent / "data" / "test", seed=2, count=10)
-    plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit what it works out
+    plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit the result
     code, text = finish(folder_words(path, FIXED), path.with_name("output"))
     assert code == 0, text
     return path

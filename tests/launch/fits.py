@@ -24,7 +24,7 @@ class Stop(Exception):
 
 
 class Data(lightning.LightningDataModule):
-    """Training batches, and the same few for every validation."""
+    """Training batches, and a few fixed ones for validation."""
 
     def __init__(self, batches: Any) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Crashing:
 
 
 class PublicRecords:
-    """Batches of four records whose choice is a function of the step."""
+    """Batches of four records, chosen by the step."""
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -70,7 +70,7 @@ class PublicRecords:
 
 
 class PublicModule(lightning.LightningModule):
-    """Ordinary training with a schedule, an average of the weights, draws by step and validation."""
+    """Ordinary training with a schedule, averaged weights, random draws by step, and validation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class PublicModule(lightning.LightningModule):
 
 
 def public_fit(folder: Path, *, crash: int | None = None, **settings: Any) -> PublicModule:
-    """Train the public module in `folder`, or go on with it."""
+    """Train the public module in `folder`, or resume it."""
     settings = {"minutes": 60.0, "every_steps": 5, **settings}
     return fit(
         PublicModule(),
@@ -121,7 +121,7 @@ def private_fit(
     model: Callable[[], Any] = toy,
     **settings: Any,
 ) -> PrivateTraining:
-    """Fine-tune a generator in `folder`, or go on with it, as a new start of the stage."""
+    """Fine-tune a generator in `folder`, or resume it, as a new start of the stage."""
     ledger, access = reserved(folder, steps=STEPS, fixed=fixed)
     module = private_training(model(), access)
     watch(module)

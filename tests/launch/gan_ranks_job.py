@@ -1,7 +1,7 @@
 """What every process does that `torchrun -m tests.launch.gan_ranks_job FOLDER STEPS` starts.
 
-A private and a public fit of a GAN whose fakes hang on labels alone, since each process draws latents of its own; each
-process leaves its weights in FOLDER.
+A private and a public fit of a GAN. Its fakes depend only on labels, because each process draws its own latents. Each
+process saves its weights in FOLDER.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.lightning_modules.test_gan import gan
 
 
 def still_gan() -> GAN:
-    """A GAN in double precision whose records' fakes draw nothing; its generating network draws as ever."""
+    """A GAN in double precision whose fakes for records need no random draws; its generating network draws as usual."""
     model = gan().double()
     generate = model.generate
 

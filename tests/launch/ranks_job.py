@@ -1,7 +1,7 @@
 """What every process does that `torchrun -m tests.launch.ranks_job FOLDER STEPS STOP` starts.
 
-A private fit, which stops with a crash when step STOP is due (never, if that is STEPS), then public fits with batches
-that do not divide by the number of processes, and work that is shared out; each process leaves its results in FOLDER.
+A private fit, which crashes when step STOP is due (never, if STOP is STEPS). Then public fits whose batch size is not
+divisible by the number of processes, and work that is shared among processes. Each process saves its results in FOLDER.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, records,
 
 
 def granted(ranks: Ranks, folder: Path, steps: int) -> tuple[Ledger, PrivateAccess]:
-    """The access that the first process is charged for, on each of them."""
+    """The access that the first process charged, in every process."""
     ledger, access = reserved(folder, steps=steps) if ranks.first else (None, None)
     start = ranks.broadcast(access.ledger_head if access else None)
     mechanism = ranks.broadcast(access.mechanism if access else None)
@@ -43,7 +43,7 @@ def granted(ranks: Ranks, folder: Path, steps: int) -> tuple[Ledger, PrivateAcce
 
 
 class Public(PublicModule):
-    """Plain descent on the toy's losses, which draw nothing."""
+    """Plain gradient descent on the toy's losses, without random draws."""
 
     def __init__(self, batch_size: int) -> None:
         super().__init__(batch_size=batch_size, micro_batch=2, seed=0)
@@ -74,7 +74,7 @@ def main(folder: Path, steps: int, stop: int) -> None:
 
 
 def whole_set() -> ImageSet:
-    """The toy's records."""
+    """All records of the toy."""
     images, labels = records(N)
     return ImageSet(images.numpy(), labels.numpy(), tuple(str(label) for label in range(CLASSES)))
 

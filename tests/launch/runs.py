@@ -31,7 +31,7 @@ from launch.processes import interrupts
 from launch.run.file_times import RELEASED_AT
 from launch.training.metrics_log import read_metrics
 
-HANGS = 300  # seconds after which a child that has not ended is taken to hang
+HANGS = 300  # seconds after which a child is considered to hang
 KEY = "5a" * 32
 FIXED = f"privacy.insecure_key={KEY}"
 TINY = shlex.split("""
@@ -81,7 +81,7 @@ def draw_shapes(root: Path, seed: int, count: int) -> None:
 
 
 def folder_words(path: Path, *overrides: str) -> list[str]:
-    """The command that makes the tiny run `path` of the images in the folder `data` beside it."""
+    """The command that makes the tiny run `path` of the images in the folder `data` next to it."""
     data = path.parent / "data"
     return run_words(
         path,
@@ -96,7 +96,7 @@ def folder_words(path: Path, *overrides: str) -> list[str]:
 
 
 def privimage(*words: str) -> int:
-    """A command in this process, which gets its signal handlers and threads back."""
+    """Run a command in this process, whose signal handlers and number of threads are restored."""
     handlers = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
     threads = torch.get_num_threads()
     try:
@@ -112,7 +112,7 @@ def privimage(*words: str) -> int:
 
 
 class Child:
-    """A command in a forked process, with its output in a file. before: what to do in the process first."""
+    """A command in a forked process, with its output in a file. before: called in that process before the command."""
 
     def __init__(self, words: list[str], output: Path, before: Callable[[], None] = lambda: None) -> None:
         self.output = output
@@ -143,9 +143,9 @@ def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        faulthandler.register(signal.SIGALRM, file=2, chain=True)  # rather a failure that says where than no end
+        faulthandler.register(signal.SIGALRM, file=2, chain=True)  # a test that hangs then fails and says where
         signal.alarm(HANGS)
-        tqdm.set_lock(threading.RLock())  # its own is shared by all processes, and one that is killed keeps it
+        tqdm.set_lock(threading.RLock())  # all processes share the default lock, and a killed one never releases it
         torch.set_num_threads(1)
         torch.cuda.is_available = lambda: False  # a process forked from one that has used a GPU cannot use it
         before()
@@ -167,7 +167,7 @@ def finish(words: list[str], output: Path, before: Callable[[], None] = lambda: 
 
 
 def durable(event: str, arguments: Any) -> str | None:
-    """The path that an audit event is about to put in place (or the ledger it is about to append to), or None."""
+    """The path that an audit event is about to write durably (a rename, or an append to the ledger), or None."""
     if event == "os.rename":
         return os.fspath(arguments[1])
     if event == "open" and str(arguments[0]).endswith("ledger.jsonl") and arguments[2] & os.O_APPEND:
@@ -176,9 +176,13 @@ def durable(event: str, arguments: Any) -> str | None:
 
 
 def at(pattern: str, act: Callable[[], None], *, count: int = 1, after: bool = False) -> Callable[[], None]:
-    """What a Child does `before`: act once, when the `count`-th durable write to a path like `pattern` is due.
+    """For `before` of a Child: act once, just before the `count`-th durable write to a path like `pattern`.
 
-    after: act when it is done instead.
+    Args:
+        pattern: of the path, as in `fnmatch`.
+        act: what to do.
+        count: which of the writes, counted from 1.
+        after: act when the write is done instead.
     """
     seen = {"matches": 0, "acted": False}
 
@@ -207,15 +211,17 @@ def fill_disk() -> None:
 
 
 def killed_at(path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = True) -> None:
-    """Start a run that is killed right after its `count`-th durable write to a path like `pattern`, or else before."""
+    """Start a run that is killed at its `count`-th durable write to a path like `pattern`: after it, or before it."""
     child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
     assert child.wait() == -signal.SIGKILL, (pattern, child.text)
 
 
 def killed_everywhere(path: Path, points: list[tuple[str, int, bool]], *overrides: str) -> None:
-    """Start a run again and again, each time killed at the next of some points, then let it finish.
+    """Start a run again and again, killed at the next point each time, then let it finish.
 
-    points: path, which of its durable writes, and whether it was done.
+    Args:
+        path: the run's folder.
+        points: pattern of a path, which of its durable writes, and whether to kill after the write.
     """
     for pattern, count, after in points:
         killed_at(path, pattern, *overrides, count=count, after=after)
@@ -250,20 +256,20 @@ def same_release(path: Path, other: Path) -> bool:
 
 
 def charges(path: Path) -> list[str]:
-    """The names of the mechanisms that a verified ledger was charged with."""
+    """The names of the mechanisms charged in a ledger, which is verified first."""
     return [mechanism.name for mechanism in Ledger.read(path / "ledger.jsonl").mechanisms()]
 
 
 def published(path: Path, mechanism: str = "dp-sgd") -> int:
-    """Steps of a mechanism that a run's ledger has as done."""
+    """Number of steps of a mechanism that are done according to a run's ledger."""
     try:
         return Ledger.read(path / "ledger.jsonl").published(mechanism)
-    except (PrivacyError, UserError):  # not there yet, or not begun
+    except (PrivacyError, UserError):  # no ledger yet, or not started
         return 0
 
 
 def ahead_of_the_ledger(path: Path) -> list[str]:
-    """What a run has made from private steps that its ledger does not know to be done."""
+    """Files that a run made from private steps which are not yet done in its ledger."""
     steps = {"dp-sgd": 4, "private evolution": 2, "semantic query": 1}  # of the tiny run
     made = [
         *(("dp-sgd", name_number(file), file) for file in path.glob("stages/finetune/snapshots-*/step-*.safetensors")),
@@ -283,7 +289,7 @@ def name_number(file: Path) -> int:
 
 
 def curve_steps(folder: Path) -> set[int]:
-    """The steps that the curves of a stage show."""
+    """The steps in the curves of a stage."""
     return {step for points in read_metrics(folder).values() for step, _ in points}
 
 
@@ -298,7 +304,7 @@ def generations(path: Path, mechanism: str) -> list[int]:
 
 
 def errors(text: str) -> list[str]:
-    """The messages of an output that are no warnings; an assertion that there is no traceback."""
+    """The messages of an output except warnings; asserts that there is no traceback."""
     assert "Traceback" not in text, text
     lines = [line for line in text.splitlines() if line.startswith("privimage: ")]
     return [line.removeprefix("privimage: ") for line in lines if not line.startswith("privimage: warning")]

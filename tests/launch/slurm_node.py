@@ -1,4 +1,4 @@
-"""A SLURM cluster of one machine, for tests: its own configuration, keys and state, gone when the test is."""
+"""A SLURM cluster of one machine for tests, with its own configuration, keys and state; removed after the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-# cred_expire is what a job that is queued again waits for, two minutes as a rule
+# a job that is queued again waits for cred_expire, two minutes by default
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue")
 CONFIGURATION = """\
 ClusterName=test
@@ -48,7 +48,7 @@ START = 60  # seconds
 
 
 def reason_without() -> str | None:
-    """Why there can be no cluster here, or None."""
+    """Why this machine cannot run a cluster, or None."""
     missing = [program for program in PROGRAMS if found(program) is None]
     if missing:
         return f"SLURM is not installed ({', '.join(missing)} missing): see tests/install_slurm.sh"
@@ -58,13 +58,13 @@ def reason_without() -> str | None:
 
 
 def found(program: str) -> str | None:
-    """The path of a program; daemons are beside the administrator's."""
+    """The path of a program; daemons are in /usr/sbin or /sbin."""
     return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[None]:
-    """One node that is idle; SLURM's commands find it while the block lasts."""
+    """Start a cluster of one idle node; SLURM's commands find it inside the block."""
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     key = folder / "munge.key"
@@ -94,7 +94,7 @@ def cluster(folder: Path) -> Iterator[None]:
         yield
     finally:
         end_jobs()
-        for process in running:  # no state of theirs is worth a tidy end
+        for process in running:  # their state need not be saved
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if before is None:
@@ -104,7 +104,7 @@ def cluster(folder: Path) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Ports on which no process listens."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listening.getsockname()[1] for listening in sockets]
     for listening in sockets:
@@ -113,7 +113,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_until_idle(folder: Path) -> None:
-    """Wait until the node takes jobs; skip the test where SLURM's daemons do not come up here."""
+    """Wait until the node accepts jobs; skip the test if SLURM's daemons do not start here."""
     end = time.monotonic() + START
     while "idle" not in ask("sinfo", "-h", "-o", "%t"):
         logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
@@ -123,7 +123,7 @@ def wait_until_idle(folder: Path) -> None:
 
 
 def end_jobs() -> None:
-    """Cancel what is left of a test that failed: a job's processes would outlive the daemons."""
+    """Cancel the jobs of a failed test: their processes would outlive the daemons."""
     end = time.monotonic() + START
     while ask("squeue", "-h") and time.monotonic() < end:
         ask("scancel", "--me")
@@ -131,7 +131,7 @@ def end_jobs() -> None:
 
 
 def ask(*words: str) -> str:
-    """What a command of SLURM's prints; '' where it fails."""
+    """The output of a SLURM command; '' if it fails."""
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 

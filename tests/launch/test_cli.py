@@ -1,4 +1,4 @@
-"""Exit codes: what the shell is told."""
+"""Exit codes: what the shell gets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.launch.runs import errors, finish, privimage
 
 
 def ends_with(monkeypatch: pytest.MonkeyPatch, ending: BaseException | int | None) -> None:
-    """Let `privimage list` come to an end of this kind."""
+    """Let `privimage list` end in this way."""
 
     def command(options: object) -> int | None:
         if isinstance(ending, BaseException):

@@ -39,7 +39,7 @@ KINDS = ["folder", "imagenet"]
 
 
 def built_of(root: Path, kind: str, count: int, *words: str) -> Source:
-    """A sensitive source of one fine file and `count` that are no images."""
+    """A sensitive source with one good file and `count` files that are not images."""
     for number in range(count):
         (root / "a").mkdir(parents=True, exist_ok=True)
         (root / "a" / f"miss-smith-{number}.png").write_text("no image")
@@ -51,7 +51,7 @@ def built_of(root: Path, kind: str, count: int, *words: str) -> Source:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 9])
 def test_names_of_sensitive_files_go_to_a_file_of_the_owner(tmp_path: Path, kind: str, count: int) -> None:
-    """Whatever a message does not say, an exception behind it must not either: a traceback may end up in a log."""
+    """What a message must not say, its chained exceptions must not say either: a traceback may end up in a log."""
     source, names = built_of(tmp_path / "data", kind, count), tmp_path / "internal" / "names.txt"
     with pytest.raises(UserError, match=r"^sensitive\.root: files that cannot be read as images\.") as caught:
         read_sensitive(source, names, progress=False)

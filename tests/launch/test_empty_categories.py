@@ -1,4 +1,4 @@
-"""Whether there is a release does not tell whether the only record of a category is among the sensitive images."""
+"""The existence of a release does not reveal whether the only record of a category is in the sensitive set."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_run_with_an_empty_category_is_a_run(tmp_path: Path, method: str) -> N
 
 @pytest.mark.parametrize("method", ["privimage_d", "sim_pe"])
 def test_so_is_one_without_any_training_image(tmp_path: Path, method: str) -> None:
-    """n is declared; a set of one record and one of none are neighbours like any others."""
+    """n is declared; a set with one record and an empty set are neighbours like any others."""
     path = tmp_path / "mine"
     draw(path, count=3)
     for file in (tmp_path / "data" / "train").rglob("*.png"):

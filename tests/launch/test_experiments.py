@@ -1,4 +1,4 @@
-"""Every experiment preset: planned and checked at its own size, run in small, on stand-in files of the right format."""
+"""Every experiment preset: planned and checked at its real size, run at a small size, on files in the right format."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ synthesize.count=20 synthesize.batch_size=20 evaluate.classifiers=[lr] evaluate.
 
 
 def embedded(root: Path) -> None:
-    """Nothing: the images are inside a library."""
+    """No files: the images are inside a library."""
 
 
 STAND_INS: dict[str, Callable[[Path], Any]] = {
@@ -59,7 +59,7 @@ class Data:
     folder: Path
 
     def words(self, name: str) -> list[str]:
-        """What a preset's sources are to read in place of the real files."""
+        """What a preset's sources read instead of the real files."""
         config, words = load(name), []
         if hasattr(config.sensitive, "root"):
             root = self.folder / config.sensitive.name
@@ -74,7 +74,7 @@ class Data:
         return words
 
     def store(self, image: Image) -> Path:
-        """A store of ImageNet's layout with enough categories for every query."""
+        """A store as of ImageNet, with enough categories for every query."""
         root, path = self.folder / "ILSVRC2012", self.folder / f"{'x'.join(map(str, image.shape))}.beton"
         if not root.exists():
             write_classes(root / "train", dict.fromkeys(CATEGORIES, 3))
@@ -128,7 +128,7 @@ def write_word_vectors(path: Path, names: list[str]) -> dict[str, np.ndarray]:
 
 
 def attribute_similarity(config: Experiment, run: Path, vectors: dict[str, np.ndarray]) -> float:
-    """Equation 5 pair by pair, from the list of attributes and the categories that were selected."""
+    """Equation 5 pair by pair, from the list of attributes and the selected categories."""
     lists = Path(config.sensitive.root)
     split = dict(line.split() for line in (lists / "list_eval_partition.txt").read_text().splitlines())
     rows = [line.split() for line in (lists / "list_attr_celeba.txt").read_text().splitlines()[2:]]
@@ -163,7 +163,7 @@ def attribute_similarity(config: Experiment, run: Path, vectors: dict[str, np.nd
 def test_the_budget_of_a_published_preset(
     name: str, records: int, categories: int, query: float, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With as many records as the real set has, the query costs next to nothing and all of the budget is used."""
+    """With as many records as the real set has, the query costs almost nothing and the whole budget is used."""
     config = load(name, data.words(name))
     source = sensitive_source(config)
     assert len(source.class_names) == categories

@@ -70,7 +70,7 @@ def test_every_method_is_tried_here() -> None:
 def test_a_private_method_is_charged_for_what_it_reads_and_releases(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each stage for itself, before it reads; what is answered is on the disk before the ledger says so."""
+    """Each stage has its own charge before it reads; an answer is on the disk before the ledger says so."""
     path, config = tmp_path / method, load("demo", words_of(method))
     readings, answers, scaled_by = watch_readings(monkeypatch), watch_answers(monkeypatch), watch_scaling(monkeypatch)
     done = watch_key(monkeypatch)
@@ -120,7 +120,7 @@ def test_a_method_without_noise_releases_nothing_and_says_so_everywhere(
     assert "NOT PRIVATE" in (path / "internal" / "report.html").read_text()
     assert "every file in this folder" in (path / "NOT_PRIVATE.txt").read_text()
     assert (path / "config.yaml").read_text().startswith("# NOT PRIVATE")
-    for weights in (path / "stages").glob("*/*.safetensors"):  # the classifier has seen public images alone
+    for weights in (path / "stages").glob("*/*.safetensors"):  # the classifier has seen only public images
         with safe_open(weights, "np") as file:
             marked = "NOT PRIVATE" in (file.metadata() or {}).get("notice", "")
             assert marked == (weights.parent.name != "classifier")
@@ -148,7 +148,7 @@ def test_a_method_without_noise_cannot_pass_for_a_private_one() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_no_folder_decides_where_outputs_go(tmp_path: Path) -> None:
-    """An empty folder may come or go without making anything a release, or hiding one."""
+    """An empty folder that appears or disappears makes nothing a release, and hides no release."""
     open_run, private = tmp_path / "open", tmp_path / "private"
     (private / "internal" / "outputs").mkdir(parents=True)
     child = Child(

@@ -1,4 +1,4 @@
-"""Whole runs: what they leave, what they release of one's own images, and what they keep to themselves."""
+"""Whole runs: their files, what they release of your own images, and what stays internal."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_key_is_gone_when_the_last_private_stage_is_done(finished: Path) -> 
 
 
 def test_a_release_does_not_say_when_anything_was_done(folder_run: Path, copied: Copy, tmp_path: Path) -> None:
-    """The time of a private step depends on its batch; that of the ledger's lines, on the steps between."""
+    """The duration of a private step depends on its batch, and the times of the ledger's lines depend on it too."""
     assert times(folder_run / "release") == {RELEASED_AT * 10**9}
     told = {line["time"][:10] for line in Ledger.read(folder_run / "ledger.jsonl").entries}
     for file in (folder_run / "release").iterdir():
@@ -135,7 +135,7 @@ def test_the_noise_is_never_the_same_twice(finished: Path, reference: Path) -> N
     assert not same_release(finished, reference)
 
 
-# --- one's own images
+# --- your own images
 
 
 def test_own_images_end_to_end(folder_run: Path) -> None:

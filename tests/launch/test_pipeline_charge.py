@@ -1,4 +1,4 @@
-"""What was answered or released under a charge is of no use beside a ledger that does not have the charge."""
+"""An answer or a release is refused if the ledger does not have its charge."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def forget(path: Path, lines: int, *gone: str) -> None:
 def test_an_answer_without_its_charge_is_refused(
     finished: Path, copied: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """The histogram is there, the stage is not marked, and the ledger is an older copy."""
+    """The histogram exists, the stage is not marked as done, and the ledger is an older copy."""
     path = copied(finished)
     later = [f"stages/{name}" for name in ("select", "pretrain", "finetune", "synthesize", "evaluate", "report")]
     forget(path, 1, *later, "release")
@@ -41,7 +41,7 @@ def test_an_answer_without_its_charge_is_refused(
 
 
 def test_an_answer_that_was_changed_is_refused(finished: Path, copied: Callable[[Path], Path], tmp_path: Path) -> None:
-    """The ledger has its digest; one that it had not yet when the process ended is entered."""
+    """The ledger has its digest; a digest that was not there yet when the process ended is entered."""
     path = copied(finished)
     shutil.rmtree(path / "release")
     for stage in ("query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"):

@@ -82,7 +82,7 @@ def test_a_lost_ledger_is_refused(finished: Path, copied: Copy, tmp_path: Path) 
 
 @pytest.mark.parametrize("pattern", ["*/query/histogram.json", "*/finetune/*/step-00000002.ckpt"])
 def test_a_ledger_shorter_than_an_unfinished_stage_knows_is_refused(tmp_path: Path, pattern: str) -> None:
-    """A histogram or a checkpoint that was paid for is not used on a ledger that does not hold the charge."""
+    """A histogram or a checkpoint is not used with a ledger that does not have its charge."""
     path = tmp_path / "whole"
     killed_at(path, pattern)
     lines = (path / "ledger.jsonl").read_text().splitlines(keepends=True)
@@ -132,10 +132,10 @@ def test_machine_settings_may_change(finished: Path, copied: Copy, tmp_path: Pat
         *(
             pytest.param(at(pattern, fill_disk), id=pattern)
             for pattern in (
-                "*/query/done.json",  # the selected images find no room
+                "*/query/done.json",  # no space for the selected images
                 "*/finetune/checkpoints-*/step-00000002.ckpt",
                 "*/release/model.safetensors",
-                "*/internal/scores.json",  # the report finds no room
+                "*/internal/scores.json",  # no space for the report
             )
         ),
     ],

@@ -1,4 +1,4 @@
-"""Whole runs with a GAN: from the command to the release, and killed and gone on with."""
+"""Whole runs with a GAN: from the command to the release, and killed and resumed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def words(path: Path, *overrides: str) -> list[str]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a fixed key, never interrupted."""
-    plan(load("demo", WORDS))  # processes forked later inherit what it works out
+    plan(load("demo", WORDS))  # processes forked later inherit the result
     path = tmp_path_factory.mktemp("gan") / "whole"
     code, text = finish(words(path, FIXED), path.with_name("output"))
     assert code == 0, text

@@ -1,4 +1,4 @@
-"""Whole runs that are killed or stopped at any point, and go on with the same command."""
+"""Whole runs that are killed or stopped at any point and resumed by the same command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.launch.runs import (
 
 pytestmark = pytest.mark.usefixtures("calibrated")
 
-POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, and whether it was done
+POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, and whether to kill after it
     ("*/config.yaml", 1, False),
     ("*/ledger.jsonl", 1, False),  # the line that opens it
     ("*/classifier/checkpoints-*/step-00000002.ckpt", 1, False),
@@ -82,7 +82,7 @@ def test_killed_in_every_private_stage_a_run_ends_with_the_same_epsilon(tmp_path
 
 
 def test_a_snapshot_taken_on_the_way_back_is_of_steps_that_never_run_again(tmp_path: Path, finished: Path) -> None:
-    """Killed before the checkpoint's line in the ledger, killed once its snapshot is out, and then the disk fails."""
+    """Killed before the checkpoint's line in the ledger, killed after its snapshot is written; then the disk fails."""
     path = tmp_path / "whole"
     killed_at(path, "*/finetune/checkpoints-*/step-00000002.ckpt")
     assert published(path) == 1 and ahead_of_the_ledger(path) == []
@@ -112,7 +112,7 @@ def test_killed_at_a_random_moment_a_run_ends_with_the_same_bits(tmp_path: Path,
 
 
 def test_a_new_process_goes_on_where_a_killed_one_was(tmp_path: Path, reference: Path) -> None:
-    """The real command in a process of its own, killed during fine-tuning."""
+    """The real command in a separate process, killed during fine-tuning."""
     path = tmp_path / "fixed"
     command = [sys.executable, "-m", "launch.cli", *run_words(path, FIXED)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -141,7 +141,7 @@ def test_a_signal_stops_a_run_with_a_checkpoint(tmp_path: Path, reference: Path,
 
 def test_a_signal_between_checkpoints_makes_one(tmp_path: Path, reference: Path) -> None:
     path = tmp_path / "fixed"
-    words = run_words(path, FIXED, "launch.checkpoint_minutes=60")  # none is due before the end
+    words = run_words(path, FIXED, "launch.checkpoint_minutes=60")  # no checkpoint is due before the end
     before = at("*/ledger.jsonl", lambda: os.kill(os.getpid(), signal.SIGTERM), count=5, after=True)
     code, text = finish(words, tmp_path / "output", before)
     assert code == 128 + signal.SIGTERM, text

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What has been read of the sensitive images."""
+    """Which sensitive images have been read."""
     found: list[str] = []
     plain = Context.sensitive.func
 
@@ -33,7 +33,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def uneven(answers: Tensor) -> Tensor:
-    """A last bit more in the second half of a batch."""
+    """Adds one to the last bit in the second half of a batch."""
     answers[len(answers) // 2 :] = torch.nextafter(answers[len(answers) // 2 :], torch.tensor(9e9))
     return answers
 
@@ -87,7 +87,7 @@ def test_categories_that_depend_on_the_batch_are_refused_before_the_charge(
 def test_processes_that_answer_differently_are_refused_before_the_charge(
     tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A second process that rounds otherwise, or finds that its own answers change."""
+    """A second process that rounds differently, or finds that its own answers change."""
     for name, other, said in (
         ("other", ("", "another hash"), "the processes of this job answer differently"),
         ("broken", ("query: of an image change", ""), "query: of an image change"),

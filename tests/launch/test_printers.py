@@ -1,4 +1,4 @@
-"""Whatever prints a guarantee rounds it to the safe side: each printer on random numbers, and a search for new ones."""
+"""All code that prints a guarantee rounds to the safe side: each printer on random numbers, and a search for others."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ EXACT = {("launch/commands/compare.py", ":.12g")}  # the name of a run's folder
 
 
 def rounding(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Line, expression and format of everything that is formatted with a number of digits, or rounded."""
+    """Line, expression and format of everything that is rounded or formatted with a number of digits."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
             yield node.lineno, ast.unparse(node.value), ":" + ast.unparse(node.format_spec)[2:-1]

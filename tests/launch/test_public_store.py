@@ -1,4 +1,4 @@
-"""Whole runs whose public images stay on disk: the same release as from memory, whoever reads them."""
+"""Whole runs whose public images stay on disk: the same release as from memory, with every reader."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Runs:
 
 @pytest.fixture(scope="module", autouse=True)
 def same_noise() -> Iterator[None]:
-    """A stage's noise hangs on its fingerprint, hence on how the public source is named; in these runs it shall not."""
+    """A stage's noise depends on its fingerprint, and so on the public source's name; in these runs it must not."""
     with pytest.MonkeyPatch.context() as patch:
         name_alone = lambda step, context: hashlib.sha256(step.name.encode()).hexdigest()  # noqa: E731
         patch.setattr("launch.run.performing.fingerprint_of", name_alone)
@@ -87,7 +87,7 @@ def test_a_run_releases_what_it_does_with_all_images_in_memory(
 
 
 def stopped(words: list[str], stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin a run that a signal stops after two steps of a stage."""
+    """Start a run that a signal stops after two steps of a stage."""
     save = StepCheckpoint.save
 
     def stopping(self: StepCheckpoint, trainer: Any) -> None:

@@ -1,4 +1,4 @@
-"""When a run reads sensitive images, and what a power cut would leave of an answer that its ledger has as given."""
+"""Watches when a run reads sensitive images, and whether answers in its ledger would survive a power cut."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ ANSWERS = {
     "private evolution": "stages/evolve/votes-{last:03d}.npz",
     "dp-sgd": "stages/finetune/checkpoints-*/step-{step:08d}.ckpt",
 }
-"""Where the answer is that a ledger's line of progress is about, by the mechanism's name."""
+"""For each mechanism: the file with the answer that a progress line of the ledger is about."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One time that a stage asked for sensitive images. begun: whether the ledger had begun that stage's own charge."""
+    """One access of a stage to sensitive images."""
 
     images: str
+    """`sensitive` or `sensitive_test`."""
     stage: str
+    """The stage."""
     begun: bool
+    """Whether the ledger had begun the stage's own charge."""
 
 
 def watch_readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
-    """Every time that a run asks for its sensitive images, in the order of the work."""
+    """All accesses of a run to its sensitive images, in order."""
     found: list[Reading] = []
 
     def watch(name: str) -> None:
@@ -57,7 +60,7 @@ def watch_readings(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
 
 
 def watch_answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """For every line of progress, the mechanism, and whether its answer would have survived a power cut before it."""
+    """For every progress line of the ledger: mechanism, and whether its answer would survive a power cut before it."""
     disk, append, found = Disk(monkeypatch), Chain.append, list[tuple[str, bool]]()
 
     def watched(chain: Chain, kind: str, **payload: Any) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def watch_answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 
 
 def watch_key(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """For every stage, when it is done, whether the run's key is still there."""
+    """For every stage: whether the run's key still exists when the stage is done."""
     found, mark = list[tuple[str, bool]](), RunDirectory.mark
 
     def watched(directory: RunDirectory, name: str, record: dict[str, Any]) -> None:
@@ -84,7 +87,7 @@ def watch_key(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 
 
 def watch_scaling(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
-    """Every set of images, uint8 [N, C, H, W], that features are scaled by."""
+    """All sets of images, uint8 [N, C, H, W], by which features are scaled."""
     found, fit = list[np.ndarray](), Embedding.fit
 
     def watched(embedding: Embedding, images: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""An image's answer is a function of that image alone, or it is refused."""
+"""An image's answer depends only on that image, or it is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_function_that_gives_fewer_answers_is_an_error() -> None:
 
 
 def test_what_is_compared_is_what_will_be_asked() -> None:
-    """The same function, batches of the same size on the same device, in inference mode."""
+    """The same function, batches of the same size, on the same device, in inference mode."""
     seen = []
 
     def watched(batch: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def refused(function: Callable[[Tensor], Tensor]) -> None:
 
 
 def only_black(batch: Tensor) -> Tensor:
-    """The answer of a black image alone depends on its place."""
+    """Only the answer for a black image depends on its place."""
     black = batch.flatten(1).sum(1) == 0
     return linear(batch) + (black & (torch.arange(len(batch)) > 99))[:, None]
 
@@ -114,7 +114,7 @@ def mostly_black(batch: Tensor) -> Tensor:
 
 
 def normalised(batch: Tensor) -> Tensor:
-    """BatchNorm as it is in training."""
+    """BatchNorm in training mode."""
     torch.manual_seed(0)
     return nn.BatchNorm1d(36, dtype=torch.float64)(batch.flatten(1).double())
 

@@ -1,4 +1,4 @@
-"""The GAN: its losses, what a record's hangs on, per-record gradients, and the generating network's descent."""
+"""The GAN: its losses, what a record's loss depends on, per-record gradients, and the generating network's training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLIP = 0.5
 
 
 def gan(seed: int = 0, **changes: object) -> GAN:
-    """A small GAN whose weights are a function of the seed, after a step of BatchNorm's statistics."""
+    """A small GAN whose weights depend on the seed, after one update of BatchNorm's statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         settings = {"latent": 6, "discriminator_steps": 2, "fakes": 8, **changes}
@@ -134,7 +134,7 @@ def test_private_losses_leave_the_generating_network_as_it_is() -> None:
 
 
 def test_private_losses_keep_nothing_of_the_records() -> None:
-    """The same object makes the generating network's losses later on."""
+    """The same object computes the generating network's losses later."""
 
     def held(model: GAN) -> dict[tuple[str, str], object]:
         return {(name, key): value for name, module in model.named_modules() for key, value in vars(module).items()}
@@ -154,7 +154,7 @@ def test_the_trial_before_private_training_passes(engine: str) -> None:
 
 
 def test_a_network_that_met_records_in_training_mode_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fakes of a batch whose BatchNorm takes its statistics would carry labels past the noise."""
+    """If BatchNorm used statistics of a batch, its fakes would carry labels past the noise."""
     model = gan()
     monkeypatch.setattr(model, "generate", lambda latents, labels: model.network(latents, labels).detach())
     built = ENGINES["opacus"](model, 1.0, "fp32")

@@ -37,7 +37,7 @@ def inputs(size: int = 5) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Tiny(nn.Module):
-    """A denoising network that a compiler is soon done with."""
+    """A denoising network that compiles quickly."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Peak memory: against what is known of a computation, and against the allocator's own record."""
+"""Peak memory, compared with what is known about a computation and with the allocator's own record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 5000)), max_size=40))
 def test_tensors_count_as_long_as_they_live(program: list[tuple[bool, int]]) -> None:
-    """Any sequence of allocations and frees, against plain book-keeping."""
+    """Any sequence of allocations and frees, compared with plain book-keeping."""
     alive: list[Tensor] = []
     sizes: list[int] = []
     peak = 0
@@ -56,7 +56,7 @@ def test_views_and_changes_in_place_take_nothing() -> None:
 
 @pytest.mark.parametrize("depth", [1, 5, 20])
 def test_a_chain_holds_what_its_backward_pass_needs(depth: int) -> None:
-    """exp keeps its result: with gradients a chain of n holds n of them, without only the newest two."""
+    """exp keeps its result: with gradients a chain of n keeps n of them, without gradients only the newest two."""
 
     def chain(x: Tensor) -> Tensor:
         for _ in range(depth):
@@ -70,7 +70,7 @@ def test_a_chain_holds_what_its_backward_pass_needs(depth: int) -> None:
 
 
 def allocated(work) -> int:
-    """The peak of what PyTorch's allocator handed out while some work ran, from the profiler's record of it."""
+    """The peak of the memory that PyTorch's allocator gave out during some work, from the profiler's record."""
     gc.collect()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
@@ -96,7 +96,7 @@ def test_training_takes_what_the_allocator_says(size: int) -> None:
 
 
 def test_a_clipped_sum_takes_what_the_allocator_says() -> None:
-    """The engine of every run, on a network of convolutions, norms and attention: what kernels hide is nothing."""
+    """The engine of every run, on a network of convolutions, norms and attention: kernels hide no memory."""
     engine = OpacusEngine(build(multiplicity=2), 1.0)
     images, labels = records(30)
 

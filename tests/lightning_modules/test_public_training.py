@@ -28,7 +28,7 @@ def training(seed: int = 0, micro_batch: int | None = None) -> PublicTraining:
 
 
 class Batches:
-    """The batches of all steps, handed out from a given step on, as the run's own loaders do on a resume."""
+    """The batches of all steps, from a given step on, as a run's own loaders give them on a resume."""
 
     def __init__(self, start: int = 0) -> None:
         generator = torch.Generator().manual_seed(3)
@@ -86,7 +86,7 @@ def test_training_lowers_the_loss_and_follows_the_schedule() -> None:
 
 
 class Outputs(lightning.Callback):
-    """Keeps what callbacks, progress among them, are given of each step."""
+    """Remembers what callbacks (such as the progress) get for each step."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []

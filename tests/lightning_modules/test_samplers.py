@@ -1,4 +1,4 @@
-"""Samplers against the denoisers that are known in closed form."""
+"""Samplers with denoisers that are known in closed form."""
 
 import math
 from itertools import pairwise

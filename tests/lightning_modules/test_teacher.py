@@ -1,4 +1,4 @@
-"""The classifier that is trained privately: its losses, its per-record gradients and what it says of images."""
+"""The classifier that is trained privately: its losses, its per-record gradients and its labels for images."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_views_of_a_record_are_moved_and_clipped_together(images: torch.Tensor) 
     random = torch.Generator().manual_seed
     losses = teacher.record_losses(images, labels, random(3))
     assert losses.shape == (18,) and losses.view(6, 3).std(dim=1).min() > 0
-    parts = torch.Generator().manual_seed(3)  # views of a record hang on nothing but it and its place
+    parts = torch.Generator().manual_seed(3)  # views of a record depend only on it and its place
     halves = [teacher.record_losses(images[i : i + 3], labels[i : i + 3], parts) for i in (0, 3)]
     torch.testing.assert_close(torch.cat(halves), losses)
     clip = 0.3

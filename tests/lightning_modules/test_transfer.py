@@ -10,7 +10,7 @@ from lightning_modules.transfer import transfer
 
 
 class Net(nn.Module):
-    """A layer, a table of positions, and a table of labels with `extra` rows for no category."""
+    """A layer, a table of positions, and a table of labels with `extra` rows for "no category"."""
 
     def __init__(self, classes: int, extra: int) -> None:
         super().__init__()

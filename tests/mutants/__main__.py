@@ -1,4 +1,4 @@
-"""Try mutants, a copy of the repository for each job, and say which ones live: `python -m tests.mutants`."""
+"""Try mutants and say which ones survive: `python -m tests.mutants`. Each job has its own copy of the repository."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="python -m tests.mutants",
         description="Changes the source in small ways that break the guarantee, and runs the tests that must notice. "
-        "Ends with `caught N of N`; the exit code is 0 where all were caught.",
+        "Ends with `caught N of N`; the exit code is 0 if all were caught.",
     )
     found.add_argument("-k", metavar="WORDS", default="", help="only mutants whose area, file or description has WORDS")
-    found.add_argument("--list", action="store_true", help="print the mutants and try none")
+    found.add_argument("--list", action="store_true", help="print the mutants without trying them")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found.add_argument("--jobs", type=int, default=min(4, cores), help="mutants at once (default: %(default)s)")
     found.add_argument("--limit", type=float, default=LIMIT, help="seconds for one mutant (default: %(default)g)")
@@ -37,13 +37,13 @@ def parser() -> argparse.ArgumentParser:
         "--baseline",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="first see that the tests pass without any change",
+        help="first check that the tests pass without any change",
     )
     return found
 
 
 class Jobs:
-    """Work on copies of the repository, so much of it at once."""
+    """Runs work on copies of the repository, `count` pieces at the same time."""
 
     def __init__(self, count: int) -> None:
         files = tracked_files(ROOT)
@@ -54,7 +54,7 @@ class Jobs:
         self._pool = ThreadPoolExecutor(len(self.copies))
 
     def on_copies(self, work: Sequence[Callable[[Copy], Value]], show: Callable[[int, Value], None]) -> list[Value]:
-        """What each piece of work comes to, in their order; `show` is told of each, with its number, when it ends."""
+        """The result of each piece of work, in order; `show` is called with its number and its result when it ends."""
 
         def act(piece: Callable[[Copy], Value]) -> Value:
             copy = self._free.get()
@@ -76,7 +76,7 @@ class Jobs:
 
 
 def baseline(jobs: Jobs, pairs: Sequence[tuple[str, Mutant]]) -> list[Result]:
-    """The results of the tests of some mutants without their changes, those of each area together, where they fail."""
+    """Run the tests of these mutants without their changes, area by area; returns the results that failed."""
     tests: dict[str, dict[str, None]] = {}
     for area, mutant in pairs:
         tests.setdefault(area, {}).update(dict.fromkeys(mutant.tests))
@@ -86,7 +86,7 @@ def baseline(jobs: Jobs, pairs: Sequence[tuple[str, Mutant]]) -> list[Result]:
 
 
 def table(pairs: Sequence[tuple[str, Mutant]], outcomes: Sequence[Outcome]) -> str:
-    """How many mutants of each area were caught, then those that were not."""
+    """The number of caught mutants of each area, then the mutants that were not caught."""
     areas = list(dict.fromkeys(area for area, _ in pairs))
     width = max(map(len, [*areas, "area"]))
     lines = [f"{'area':<{width}}  mutants  caught", f"{'-' * width}  -------  ------"]
@@ -102,12 +102,12 @@ def table(pairs: Sequence[tuple[str, Mutant]], outcomes: Sequence[Outcome]) -> s
 
 
 def say(text: str) -> None:
-    """Print a line at once."""
+    """Print a line without buffering."""
     print(text, flush=True)
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the mutants that the command line names; the exit code."""
+    """Try the mutants that the command line selects; returns the exit code."""
     options, began = parser().parse_args(words), time.monotonic()
     pairs = chosen(options.k)
     if options.list:

@@ -17,6 +17,6 @@ AREAS: dict[str, tuple[Mutant, ...]] = {
 
 
 def chosen(words: str) -> list[tuple[str, Mutant]]:
-    """The mutants, with their areas, of which area, file or what they break holds the words; all of them for ''."""
+    """The mutants with their areas, if area, file or description contains the words; all of them for ''."""
     every = [(area, mutant) for area, mutants in AREAS.items() for mutant in mutants]
     return [pair for pair in every if words.lower() in f"{pair[0]}: {pair[1].breaks} ({pair[1].file})".lower()]

@@ -1,4 +1,4 @@
-"""Private Evolution: the votes, their noise, what images are compared by, and what was answered already."""
+"""Private Evolution: the votes, their noise, the features that are compared, and answers that exist already."""
 
 from __future__ import annotations
 

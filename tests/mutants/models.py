@@ -1,4 +1,4 @@
-"""The models' own losses: nothing of another record in them, and nothing of any record past the noise."""
+"""The models' own losses: they contain nothing of another record, and nothing of a record gets past the noise."""
 
 from __future__ import annotations
 

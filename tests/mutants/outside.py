@@ -1,4 +1,4 @@
-"""What leaves a run: its release and what that states, consoles, dashboards, and who may read what stays."""
+"""What leaves a run: the release and its statement, consoles, dashboards, and who may read what remains."""
 
 from __future__ import annotations
 

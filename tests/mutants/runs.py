@@ -1,4 +1,4 @@
-"""Runs: what is charged before it is read, durable before it is published, and paid for when it is used again."""
+"""Runs: charged before reading, durable before publishing, and charged when an answer is used again."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ MUTANTS = (
         "",
         REUSED + "test_candidates_that_were_changed_are_not_released",
     ),
-    # a run that goes on
+    # a run that resumes
     mutant(
         "a ledger that lacks what a checkpoint knows will do",
         TRAINING,

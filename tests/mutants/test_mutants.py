@@ -1,4 +1,4 @@
-"""The list of mutants stays true: every change can be made, and every test that must notice is there."""
+"""The list of mutants is up to date: every change can be made, and every test that must notice it exists."""
 
 from __future__ import annotations
 

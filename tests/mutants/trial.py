@@ -1,4 +1,4 @@
-"""Trying of a mutant: its tests run on a copy of the repository that has the change."""
+"""Trying a mutant: running its tests on a copy of the repository with the change."""
 
 from __future__ import annotations
 
@@ -22,53 +22,59 @@ PASSED, FAILED = 0, 1  # pytest's exit codes; any other says that the tests were
 
 
 class Verdict(Enum):
-    """What came of a mutant. Only the first two are as they should be."""
+    """The verdict on a mutant. Only the first two are good."""
 
     CAUGHT = "caught"
-    HANGS = "hangs"  # caught, too: its tests do not end
+    HANGS = "hangs"  # caught as well: its tests do not end
     LIVES = "LIVES"
-    BROKEN = "BROKEN"  # its tests cannot be run with the change, so they say nothing
-    STALE = "STALE"  # its old text or a test of it is gone
+    BROKEN = "BROKEN"  # its tests cannot be run with the change, so they prove nothing
+    STALE = "STALE"  # its old text or one of its tests no longer exists
 
     @property
     def good(self) -> bool:
-        """Whether the tests have noticed."""
+        """Whether the tests noticed the change."""
         return self in (Verdict.CAUGHT, Verdict.HANGS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a mutant. by: the test that noticed, or why none could. seconds: what it took."""
+    """The result of trying a mutant."""
 
     mutant: Mutant
+    """The mutant."""
     verdict: Verdict
+    """Whether it was caught."""
     by: str
+    """The test that noticed, or why no test could."""
     seconds: float = 0.0
+    """How long it took."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What pytest said. code: its exit code, None where it did not end in time."""
+    """The result of a run of pytest."""
 
     code: int | None
+    """Its exit code; None if it did not end in time."""
     output: str
+    """What it printed."""
 
     @property
     def failed(self) -> str:
-        """The first test that failed, by its short name; '' where pytest names none."""
+        """The first test that failed, by its short name; '' if there is no name in the output."""
         found = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", self.output, flags=re.MULTILINE)
         return found[1] if found else ""
 
 
 def tracked_files(root: Path) -> list[str]:
-    """The files of the repository in `root`, those not yet committed too; without what Git ignores."""
+    """The files of the repository in `root`, including uncommitted ones, without those that Git ignores."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0")
     return [name for name in names if name and (root / name).is_file()]
 
 
 class Copy:
-    """A copy of the repository in a folder of its own, for one change at a time."""
+    """A copy of the repository in its own folder, for one change at a time."""
 
     def __init__(self, root: Path, files: Sequence[str]) -> None:
         self._above = Path(tempfile.mkdtemp(prefix="privimage-mutant-"))
@@ -80,13 +86,13 @@ class Copy:
             shutil.copy2(root / name, target)
 
     def close(self) -> None:
-        """End what runs in the copy, and remove it."""
+        """End the processes that run in the copy, and remove it."""
         self._kill()
         shutil.rmtree(self._above, ignore_errors=True)
 
     @contextlib.contextmanager
     def changed(self, mutant: Mutant) -> Iterator[None]:
-        """The copy with a mutant's change inside the block."""
+        """Apply a mutant's change to the copy inside the block."""
         file = self.path / mutant.file
         before = file.read_text()
         self._write(file, mutant.applied_to(before))
@@ -96,7 +102,7 @@ class Copy:
             self._write(file, before)
 
     def run(self, tests: Sequence[str], limit: float) -> Result:
-        """Run tests of the copy, up to the first that fails; what takes longer than `limit` seconds is ended."""
+        """Run tests of the copy up to the first failure; ended after `limit` seconds."""
         options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={self._above / 'temporary'}"]
         options += ["--hypothesis-profile=mutants", "--hypothesis-seed=0"]
         words = [sys.executable, "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
@@ -110,11 +116,11 @@ class Copy:
                 code: int | None = running.wait(limit)
             except subprocess.TimeoutExpired:
                 code = None
-            self._kill()  # what it has left behind too
+            self._kill()  # also the processes that it left behind
         return Result(code, output.read_text(errors="replace"))
 
     def _write(self, file: Path, text: str) -> None:
-        """Python takes a compiled file for fresh where time and size agree, as those of two changes may."""
+        """Write with a new time: Python reuses a compiled file if time and size agree, as they may for two changes."""
         file.write_text(text)
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()

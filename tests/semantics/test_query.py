@@ -17,7 +17,7 @@ SEMANTICS = 12
 
 
 class LinearQuery:
-    """The categories with the greatest products of a fixed matrix and the pixels; whole numbers, so exact."""
+    """The categories with the largest products of a fixed matrix and the pixels; whole numbers, so they are exact."""
 
     semantics = SEMANTICS
 
@@ -52,7 +52,7 @@ def checked(query, k):
 
 
 def counted(images, tmp_path, rank=0, world=1):
-    """The raw counts that a process has before they are added up."""
+    """The raw counts of one process, before they are summed."""
     seen = []
     noisy_semantic_histogram(
         checked(LinearQuery(), 3),
@@ -181,7 +181,7 @@ class Placed(LinearQuery):
 
 
 class Rounded(LinearQuery):
-    """Scores whose last bit depends on the place in a batch, though no category changes for it here."""
+    """Scores whose last bit depends on the place in a batch, although no category changes here."""
 
     def scores(self, images):
         return images.flatten(1).double() + 1e-9 * (torch.arange(len(images))[:, None] > 200)

@@ -19,7 +19,7 @@ def histograms(low=-20, high=20):
 
 
 def brute_force(histogram, k2):
-    """Of all pairs still allowed, take the greatest, again and again."""
+    """Take the largest of all pairs that are still allowed, again and again."""
     rows, categories = histogram.shape
     chosen = [[] for _ in range(rows)]
     while True:

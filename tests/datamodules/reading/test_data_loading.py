@@ -1,4 +1,4 @@
-"""Processes that read ahead: in order, deaf to signals meant for the training process, and missed when they die."""
+"""Processes that read ahead: in order, they ignore signals for the training process, and their death is noticed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def doubled(rows: np.ndarray) -> torch.Tensor:
 
 
 def begun() -> Iterator[torch.Tensor]:
-    """Two batches are taken, so both workers are at work."""
+    """After two batches, so both workers are running."""
     values = read_ahead(doubled, ROWS, 2)
     assert [next(values).tolist() for _ in range(2)] == [[0, 2, 4], [6, 8, 10]]
     return values
@@ -42,7 +42,7 @@ def test_a_signal_to_the_whole_group_does_not_stop_the_workers(number: signal.Si
 
 
 def test_a_program_ends_though_an_iterator_was_never_closed() -> None:
-    """It waits for its workers at exit, so they must not be deaf to what it sends them then."""
+    """It waits for its workers at exit, so they must not ignore the signal that it sends them then."""
     text = "from tests.datamodules.reading.test_data_loading import begun; values = begun()"
     assert subprocess.run([sys.executable, "-c", text], timeout=120, stdin=subprocess.DEVNULL).returncode == 0
 

@@ -1,4 +1,4 @@
-"""Many files decoded at once are what each is decoded to alone."""
+"""Many files decoded at once give the same images as each file by itself."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_files_that_cannot_be_read_are_told(paths: list[Path], tmp_path: Path, m
 def test_what_decoders_say_of_single_files_is_kept_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sizes and damaged tags are facts of one record; of a file that is cut short, all it says is that it is."""
+    """Sizes and damaged tags are facts about one record. For a file that is cut short, only that is said."""
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 300)
     folder = tmp_path / "a"
     folder.mkdir()

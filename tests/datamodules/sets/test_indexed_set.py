@@ -1,4 +1,4 @@
-"""Images on disk are the same batches as images in memory, whoever reads them, and however they are shared out."""
+"""Images on disk give the same batches as images in memory, for every reader and any number of processes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ NAMES = (("one", "one.gz"), ("two",))
 
 
 class Fetched:
-    """Stands in for torchvision's class; writes what it is told to."""
+    """Replaces torchvision's class; writes the given files."""
 
     def __init__(self, *names: str, error: Exception | None = None) -> None:
         self.names, self.error, self.calls = names, error, 0
@@ -91,7 +91,7 @@ def test_of_several_that_begin_together_one_fetches(tmp_path: Path) -> None:
 def test_torchvision_lays_them_out_and_fetches_them_so(
     files: BenchmarkFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """torchvision's class is asked for all it has; where it would put it is the sub-folder that is looked into."""
+    """Torchvision's class is called for all its files, and puts them in the sub-folder that is searched."""
     asked: list[str] = []
 
     def download(self: object) -> None:

@@ -1,4 +1,4 @@
-"""CIFAR-10: what torchvision's format holds comes out, and what is damaged is named."""
+"""CIFAR-10: images and labels are those in torchvision's format, and a damaged file is named."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_missing_batch_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not (CIFAR / "train_10k.tar").is_file(), reason=f"no JPEGs of CIFAR-10 in {CIFAR}")
 def test_real_photographs_are_read_as_the_source_folder_reads_them(tmp_path: Path) -> None:
-    """As batches and as files of the same pixels: same images, same names of categories."""
+    """As batches and as files with the same pixels: same images, same category names."""
     with tarfile.open(CIFAR / "train_10k.tar") as tar:
         members = [member for member in tar if member.isfile() and Path(member.name).stem[-4:] < "0006"]
         tar.extractall(tmp_path / "jpegs", members, filter="data")

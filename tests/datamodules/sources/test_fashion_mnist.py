@@ -1,4 +1,4 @@
-"""Fashion-MNIST, flat or as torchvision lays it out."""
+"""Fashion-MNIST, in one folder or in torchvision's folders."""
 
 from __future__ import annotations
 

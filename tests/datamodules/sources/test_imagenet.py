@@ -20,7 +20,7 @@ COUNTS = dict(zip(SYNSETS, (30, 25, 20, 15), strict=True))
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as ImageNet's download, and a store of it beside."""
+    """A folder like ImageNet's download, and a store of it next to it."""
     folder = tmp_path_factory.mktemp("imagenet")
     write_classes(folder / "train", COUNTS)
     (folder / "LOC_synset_mapping.txt").write_text("n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n")
@@ -53,7 +53,7 @@ def test_a_split_without_images_is_refused(source: Path) -> None:
 
 
 def test_images_are_public_by_declaration_alone(source: Path) -> None:
-    """Any folder can be given: that this is ImageNet, nobody can know."""
+    """Any folder can be given: the program cannot know that it is ImageNet."""
     assert not build(source, "root").public_benchmark
     declared = ImageNetConfig(root=str(source), public_benchmark=True)
     assert SOURCES.build(declared, SHAPE).public_benchmark

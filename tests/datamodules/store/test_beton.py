@@ -1,4 +1,4 @@
-"""The file format, against FFCV itself in both directions."""
+"""The file format, compared with FFCV itself in both directions."""
 
 from __future__ import annotations
 

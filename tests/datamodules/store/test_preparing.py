@@ -1,4 +1,4 @@
-"""Making a store: the same bytes however it is made, nothing half-made taken for whole, one message for what fails."""
+"""Making a store: always the same bytes, nothing unfinished taken for finished, and one message for a failure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_store_says_where_links_led(root: Path, tmp_path: Path) -> None:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """The exit code of some work in a process of its own; minus the signal that killed it."""
+    """The exit code of some work in a separate process; minus the signal that killed it."""
     child = os.fork()
     if child == 0:
         try:

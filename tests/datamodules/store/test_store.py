@@ -1,4 +1,4 @@
-"""What is refused as a store, and with which words."""
+"""What is refused as a store, and with which message."""
 
 from __future__ import annotations
 

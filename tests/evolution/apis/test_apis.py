@@ -1,4 +1,4 @@
-"""What every API owes, and what each one makes of it."""
+"""What every API must do, and how each one does it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_a_fixed_key_is_mentioned(reference: Path, capsys: pytest.CaptureFixture
 
 
 def damage(path: Path, how: str) -> str:
-    """Damage a copy of a run's ledger; part of the message that is expected."""
+    """Damage a copy of a run's ledger; returns a part of the expected message."""
     ledger = path / "ledger.jsonl"
     lines = ledger.read_text().splitlines(keepends=True)
     if how == "tampered":

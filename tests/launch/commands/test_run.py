@@ -1,4 +1,4 @@
-"""`privimage run`: what it prints, and what it refuses before anything is begun."""
+"""`privimage run`: what it prints, and what it refuses before anything starts."""
 
 from __future__ import annotations
 

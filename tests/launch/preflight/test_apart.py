@@ -1,4 +1,4 @@
-"""A public set that holds files of the sensitive one is refused before anything is read or charged."""
+"""A public set that contains files of the sensitive set is refused before anything is read or charged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANY_SPLIT = "query.semantics=1"
 
 @pytest.fixture
 def folders(tmp_path: Path) -> SimpleNamespace:
-    """Sensitive training and test images and public ones, in folders of their own."""
+    """Sensitive training images, test images and public images, in separate folders."""
     found = SimpleNamespace(
         train=write_classes(tmp_path / "mine", {"ill": 5, "well": 5}, seed=1),
         test=write_classes(tmp_path / "held out", {"ill": 3, "well": 2}, seed=2),
@@ -157,7 +157,7 @@ def test_large_sets_and_stores_of_links_are_refused(folders: SimpleNamespace, tm
 def test_a_store_remembers_where_links_led(
     folders: SimpleNamespace, tmp_path: Path, link: Callable[[SimpleNamespace], None]
 ) -> None:
-    """Also when the folder that it was made from is gone."""
+    """Also if the folder that it was made from is gone."""
     link(folders)
     store = store_of(folders.public, tmp_path / "open.beton", Image(8, 1))
     shutil.rmtree(folders.public)
@@ -211,7 +211,7 @@ def test_files_of_benchmarks_are_compared(
 def test_two_copies_of_one_benchmark_are_the_same_images(
     tmp_path: Path, name: str, write: Callable[[Path], object]
 ) -> None:
-    """Its name says what they are, wherever they lie."""
+    """The benchmark's name says which images they are, in any folder."""
     for place in ("one", "two"):
         write(tmp_path / place)
     given = [f"sensitive.name={name}", f"sensitive.root={tmp_path / 'one'}", "query.semantics=1"]
@@ -221,7 +221,7 @@ def test_two_copies_of_one_benchmark_are_the_same_images(
 def test_nothing_is_begun_where_files_are_shared(
     folders: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole command, in every method that sees public images: neither a ledger nor a folder, and no image read."""
+    """The whole command, in every method that sees public images: no ledger, no folder, and no image is read."""
     link_category(folders)
     for file in folders.public.parent.rglob("*.png"):
         file.write_text("no image: whoever opens it fails otherwise")

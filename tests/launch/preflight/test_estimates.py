@@ -1,4 +1,4 @@
-"""What a run will take, measured on public images alone."""
+"""What a run will take, measured only on public images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NETWORK_STAGES = ["classifier", "query", "pretrain", "finetune", "synthesize"]
 
 @pytest.fixture(scope="module")
 def unreadable(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A sensitive set of files that hold no image: who opens one fails."""
+    """A sensitive set of files that are not images: opening one fails."""
     root = tmp_path_factory.mktemp("sensitive")
     for number in range(300):
         file = root / "ab"[number % 2] / f"{number}.png"
@@ -109,7 +109,7 @@ def test_evolution_is_measured_without_a_sensitive_image(unreadable: list[str], 
 def test_every_api_of_a_chain_counts_with_its_rounds(
     unreadable: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One API that takes an hour for each of two later rounds, by a clock that it moves itself."""
+    """One API takes an hour for each of two later rounds, on a clock that it moves itself."""
     clock = [0.0]
 
     def an_hour(api: DiffusionApi, samples: Samples, degree: float, rng: object) -> Samples:

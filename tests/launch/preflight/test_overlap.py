@@ -20,7 +20,7 @@ from tests.launch.runs import TINY, privimage
 
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
-    """Sensitive images (8 for training, 4 for testing), and public ones with copies of 3 and 1 of them."""
+    """Sensitive images (8 for training, 4 for testing), and public images that include copies of 3 and 1 of them."""
     for name, count, seed in (("mine", 4, 1), ("held out", 2, 2), ("open", 6, 3)):
         write_classes(
             tmp_path / name, {"a": count, "b": count, "c": count} if name == "open" else {"a": count, "b": count}, seed
@@ -48,7 +48,7 @@ def test_copies_are_counted_whatever_file_they_are_in(words: list[str], tmp_path
 
 
 def test_an_image_that_is_there_twice_is_two_images(words: list[str], tmp_path: Path) -> None:
-    """On either side."""
+    """In either set."""
     shutil.copy(tmp_path / "mine" / "a" / "001.png", tmp_path / "mine" / "b" / "twice.png")
     shutil.copy(tmp_path / "mine" / "b" / "001.png", tmp_path / "open" / "a" / "twice.png")
     found = overlap(planned(load("demo", words)), progress=False)

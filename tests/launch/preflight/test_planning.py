@@ -76,7 +76,7 @@ def test_an_impossible_budget_is_refused(overrides: list[str], message: str) -> 
 
 
 def folder(root: Path, files: int) -> list[str]:
-    """A folder of files that hold no image: who opens one fails."""
+    """A folder of files that are not images: opening one fails."""
     for number in range(files):
         path = root / ("a" if number % 2 else "b") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

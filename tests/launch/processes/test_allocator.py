@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, so that the next step need not ask for it again."""
+"""Freed memory stays with the process, so the next step need not request it again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(keep: str) -> int:
-    """Pages that a process had to be given anew while it took and freed 128 MiB ten times."""
+    """Page faults of a process that allocated and freed 128 MiB ten times."""
     script = WORK.format(keep=keep)
     return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
 

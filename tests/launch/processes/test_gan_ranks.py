@@ -1,4 +1,4 @@
-"""A GAN on several processes ends as on one, with and without privacy."""
+"""A GAN gives the same result on several processes as on one, with and without privacy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whole runs on several processes: what comes out, what stops them, and that they go on with another number."""
+"""Whole runs on several processes: their results, what stops them, and resuming with another number of processes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def start(path: Path, *overrides: str, devices: int = 2) -> subprocess.Popen[str
 
 
 def run_python(*words: str) -> subprocess.Popen[str]:
-    """Python with one thread a process."""
+    """Python with one thread per process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

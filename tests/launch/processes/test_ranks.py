@@ -23,7 +23,7 @@ def job(
     module: str = "tests.launch.ranks_job",
     words: tuple[str, ...] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """A job of the tests on so many processes of this machine."""
+    """A job of these tests on a number of processes of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     command += ["-m", module, str(folder), *(words or (str(STEPS), str(stop)))]
@@ -33,7 +33,7 @@ def job(
 
 
 def final_weights(folder: Path, processes: int, fit: str = "weights") -> dict[str, torch.Tensor]:
-    """The weights and averages that the processes ended with, after a check that they all have the same."""
+    """The final weights and averages, after a check that all processes have the same."""
     states = [torch.load(folder / f"{fit}-{rank}-of-{processes}.pt") for rank in range(processes)]
     for state in states[1:]:
         assert all(torch.equal(state[name], value) for name, value in states[0].items())
@@ -41,7 +41,7 @@ def final_weights(folder: Path, processes: int, fit: str = "weights") -> dict[st
 
 
 def difference(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
-    """The greatest difference between two sets of weights."""
+    """The largest difference between two sets of weights."""
     assert first.keys() == second.keys()
     return max(float((first[name].double() - second[name].double()).abs().max()) for name in first)
 

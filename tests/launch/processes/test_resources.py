@@ -48,7 +48,7 @@ def test_available_memory_is_what_the_system_says(tmp_path: Path) -> None:
 
 
 def test_memory_is_limited_by_every_control_group_around(tmp_path: Path) -> None:
-    """What caches hold is given back when it is needed; a group without a limit limits nothing."""
+    """Caches are freed when memory is needed, so they do not count; a group without a limit limits nothing."""
 
     def group(path: Path, limit: str, used: int, cached: int) -> None:
         path.mkdir(exist_ok=True)

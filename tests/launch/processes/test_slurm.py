@@ -1,4 +1,4 @@
-"""Batch jobs: the script, and on a real SLURM of one machine a run that is stopped, queued again and finished."""
+"""Batch jobs: the script, and a run that is stopped, queued again and finished on a real SLURM of one machine."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def submitted(capsys: pytest.CaptureFixture[str], path: Path, *overrides: str) -> str:
-    """The number of a new job of the tiny run, two tasks of one core."""
+    """Submit the tiny run with two tasks of one core; returns the job's number."""
     words = ["--gpus-per-node", "0", "--tasks-per-node", "2", "--cpus-per-task", "1", "--json"]
     assert privimage("submit", *words, *run_words(path, *overrides)[1:]) == 0
     return str(json.loads(capsys.readouterr().out)["job"])
@@ -117,7 +117,7 @@ def wait_for(job: str, path: Path, happened: Callable[[], bool]) -> None:
 
 
 def interrupt(job: str, path: Path) -> None:
-    """The preemption signal, more than once, as clusters send it; the job is then queued again."""
+    """Send the preemption signal more than once, as clusters do; the job is then queued again."""
     for _ in range(3):
         subprocess.run(["scancel", "--signal=USR1", job], check=True)
     wait_for(job, path, lambda: slurm_node.state(job) == "PENDING")

@@ -1,4 +1,4 @@
-"""What stages are given: networks that hang on the seed alone, weights, and a key that can be forgotten."""
+"""What stages get: networks that depend only on the seed, weights, and a key that can be destroyed."""
 
 from __future__ import annotations
 

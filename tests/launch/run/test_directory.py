@@ -1,4 +1,4 @@
-"""Whose folder it is: by configuration, by process, and by name."""
+"""To which run a folder belongs: by configuration, by process, and by name."""
 
 from __future__ import annotations
 

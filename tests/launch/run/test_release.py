@@ -1,4 +1,4 @@
-"""What is published: its form, its statement, and its mark where it is not private."""
+"""What is published: its form, its statement, and its mark if it is not private."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def images() -> ImageSet:
 
 
 def charged(folder: Path, *overrides: str) -> tuple:
-    """A configuration and a ledger that all of its plan is charged to."""
+    """A configuration and a ledger to which its whole plan is charged."""
     config = load("demo", [*TINY, *overrides])
     budget = plan(config)
     insecure = config.privacy.insecure_key
@@ -74,7 +74,7 @@ def test_images_are_stored_as_others_read_them(tmp_path: Path, images: ImageSet)
 
 
 def test_the_statement_comes_last(tmp_path: Path, images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A crash leaves no statement beside a release that is not whole."""
+    """A crash leaves no statement next to an incomplete release."""
     config, ledger = charged(tmp_path / "run")
     written, replace = [], os.replace
 
@@ -183,7 +183,7 @@ def test_a_release_holds_the_documented_files_and_a_model_that_loads(tmp_path: P
 
 @pytest.mark.parametrize("fixed", [False, True])
 def test_equal_releases_have_equal_bytes_and_times(tmp_path: Path, fixed: bool) -> None:
-    """However long what came before took: nothing in a file or beside it says when it was written."""
+    """For any duration of the work before: nothing in a file or next to it says when it was written."""
     pixels = np.random.default_rng().integers(0, 256, (12, 3, 6, 6), dtype=np.uint8)
     images = ImageSet(pixels, np.arange(12, dtype=np.int64) % 10, NAMES)
     config, ledger = charged(tmp_path, *([FIXED] if fixed else []))

@@ -1,4 +1,4 @@
-"""What one run hands to another."""
+"""What one run passes to another."""
 
 from __future__ import annotations
 

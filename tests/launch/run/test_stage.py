@@ -1,4 +1,4 @@
-"""Stages: their order, what their fingerprints hang on, and when they are skipped."""
+"""Stages: their order, what their fingerprints depend on, and when they are skipped."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_no_budget_is_spent_after_the_release_has_stated_it() -> None:
 
 
 def test_stages_without_noise_say_so_in_their_names_or_are_private() -> None:
-    """What reads sensitive images is charged, scores within `internal/`, or takes all privacy from a run."""
+    """A stage that reads sensitive images is charged, writes scores to `internal/`, or removes the run's guarantee."""
     for stage in STAGES.values():
         if stage.reads_sensitive:
             inside = all(made.startswith("internal/") for made in stage.makes)
@@ -139,7 +139,7 @@ def test_fingerprints_of_two_stages_differ(base: dict[str, str]) -> None:
 
 
 def test_random_categories_are_not_shared_between_other_sensitive_sets(tmp_path: Path) -> None:
-    """Their number and names come from the sensitive set's."""
+    """Their number and names depend on those of the sensitive set."""
     (tmp_path / "data" / "one").mkdir(parents=True)
     (tmp_path / "data" / "two").mkdir()
     for number in range(30):
@@ -172,7 +172,7 @@ def test_a_fingerprint_says_nothing_of_the_sensitive_images(tmp_path: Path) -> N
 
 
 class Work:
-    """A stage's work that counts how often it is done."""
+    """The work of a stage, which counts how often it is done."""
 
     def __init__(self, name: str, *, fails: bool = False, **settings: bool) -> None:
         self.times, self.fails = 0, fails

@@ -1,4 +1,4 @@
-"""Records at once: as configured, or chosen once for a stage and kept while they fit."""
+"""The micro-batch: as configured, or chosen once for a stage and kept while it fits."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_preflight_tells_the_choice(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("calibrated")
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
-    """Although the memory that is free has changed meanwhile."""
+    """Although the free memory has changed in the meantime."""
 
     def with_memory(memory: float, then: Any = lambda: None) -> Any:
         def before() -> None:

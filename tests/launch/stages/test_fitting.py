@@ -1,4 +1,4 @@
-"""What is shown of a training stage as it goes."""
+"""What is shown of a training stage while it runs."""
 
 from __future__ import annotations
 

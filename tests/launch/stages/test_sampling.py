@@ -1,4 +1,4 @@
-"""Synthetic images are drawn in batches, as many as asked for, at a speed that is told."""
+"""Synthetic images are drawn in batches, in the requested number, and the speed is reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = tuple("0123456789")
 
 
 class Counting(nn.Module):
-    """A generator whose image number i of a run is i, and which keeps the sizes of its batches."""
+    """A generator whose i-th image of a run has the value i; it remembers the sizes of its batches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_images_are_a_function_of_model_and_seed() -> None:
 
 
 def test_without_anything_asked_for_images_are_the_samplers_own() -> None:
-    """The released images do not hang on how they are drawn, only on each batch's own random numbers."""
+    """The released images depend only on each batch's own random numbers, not on how they are drawn."""
     config = load("demo", TINY)
     model = new_generator(config, 10)
     parts = label_plan(25, 10).split(10)
@@ -74,7 +74,7 @@ def test_without_anything_asked_for_images_are_the_samplers_own() -> None:
 
 @given(st.integers(2, 60), st.integers(1, 70), st.booleans())
 def test_as_many_images_as_asked_for_in_order(count: int, batch_size: int, compiled: bool) -> None:
-    """Compiled, every batch has one shape, and what is drawn beyond the last image is dropped."""
+    """Compiled: all batches have one shape, and images drawn beyond the last one are dropped."""
     model = Counting()
     images = images_of(model, count, batch_size, compiled=compiled)
     assert images.ravel().tolist() == list(range(count))
@@ -146,7 +146,7 @@ def test_sampling_goes_on_where_it_was_stopped(count: int, batch_size: int, data
 
 
 class Seeded(Counting):
-    """A generator whose images are a function of the batch's own random numbers."""
+    """A generator whose images depend on the batch's own random numbers."""
 
     def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         super().sample(labels, generator)

@@ -72,7 +72,7 @@ def test_several_runs_at_once_come_to_the_same_table(tmp_path: Path, capfd: pyte
 
 @pytest.mark.filterwarnings("ignore")
 def test_what_all_runs_cost_together_is_of_whole_ledgers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A shortened ledger, or scores that are none, lose their own cell and no other."""
+    """A shortened ledger, or invalid scores, affect only their own cell."""
     words = study("compare", tmp_path, "--methods", "query_only,dpdm", "--epsilons", "1,10", "-q")
     folder = tmp_path / "demo-comparison"
     assert privimage(*words) == 0

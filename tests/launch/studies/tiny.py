@@ -1,4 +1,4 @@
-"""Commands for comparisons and sweeps of tiny runs, and the tables they leave."""
+"""Commands for comparisons and sweeps of tiny runs, and the tables that they write."""
 
 from __future__ import annotations
 

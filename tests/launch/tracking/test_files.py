@@ -1,4 +1,4 @@
-"""CSV and TensorBoard, in place of Weights & Biases or beside it: what a whole run leaves in them."""
+"""CSV and TensorBoard, instead of Weights & Biases or together with it: what a whole run writes to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rows(path: Path) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def with_csv(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run that is given a tracker afterwards."""
+    """A finished run that gets a tracker afterwards."""
     path = Path(shutil.copytree(finished, tmp_path_factory.mktemp("csv") / finished.name))
     code, text = finish(run_words(path, "tracking=[csv]"), path.with_name("output"))
     assert code == 0 and text.count("(done before)") == 8, text

@@ -1,4 +1,4 @@
-"""A configuration on a dashboard: numbers and choices, and nothing that anybody typed."""
+"""A configuration on a dashboard: numbers and choices, and no text that somebody typed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEMO = load("demo", [FIXED])
 
 
 def with_secrets(config: Any) -> tuple[Any, list[str]]:
-    """A copy in which every key that takes any text holds a secret word, and the words."""
+    """A copy in which every key for free text is a secret word, and these words."""
     changes: dict[str, Any] = {}
     words: list[str] = []
     for field in dataclasses.fields(config):

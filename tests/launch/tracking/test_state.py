@@ -1,4 +1,4 @@
-"""What dashboards were given, kept over many starts."""
+"""What dashboards have got, remembered over many starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Weights & Biases is given of whole runs, decoded from their offline files."""
+"""What Weights & Biases gets from whole runs, decoded from their offline files."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded(images: Path) -> Path:
-    """A finished run on a folder that nobody declared public, tracked as it is by default."""
+    """A finished run on a folder that is not declared public, with the default tracking."""
     path = images / "scans"
     plan(load("demo", folder_words(path, *TRACKED)[2:]))
     code, text = finish(folder_words(path, *TRACKED), path.with_name("output"))
@@ -190,7 +190,7 @@ def guarded_part(guarded: Path) -> OfflineRun:
 
 
 def sensitive_names(part: OfflineRun) -> set[str]:
-    """The names of what was logged that was computed from sensitive images without noise."""
+    """The names of logged values that were computed from sensitive images without noise."""
     of_public = ("classifier/", "pretrain/")
     return {name for name in part.metrics if any(word in name for word in NOISELESS) and not name.startswith(of_public)}
 
@@ -227,7 +227,7 @@ def test_no_machine_no_console_and_no_code_of_private_images(guarded: Path, guar
 def test_the_machine_and_the_console_are_asked_for_of_public_images_alone(
     public: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is printed and however the machine is used while the run is there."""
+    """Everything that is printed, and the use of the machine, while the run is active."""
     tracked, asked = tracked_run(tmp_path, "tracking=[wandb]"), []
     tracked = dataclasses.replace(tracked, guard=Guard(public, trusted_server=True, insecure=False))
     (tracker,) = Tracking(tracked).trackers
@@ -240,7 +240,7 @@ def test_the_machine_and_the_console_are_asked_for_of_public_images_alone(
 
 
 def test_private_images_show_no_moment_of_a_step(guarded: Path, guarded_part: OfflineRun) -> None:
-    """All that was sent was sent when all the work was done."""
+    """Everything was sent after all the work was done."""
     began = guarded_part.run.start_time.ToNanoseconds() / 1e9
     assert began > (guarded / "stages" / "report" / "done.json").stat().st_mtime
     assert min(row["_timestamp"] for row in guarded_part.history) >= began

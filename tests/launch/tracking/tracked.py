@@ -1,4 +1,4 @@
-"""A run as trackers know it, without the run."""
+"""What trackers know about a run, without a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def guard_of(*overrides: str) -> Guard:
 
 
 def tracked_run(folder: Path, *overrides: str) -> TrackedRun:
-    """The tiny experiment with these changes, in a folder with nothing in it."""
+    """The tiny experiment with these changes, in an empty folder."""
     config = load("demo", [*TINY, *overrides])
     guarantee = Guarantee.of(config)
     shown, guard = guarantee.planned(plan(config)), guarantee.guard(config, sensitive_source(config))

@@ -1,4 +1,4 @@
-"""Reads what an offline run of Weights & Biases holds, record by record, with the messages that wandb ships."""
+"""Reads the offline files of a Weights & Biases run, record by record, with the message types in the package wandb."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def records(path: Path) -> Iterator[Record]:
 
 
 class OfflineRun:
-    """One start of a run, as its offline files tell it."""
+    """One start of a run, read from its offline files."""
 
     def __init__(self, folder: Path) -> None:
         (file,) = folder.glob("*.wandb")
@@ -76,19 +76,19 @@ class OfflineRun:
         return [row for row in self.history if metric in row]
 
     def table(self, title: str) -> list[dict[str, Any]]:
-        """The rows of the table that was logged last under a name."""
+        """The rows of the table that was last logged under a name."""
         path = [row[f"{title}.path"] for row in self.history if f"{title}.path" in row][-1]
         content = json.loads((self.folder / "files" / path).read_text())
         return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
 
     @property
     def metrics(self) -> set[str]:
-        """The names of all that was logged, without W&B's own."""
+        """The names of everything that was logged, without W&B's own."""
         return {key for row in self.history for key in row if not key.startswith("_")}
 
     @property
     def files(self) -> list[Path]:
-        """The files that `wandb sync` would send beside the records."""
+        """The files that `wandb sync` would send in addition to the records."""
         return [path for path in (self.folder / "files").rglob("*") if path.is_file()]
 
     def text(self) -> str:
@@ -101,6 +101,6 @@ def name(item: Any) -> str:
 
 
 def offline_runs(run: Path) -> list[OfflineRun]:
-    """Every start of the run at Weights & Biases, oldest first."""
+    """All starts of the run at Weights & Biases, oldest first."""
     folders = sorted((run / "internal" / "wandb").glob("offline-run-*"), key=lambda folder: folder.stat().st_mtime)
     return [OfflineRun(folder) for folder in folders]

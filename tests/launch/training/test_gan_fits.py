@@ -1,4 +1,4 @@
-"""Fits of a GAN that stop anywhere and go on with the same bits."""
+"""Fits of a GAN that stop anywhere and continue with the same bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.lightning_modules.test_gan import gan
 
 
 def public_fit(folder: Path, crash: int | None = None) -> PublicTraining:
-    """Pre-train a GAN in `folder`, or go on with it."""
+    """Pre-train a GAN in `folder`, or resume it."""
     settings = Pretrain(steps=STEPS, batch_size=4, learning_rate=1e-2, ema_decay=0.9, micro_batch=3)
     return fit(
         PublicTraining(gan(), settings, seed=0),

@@ -44,7 +44,7 @@ def test_private_stage_leaves_a_line_every_tenth(
 
 
 def lines_at(nominal: Nominal, seconds_a_step: float, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The steps that get a line in a stage of so many seconds a step."""
+    """The steps that get a line, for a number of seconds per step."""
     clock = [0.0]
     monkeypatch.setattr(progress_bar.time, "monotonic", lambda: clock[0])
     lines, said = ProgressLines(nominal), []

@@ -1,4 +1,4 @@
-"""Weights that are kept on the way through fine-tuning."""
+"""Snapshots of the weights during fine-tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage that is stopped anywhere goes on exactly, charges each step once and publishes in order."""
+"""A stage that is stopped anywhere resumes exactly, charges each step once and publishes in order."""
 
 import errno
 import inspect
@@ -51,7 +51,7 @@ def test_private_training_resumes_bit_for_bit_with_a_fixed_key(tmp_path: Path, c
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """A forked process hangs where it asks for OpenMP's threads, which stay behind in its parent."""
+    """A forked process hangs if it uses OpenMP's threads, which exist only in its parent."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -95,7 +95,7 @@ def test_curves_and_validations_go_on_where_they_were(tmp_path: Path) -> None:
 
 
 class Order(DummyLogger):
-    """Writes down what is published, with what was durable and in the ledger at that moment."""
+    """Records what is published, and what was durable and in the ledger at that moment."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ def test_nothing_of_lost_steps_is_published(tmp_path: Path) -> None:
 
 
 def lose_newest(folder: Path) -> int:
-    """Damage the newest checkpoint of a private stage; the step of the one before."""
+    """Damage the newest checkpoint of a private stage; returns the step of the one before."""
     newest, before = sorted((folder / "private").glob("step-*.ckpt"), reverse=True)
     newest.write_bytes(b"")
     return int(before.stem.removeprefix("step-"))
@@ -203,7 +203,7 @@ def test_not_one_published_step_runs_again(tmp_path: Path, ahead: int) -> None:
 def test_a_line_that_a_crash_cut_off_is_entered_before_anything_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Callable[[], Any]
 ) -> None:
-    """Of a checkpoint that is durable already: no snapshot, no batch and no noise comes before its line."""
+    """The checkpoint is durable already: no snapshot, no batch and no noise comes before its line."""
 
     def cut_off(*_: Any) -> None:
         raise Stop

@@ -22,7 +22,7 @@ N, CLIP, SIGMA, RATE = 12, 0.5, 1.2, 0.4
 def reserved(
     folder: Path, *, steps: int, rate: float = RATE, sigma: float = SIGMA, clip: float = CLIP, fixed: bool = True
 ) -> tuple[Ledger, PrivateAccess]:
-    """A ledger in `folder` and an access charged to it; called again, the access of a later start."""
+    """A ledger in `folder` and an access charged to it; a second call returns the access of a later start."""
     mechanism = SampledGaussian(
         name="dp-sgd", noise_multiplier=sigma, sampling_rate=rate, steps=steps, sensitivity=clip
     )

@@ -83,7 +83,7 @@ def test_frozen_parameters_are_not_trained() -> None:
 
 
 ENGINES_AND_RATIOS = [(OpacusEngine, None), (FusedEngine, 0.0), (FusedEngine, math.inf)]
-"""Every engine; the fused one holding all per-record gradients, and none that it can do without."""
+"""All engines; the fused one holds all per-record gradients, or only those that it needs to."""
 
 
 @pytest.fixture(params=ENGINES_AND_RATIOS, ids=["opacus", "fused, held", "fused, factored"])

@@ -1,4 +1,4 @@
-"""Generators for private steps: every bit of their state is a secret one."""
+"""Generators for private steps: every bit of their state is secret."""
 
 import numpy as np
 import pytest

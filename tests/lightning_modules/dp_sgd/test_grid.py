@@ -1,4 +1,4 @@
-"""The grid of the clipped sum: what somebody who sees the noised sum can tell from its bits."""
+"""The grid of the clipped sum: what somebody who sees the noised sum can learn from its bits."""
 
 import math
 from pathlib import Path
@@ -91,7 +91,7 @@ def module_of(model: Any, access: PrivateAccess, engine: str = "fused", precisio
 
 
 def seen(module: PrivateTraining, images: Tensor, labels: Tensor, monkeypatch: pytest.MonkeyPatch) -> Tensor:
-    """The noised sum of step 0, as training goes on with it."""
+    """The noised sum of step 0, as training uses it."""
     found: list[Tensor] = []
     monkeypatch.setattr(module, "descend", found.append)
     monkeypatch.setattr(module, "follow", lambda step: None)
@@ -103,7 +103,7 @@ def seen(module: PrivateTraining, images: Tensor, labels: Tensor, monkeypatch: p
 
 
 def impossible(seen: Tensor, total: Tensor, unit: float) -> int:
-    """For how many values of a noised sum no noise explains what is seen, if the sum was `total`.
+    """Number of values of a noised sum that no noise can explain if the sum was `total`.
 
     Noise is whole multiples of `unit`, within 8 standard deviations, added to the sum on its grid.
     """
@@ -112,7 +112,7 @@ def impossible(seen: Tensor, total: Tensor, unit: float) -> int:
 
 
 def impossible_in_float32(seen: Tensor, total: Tensor) -> int:
-    """The same where float32 noise was added to a float32 sum: no neighbour of the difference gives what is seen."""
+    """The same with float32 noise on a float32 sum: no neighbour of the difference gives the value that is seen."""
     noise = seen - total
     near = torch.stack([noise, *(torch.nextafter(noise, torch.full_like(noise, end)) for end in (-1e9, 1e9))])
     return int((total + near != seen).all(dim=0).sum())

@@ -1,4 +1,4 @@
-"""The largest micro-batch that fits: never more than there is memory for, and hardly less."""
+"""The largest micro-batch that fits: never too large for the memory, and not much smaller than possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPE = (CHANNELS, SIDE, SIDE)
 
 
 class Needs:
-    """A measurement by a rule, that keeps what was asked; None beyond what the machine has."""
+    """A measurement computed by a rule; remembers what was measured. None if the machine has too little memory."""
 
     def __init__(self, rule, machine: float = math.inf) -> None:
         self.rule, self.machine, self.asked = rule, machine, []
@@ -53,7 +53,7 @@ def test_on_a_line_it_is_the_largest_that_fits(start: int, slope: int, memory: i
     st.integers(1, 600),
 )
 def test_a_peak_that_moves_is_met_by_measuring(lines: list, memory: int, largest: int) -> None:
-    """Needs that are the largest of several lines; the choice fits, and nearly fills what there is."""
+    """The memory needed is the largest of several lines; the choice fits and nearly fills the memory."""
     measure = Needs(lambda size: max(start + slope * size for start, slope in lines))
     found = largest_fitting(measure, memory=memory, largest=largest, verify=True)
     if found.size == 0:
@@ -66,7 +66,7 @@ def test_a_peak_that_moves_is_met_by_measuring(lines: list, memory: int, largest
 
 @given(st.lists(st.integers(1, 1000), min_size=64, max_size=64), st.integers(1, 10**4), st.integers(1, 10**4))
 def test_an_out_of_memory_goes_down(steps: list[int], memory: int, machine: int) -> None:
-    """Whatever the needs are, as long as they grow, and however little the machine really has."""
+    """For any needs that grow, and for any amount of memory that the machine really has."""
     measure = Needs(lambda size: sum(steps[:size]), machine)
     found = largest_fitting(measure, memory=memory, largest=64, verify=True)
     if found.size:
@@ -78,7 +78,7 @@ def test_an_out_of_memory_goes_down(steps: list[int], memory: int, machine: int)
 
 
 def test_what_would_hardly_fit_is_not_tried() -> None:
-    """On the CPU a trial that takes too much would be the end of the process."""
+    """On the CPU a trial that takes too much memory would end the process."""
     measure = Needs(lambda size: 100 * size)
     found = largest_fitting(measure, memory=200, largest=64, verify=False)
     assert found.size == 1 and 110 <= found.peak_bytes <= 111
@@ -88,7 +88,7 @@ def test_what_would_hardly_fit_is_not_tried() -> None:
 @settings(max_examples=10)
 @given(st.integers(1, 3), st.floats(0.2, 60))
 def test_an_engine_s_own_micro_batch(multiplicity: int, mebibytes: float) -> None:
-    """What is chosen fits by measurement, a quarter more would not, and the choice is always the same."""
+    """The choice fits when measured, a quarter more would not, and the choice is always the same."""
     model = toy(multiplicity=multiplicity)
     engine = OpacusEngine(model, 1.0)
     memory = mebibytes * 2**20
@@ -122,7 +122,7 @@ def test_no_more_than_is_useful_and_the_model_is_left_as_it_was() -> None:
 
 
 def test_the_images_are_made_up() -> None:
-    """An engine that is shown nothing but what is public: a shape and a number of categories."""
+    """The engine sees only what is public: a shape and a number of categories."""
     shown: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     class Engine:

@@ -1,4 +1,4 @@
-"""Noise drawn ahead is the access's noise, handed out once, and leaves no thread behind."""
+"""Noise drawn ahead is the access's noise, is given out once, and leaves no thread behind."""
 
 import copy
 import multiprocessing
@@ -36,13 +36,13 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> PrivateAccess:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Pieces so small that a toy's noise has many."""
+    """Pieces so small that the toy's noise has many of them."""
     monkeypatch.setattr(noise_ahead, "_PIECE", 6)
     return 6
 
 
 class Watched:
-    """An access that notes what it is asked for, and may fail or wait first."""
+    """An access that records what is requested, and may fail or wait first."""
 
     def __init__(self, access: PrivateAccess, before: Callable[[int, int], None] = lambda step, start: None) -> None:
         self.access, self.before = access, before
@@ -146,7 +146,7 @@ def test_an_error_in_a_thread_surfaces_where_the_noise_is_taken(
             raise MemoryError("no room")
 
     noise = NoiseAhead(Watched(access, fail), UNIT, threads=2)
-    noise.take(0, 20, CPU)  # step 1 is begun here, but nobody has asked for it
+    noise.take(0, 20, CPU)  # step 1 has started here, but has not been requested
     with pytest.raises(MemoryError, match="no room"):
         noise.take(1, 20, CPU)
     assert torch.equal(noise.take(2, 20, CPU), expected(access, 2, 20))

@@ -121,7 +121,7 @@ def test_sum_over_the_real_network_is_that_of_autograd(multiplicity: int) -> Non
 
 
 def test_sum_is_right_whatever_the_memory_format() -> None:
-    """Opacus itself takes every convolution's input for contiguous."""
+    """Opacus itself assumes that every convolution's input is contiguous."""
     model = toy(multiplicity=3).double()
     model.network.to(memory_format=torch.channels_last)
     images, labels = records(4)

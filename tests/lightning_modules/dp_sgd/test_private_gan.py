@@ -1,4 +1,4 @@
-"""What a GAN's generating network learns from sensitive images: nothing but through the noised discriminator."""
+"""What a GAN's generating network learns from sensitive images: only what comes through the noised discriminator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Watched(PrivateTraining):
 
 
 class Withheld(OpacusEngine):
-    """Works on the records as ever, and keeps what it found to itself: the noise alone moves the discriminator."""
+    """Works on the records as usual but returns zero for them: only the noise changes the discriminator."""
 
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
@@ -74,7 +74,7 @@ def trained(model: GAN, access: PrivateAccess, sensitive: tuple[Tensor, Tensor],
 
 
 def other_records() -> tuple[Tensor, Tensor]:
-    """Records of which none is like those of `records`: other images, and labels in other proportions."""
+    """Records that all differ from those of `records`: other images, and labels in other proportions."""
     images, labels = records(N, seed=7)
     return 255 - images, torch.full_like(labels, CLASSES - 1)
 
@@ -92,7 +92,7 @@ def test_with_the_discriminators_steps_held_equal_other_records_give_the_same_ne
 
 
 def test_the_network_is_a_function_of_the_discriminators_weights_and_the_shared_seeds(tmp_path: Path) -> None:
-    """Its whole way follows, to the last bit, from what DP-SGD gave out: post-processing."""
+    """All its states follow to the last bit from what DP-SGD released: it is post-processing."""
     _, access = reserved(tmp_path, steps=STEPS)
     module = trained(gan(), access, records(N))
     model = gan()

@@ -1,4 +1,4 @@
-"""The private step against a plain reference, and what it must never do."""
+"""The private step compared with a plain reference, and what it must never do."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Recorded(PrivateTraining):
 
 
 class NoGradients(OpacusEngine):
-    """Leaves the records out, so that what remains of a step is its noise."""
+    """Leaves the records out, so that a step consists only of its noise."""
 
     def clipped_sum(
         self, images: Tensor, labels: Tensor, generator: torch.Generator

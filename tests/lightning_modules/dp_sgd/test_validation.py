@@ -58,7 +58,7 @@ def test_plain_layers_pass_also_without_storage() -> None:
 
 
 class Mixing(nn.Module):
-    """Knows only good layers, and takes a mean over the batch."""
+    """Has only allowed layers, and takes a mean over the batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Positions(nn.Module):
 
 
 class Code(nn.Module):
-    """Known layers around a piece of code."""
+    """Supported layers around a piece of code."""
 
     def __init__(self, code: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Reordering(Code):
 
 
 class Remembering(nn.Module):
-    """A buffer that follows the images."""
+    """A buffer that depends on the images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def test_a_network_that_would_break_the_guarantee_is_refused(kind: type, network
 
 @pytest.mark.parametrize("kind", [FusedEngine, OpacusEngine])
 def test_layers_that_see_other_records_are_found_out_whatever_the_weights(kind: type) -> None:
-    """Their sum can be near the right one: each record's gradient is there, in parts, and clipped almost alike."""
+    """Their sum can be close to the right one: it contains each record's gradient in parts, clipped almost equally."""
     for seed in range(60):
         with torch.random.fork_rng():
             torch.manual_seed(seed)

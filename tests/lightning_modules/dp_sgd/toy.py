@@ -1,4 +1,4 @@
-"""A small generator in the image of the real ones, for tests of private training."""
+"""A small generator similar to the real ones, for tests of private training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ToyNetwork(nn.Module):
 
 
 class ToyGenerator(nn.Module):
-    """Denoising with K draws a record. With `poison`, the first draw of an image whose first pixel is 255 gives NaN."""
+    """Denoising with K draws per record. `poison`: the first draw for an image whose first pixel is 255 gives NaN."""
 
     betas = (0.9, 0.999)
     follower = None
@@ -65,7 +65,7 @@ class ToyGenerator(nn.Module):
 
 
 def toy(seed: int = 0, **settings: object) -> ToyGenerator:
-    """A generator with weights that depend on the seed alone."""
+    """A generator whose weights depend only on the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return ToyGenerator(**settings)
@@ -81,7 +81,7 @@ def records(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 def autograd_sum(
     model: ToyGenerator, images: Tensor, labels: Tensor, generator: torch.Generator, clip: float
 ) -> Tensor:
-    """The definition, one record's gradient after the other by ordinary autograd."""
+    """The definition of the clipped sum: one record's gradient after another by ordinary autograd."""
     losses = model.record_losses(images, labels, generator).reshape(len(images), model.multiplicity)
     parameters = trained_parameters(model)
     total = parameters[0].new_zeros(sum(p.numel() for p in parameters))
@@ -94,5 +94,5 @@ def autograd_sum(
 
 
 def summed(engine: ClippedSum, images: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
-    """An engine's sum with draws from a seed."""
+    """The clipped sum of an engine, with random draws from a seed."""
     return engine.clipped_sum(images, labels, torch.Generator().manual_seed(seed))[0]

@@ -92,7 +92,7 @@ def test_output_has_the_shape_of_the_input(resolution: int, channels: int, multi
 
 
 def test_a_patch_is_one_position_to_the_network() -> None:
-    """The same work as on an image of so many positions, whose channels are the patch's pixels."""
+    """The same work as on an image with as many positions as patches, whose channels are the pixels of a patch."""
     settings = {"base_channels": 4, "blocks_per_level": 1, "multipliers": [1, 2], "attention_resolutions": [4]}
     torch.manual_seed(0)
     patched = awake(UNet(UNetConfig(**settings, patch=2), resolution=8, channels=1, classes=10))

@@ -1,4 +1,4 @@
-"""Private Evolution as a stage of a run: what it may spend, what it does not repeat, what it hands on."""
+"""Private Evolution as a stage of a run: what it may spend, what it does not repeat, what it passes on."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_killed_anywhere_it_ends_with_the_same_images_and_one_charge(tmp_path: P
 
 
 def test_killed_anywhere_no_round_is_answered_twice(tmp_path: Path) -> None:
-    """With a secret key an answer given twice would have other noise the second time."""
+    """With a secret key, a second answer would have other noise than the first."""
     path, given = tmp_path / "run", dict[str, bytes]()
     for pattern, count, after in POINTS:
         killed_at(path, pattern, SIM_PE, count=count, after=after)
@@ -114,7 +114,7 @@ def test_killed_anywhere_no_round_is_answered_twice(tmp_path: Path) -> None:
 
 
 def test_every_round_asks_under_its_own_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two rounds of one number would have one noise."""
+    """Two rounds with the same number would have the same noise."""
     asked, draw = [], PrivateAccess.whole_noise
 
     def watched(access: PrivateAccess, step: int, *arguments: Any, **settings: Any) -> np.ndarray:
@@ -166,7 +166,7 @@ def test_a_ledger_without_the_votes_charge_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["votes-001.npz", "population-001.npz", "votes-000.npz"])
 def test_what_the_ledger_knows_otherwise_is_refused(tmp_path: Path, name: str) -> None:
-    """Votes that were changed, or are gone while their successors are there, keep no charge of their own."""
+    """Votes that were changed, or are missing although later votes exist, do not match the ledger."""
     path = tmp_path / "run"
     killed_at(path, "*/evolve/outcome.npz", SIM_PE, after=False)
     file = path / "stages" / "evolve" / name
@@ -292,7 +292,7 @@ def test_a_model_that_was_never_trained_is_not_asked(tmp_path: Path, capsys: pyt
 def test_what_cannot_work_in_a_later_round_is_found_before_the_charge(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before that of the votes, and before that of a query that comes first."""
+    """Before the charge of the votes, and before that of a query that comes first."""
     mine = tmp_path / "mine.py"
     mine.write_text(EXAMPLE.read_text() + "\n\nShapes.vary = lambda self, samples, degree, rng: 3\n")
     for method in ("sim_pe", "privimage_evolved"):
@@ -315,7 +315,7 @@ def test_settings_for_one_api_alone(tmp_path: Path) -> None:
 
 
 def test_rounds_are_timed_on_the_console_for_public_sets_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long a round takes hangs on the sensitive images."""
+    """How long a round takes depends on the sensitive images."""
     shown = []
 
     def watched(items: Any, what: str, **settings: Any) -> Any:

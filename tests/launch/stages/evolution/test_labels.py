@@ -1,4 +1,4 @@
-"""Images of Private Evolution under labels that votes give, or a teacher."""
+"""Images of Private Evolution with labels from votes or from a teacher."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_labels_by_votes_follow_from_the_votes_alone(tmp_path: Path) -> None:
-    """Once the votes are there, neither the sensitive images nor the key has a part in what is released."""
+    """After the votes, the release depends neither on the sensitive images nor on the key."""
     settings = ["method=sim_pe_voted", "evolution.share_at_random=0.4", "evolution.smooth=5"]
     path, again = tmp_path / "run", tmp_path / "again"
     assert privimage(*run_words(path, *settings)) == 0

@@ -1,4 +1,4 @@
-"""Pictures of the candidates that lead a round."""
+"""Pictures of the candidates with the most votes of a round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of Private Evolution that another run takes over, with what they cost."""
+"""Answers of Private Evolution that another run takes over, with their charge."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_answer_of_a_run_that_still_has_its_key_is_not_taken_over(
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its noise can still be had, and taken off."""
+    """Its noise can still be computed and subtracted."""
     source, path = tmp_path / "source", tmp_path / "run"
     shutil.copytree(request.getfixturevalue("evolved" if section == "query" else "sim_pe"), source)
     key, command = source / "internal" / "key", run_words(path, *words, f"{section}.reuse={source}")
@@ -155,7 +155,7 @@ def test_a_run_that_was_cut_off_before_its_ledgers_first_line_goes_on(tmp_path: 
 def test_an_answer_that_its_ledger_did_not_pay_for_is_not_taken_over(
     tmp_path: Path, evolved: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Files of other runs, exact histograms among them, in the place of a private answer."""
+    """Files of other runs, including exact histograms, instead of a private answer."""
     source, exact, other = tmp_path / "source", tmp_path / "exact", tmp_path / "other"
     words = ["privacy.epsilon=12", "stages=[classifier,query,evolve,publish_evolved]"]
     assert privimage(*run_words(exact, "method=nonpriv_d", "stages=[classifier,query_without_noise]")) == 0
@@ -178,7 +178,7 @@ def test_an_answer_that_its_ledger_did_not_pay_for_is_not_taken_over(
 
 
 def test_two_answers_to_one_charge_are_two_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run that was copied between its charge and its answer has two: no third run has both for one."""
+    """A run copied between its charge and its answer has two answers: a third run cannot use both for one charge."""
     one, two = tmp_path / "a" / "run", tmp_path / "b" / "run"
     stages = "stages=[classifier,query,evolve,publish_evolved]"
     one.parent.mkdir()
@@ -211,7 +211,7 @@ def test_candidates_that_follow_from_a_query_are_not_taken_over_without_its_char
 def test_candidates_that_are_gone_cost_nothing(
     words: list[str], tmp_path: Path, sim_pe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither their own charge nor that of a query that is asked before they are taken over."""
+    """There is no charge for them, nor for a query that would be answered before they are taken over."""
     source, path = tmp_path / "source", tmp_path / "run"
     shutil.copytree(sim_pe, source)
     (source / "stages" / "evolve" / "outcome.npz").unlink()
@@ -259,7 +259,7 @@ def test_an_answer_for_all_categories_is_none_for_each(
 def test_an_answer_is_not_taken_over_before_what_it_follows_from(
     tmp_path: Path, evolved: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Or the release, made in between, would state less than it costs."""
+    """Otherwise a release made in between would state less than its cost."""
     words = ["method=privimage_evolved", "privacy.epsilon=12", f"query.reuse={evolved}", f"evolution.reuse={evolved}"]
     later = {
         "classifier,evolve,publish_evolved,query": "'query' spends budget after 'publish_evolved' has stated",
@@ -311,7 +311,7 @@ def test_of_copies_of_a_run_the_one_that_still_has_its_answer_is_taken(tmp_path:
 
 @pytest.fixture(scope="module")
 def evolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run whose candidates follow from its query."""
+    """A finished run whose candidates depend on its query."""
     path = tmp_path_factory.mktemp("evolved") / "run"
     assert privimage(*run_words(path, "method=privimage_evolved")) == 0
     return path

@@ -1,4 +1,4 @@
-"""The picture of synthetic and real images: equally many of each, and none where there is nothing to show."""
+"""The picture of synthetic and real images: equally many of each, and no picture if there is nothing to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores from features: whose features each number is of, and what is left out where something is missing."""
+"""Scores from features: which features each number uses, and what is left out if something is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random networks from every layer that has a rule, and a generator around them."""
+"""Random networks of all layers that the fused engine supports, and a generator around them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLASSES = 5
 
 
 class Channels(nn.Module):
-    """Applies a layer to the channels of an image, for layers that take [records, positions, features]."""
+    """Applies a layer that takes [records, positions, features] to the channels of an image."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class SelfAttention(nn.Module):
 
 
 class RandomNetwork(nn.Module):
-    """Up to `depth` random layers in a row; one is used twice, one may be frozen, labels come in by an embedding."""
+    """Up to `depth` random layers in a row; one is used twice, one may be frozen, labels enter through an embedding."""
 
     def __init__(self, seed: int, *, channels: int, side: int, depth: int = 4) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class RandomNetwork(nn.Module):
 
 
 def random_layer(choice: random.Random, channels: int, side: int) -> tuple[nn.Module, int, int]:
-    """A layer for images [N, channels, side, side], and the channels and side of what it returns."""
+    """A layer for images [N, channels, side, side], and the channels and side of its output."""
     kind = choice.choice(["conv", "conv", "conv", "linear", "group", "layer", "attention"])
     if kind == "linear":
         wide = choice.choice([1, 3, 24])
@@ -78,7 +78,7 @@ def random_layer(choice: random.Random, channels: int, side: int) -> tuple[nn.Mo
 
 
 def random_convolution(choice: random.Random, channels: int, side: int) -> tuple[nn.Module, int, int]:
-    """A convolution with random kernel, stride, padding, dilation and groups that fits the image."""
+    """A convolution that fits the image, with random kernel, stride, padding, dilation and groups."""
     while True:
         groups = choice.choice([1, 1, 1, channels])
         same = choice.random() < 0.2
@@ -102,7 +102,7 @@ def random_convolution(choice: random.Random, channels: int, side: int) -> tuple
 
 
 class RandomGenerator(nn.Module):
-    """Squared outputs of a network on noisy images: a loss that hangs on every parameter."""
+    """Squared outputs of a network on noisy images: a loss that depends on every parameter."""
 
     def __init__(self, network: nn.Module, multiplicity: int) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class RandomGenerator(nn.Module):
 
 
 def random_generator(seed: int, *, channels: int, side: int, multiplicity: int) -> RandomGenerator:
-    """A random network in a generator; a function of the arguments alone."""
+    """A random network in a generator; depends only on the arguments."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return RandomGenerator(RandomNetwork(seed, channels=channels, side=side), multiplicity)

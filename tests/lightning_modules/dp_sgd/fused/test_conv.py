@@ -1,4 +1,4 @@
-"""The shifted form on the CPU for any number of draws, which the engine itself uses on GPUs alone."""
+"""The shifted form on the CPU for any number of draws; the engine itself uses it only on GPUs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def passed_through(layer: nn.Conv2d, records: int, draws: int, size: tuple[int, 
 
 
 def one_by_one(layer: nn.Conv2d, tape: Tape, x: Tensor, gradient: Tensor) -> Whole:
-    """Weight gradients by ordinary autograd, record after record."""
+    """Weight gradients by ordinary autograd, record by record."""
     layer = copy.deepcopy(layer)
     pairs = zip(x.split(tape.multiplicity), gradient.split(tape.multiplicity), strict=True)
     return Whole.of(torch.stack([torch.autograd.grad(layer(a), layer.weight, b)[0] for a, b in pairs]))
@@ -87,7 +87,7 @@ def test_ghost_norms_are_the_norms_and_contraction_is_the_weighted_sum(
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_inputs_of_unusable_records_that_are_not_finite_add_zero(bad: float) -> None:
-    """A gradient that is not held is contracted from its input, which no factor has scaled."""
+    """A gradient that is not held is contracted from the layer's input, which is not scaled by any factor."""
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
     x, gradient = passed_through(layer, 3, 2, (5, 5))
     usable, factors = torch.tensor([True, False, True]), torch.tensor([0.5, 0.0, 0.25]).double()
@@ -101,7 +101,7 @@ def test_inputs_of_unusable_records_that_are_not_finite_add_zero(bad: float) -> 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_ghost_norms_in_float32_are_never_below_the_exact_ones(scale: float) -> None:
-    """Also where the terms of the gradient cancel, so that rounding is not small against the norm."""
+    """Also if the terms of the gradient cancel, so that rounding is not small compared with the norm."""
     layer = nn.Conv2d(6, 5, 3, padding=1)
     x = torch.randn(8, 6, 4, 4).mul_(scale)
     gradient = torch.randn(8, 5, 4, 4)

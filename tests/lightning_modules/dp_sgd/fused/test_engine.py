@@ -1,4 +1,4 @@
-"""The fused engine's sums against autograd record by record, and what must hold whatever the network."""
+"""The fused engine's sums compared with autograd record by record, and what must hold for any network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HELD, AS_IT_IS, FACTORED = 0.0, None, float("inf")
 
 
 def hold(monkeypatch: pytest.MonkeyPatch, ratio: float | None) -> None:
-    """Make every layer hold its per-record gradients (0), or none that can do without (infinity)."""
+    """Make every layer hold its per-record gradients (0), or only layers that need to (infinity)."""
     if ratio is not None:
         monkeypatch.setattr(gradients, "GHOST", ratio)
         monkeypatch.setattr(gradients, "LARGE", 0)
@@ -187,7 +187,7 @@ def test_the_network_is_whole_again_after_an_error() -> None:
 
 
 def test_input_whose_rows_are_no_records_is_an_error() -> None:
-    """Such as an embedding of positions, the same for all records: its gradient would mix them."""
+    """For example an embedding of positions that is the same for all records: its gradient would mix them."""
 
     class Positions(nn.Module):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a backward pass leaves: norms, clipped sums, and the adding up of several uses."""
+"""Results of a backward pass: norms, clipped sums, and the sum over several uses of a parameter."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_unusable_records_add_zero_though_their_values_are_not_finite(bad: float
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_inputs_of_unusable_records_that_are_not_finite_add_zero(bad: float) -> None:
-    """A gradient that is not held is contracted from its input, which no factor has scaled."""
+    """A gradient that is not held is contracted from the layer's input, which is not scaled by any factor."""
     rows, outputs = torch.randn(3, 4, 5), torch.randn(3, 4, 2)
     usable, factors = torch.tensor([True, False, True]), torch.tensor([0.5, 0.0, 0.25])
     expected = linear_factored(rows[usable], outputs[usable]).weighted_sum(factors[usable], None)

@@ -1,4 +1,4 @@
-"""The fused engine on a GPU, where layouts, kernels and branches are others: its sums against autograd there."""
+"""The fused engine on a GPU, with other layouts, kernels and branches: its sums compared with autograd there."""
 
 from __future__ import annotations
 
