@@ -30,7 +30,15 @@ from launch.stages.evolution.setting import rehearse
 
 
 def run(config: Experiment, console: Console) -> RunDirectory:
-    """Do what is left of a run. Raises UserError for anything its user can mend."""
+    """Do what is left of a run.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        Interrupted: if a signal asked to stop. The same command continues from there.
+        UserError: for anything that the user can fix.
+    """
     setup, stages = set_up(config), order(config)
     directory = RunDirectory(Path(config.run.root) / config.run.name, setup.guarantee)
     ranks = Ranks.here()
@@ -48,12 +56,12 @@ def run(config: Experiment, console: Console) -> RunDirectory:
                     context.forget_key()
             send_results(context)
         if ranks.first and directory.outputs.is_dir():
-            settle(directory.outputs)  # also what an earlier version released
+            settle(directory.outputs)  # also the files that an earlier version released
     return directory
 
 
 def begin(setup: Setup, directory: RunDirectory, console: Console, ranks: Ranks) -> Context:
-    """Claim the run's folder and open its ledger in the first process; the others only look at both."""
+    """Claim the run's folder and open its ledger in the first process. The others only read them."""
     if not ranks.first:
         ranks.broadcast(None)
         return Context(setup, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
@@ -66,7 +74,11 @@ def begin(setup: Setup, directory: RunDirectory, console: Console, ranks: Ranks)
 
 
 def open_ledger(setup: Setup, directory: RunDirectory) -> Ledger:
-    """The run's ledger, checked against what the artefacts of the run know of it."""
+    """The run's ledger, checked against the ledger heads that the run's artefacts state.
+
+    Raises:
+        UserError: if it is missing, damaged, or lacks one of those heads.
+    """
     heads = directory.known_heads()
     if heads and not directory.ledger.is_file():
         raise UserError(

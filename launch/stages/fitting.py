@@ -118,7 +118,7 @@ def bar(context: Context, nominal: Nominal) -> Any:
 
 
 def part(context: Context) -> Part:
-    """Which rows of every batch are this process'."""
+    """Which part of every batch belongs to this process."""
     return Part(context.ranks.rank, context.ranks.world)
 
 

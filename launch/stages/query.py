@@ -111,7 +111,14 @@ def digest_of(answer: dict[str, Any]) -> str:
 
 
 def take_answer(context: Context, path: Path) -> None:
-    """Take over the answer of another run, with its charge. Touches no sensitive data."""
+    """Take over the answer of another run, with its charge. Touches no sensitive data.
+
+    Args:
+        path: where the answer goes.
+
+    Raises:
+        UserError: if the answer is missing, damaged, exact, or to other public categories.
+    """
     answer = context.setup.answers.of("query")
     source = context.config.query.reuse
     theirs = answer.folder / "histogram.json"

@@ -176,7 +176,11 @@ def semantic(context: Context) -> Part:
 
 
 def inception(context: Context) -> Part:
-    """The features of pytorch-fid's Inception network."""
+    """The features of pytorch-fid's Inception network.
+
+    Raises:
+        UserError: if its weights are missing.
+    """
     path, reason = context.setup.inception
     if path is None:
         raise UserError(f"evolution.features: inception is not available: {reason}.")

@@ -97,7 +97,7 @@ def scores_by_inception(context: Context, sets: dict[str, ImageSet], test: Image
         the reason.
     """
     path, reason = context.setup.inception
-    reasons = [why for why in context.ranks.all_gather(reason) if why]  # a machine of its own may lack the file
+    reasons = [why for why in context.ranks.all_gather(reason) if why]  # another machine may lack the file
     if path is None or reasons:
         return {}, reasons[0]
     found = inception_scores(
