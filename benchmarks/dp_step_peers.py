@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from lightning_modules.precision import autocast_as
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from benchmarks.noise import reserved
 from lightning_modules.diffusion import Diffusion
-from lightning_modules.dp_sgd.engine import clip_factors, precision_context, trained_parameters
+from lightning_modules.dp_sgd.engine import clip_factors, trained_parameters
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.grid import from_grid, to_grid
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
@@ -37,7 +38,7 @@ def nonprivate(model: Diffusion, precision: str) -> Step:
     """Forward and backward pass of the mean loss."""
 
     def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        with precision_context(precision, images.device):
+        with autocast_as(precision, images.device):
             loss = model.record_losses(images, labels, generator).mean()
         loss.backward()
         gradients = [parameter.grad for parameter in trained_parameters(model)]
@@ -77,7 +78,7 @@ def opacus_ghost(model: Diffusion, precision: str) -> Step:
     def step(images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         wrapped.train()
         wrapped.enable_hooks()
-        with precision_context(precision, images.device):
+        with autocast_as(precision, images.device):
             losses = model.record_losses(images, labels, generator)
         losses.sum().backward(retain_graph=True)
         factors = wrapped.get_clipping_coef()
@@ -115,7 +116,7 @@ def torch_func(model: Diffusion, precision: str) -> Step:
         sigma, noise = sigma.view(records, draws), noise.view(clean.shape)
         noisy = clean + sigma[:, :, None, None, None] * noise
         weights = {name: p.detach() for name, p in network.named_parameters()}
-        with precision_context(precision, images.device):
+        with autocast_as(precision, images.device):
             gradients = per_record(weights, noisy, sigma, clean, classes)
         norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
         factors = clip_factors(norms, CLIP)

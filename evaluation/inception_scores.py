@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from datamodules.sets.image_set import ImageSet
-from evaluation.fid import FID, Normal, fid
+from evaluation.distances import FID, Normal, fid, inception_score
 from evaluation.inception import class_probabilities, inception_features, load_class_weights, load_inception
-from evaluation.inception_score import inception_score
 from evaluation.precision_recall import Manifold
 
 Extract = Callable[[ImageSet], np.ndarray]

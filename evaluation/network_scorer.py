@@ -15,6 +15,7 @@ from configs.scoring import Training
 from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet
 from evaluation.scoring import Predictor, accuracy
+from lightning_modules.precision import autocast_as
 
 PREDICTED = 250  # images at once: a wide network keeps many values per image
 
@@ -38,7 +39,7 @@ class NetworkScorer:
             return self._fit(train, holdout, device, progress)
 
     def _fit(self, train: ImageSet, holdout: ImageSet, device: torch.device, progress: bool) -> Predictor:
-        settings, half = self.training, self.training.precision == "bf16"
+        settings, precision = self.training, self.training.precision
         if settings.images is not None:
             train = train.subset(torch.randperm(len(train))[: settings.images].sort().values.numpy())
         channels, resolution = train.images.shape[1:3]
@@ -58,29 +59,29 @@ class NetworkScorer:
                 parts = torch.randperm(len(images)).tensor_split(batches)
                 model.train()
             chosen = parts[step % batches]
-            loss = F.cross_entropy(_logits(model, images[chosen].to(device), half), labels[chosen].to(device))
+            loss = F.cross_entropy(_logits(model, images[chosen].to(device), precision), labels[chosen].to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
             if epochs > 1 and (step + 1) % batches == 0:  # with one epoch there is nothing to choose
-                reached = accuracy(_predictor(model, device, half), holdout)
+                reached = accuracy(_predictor(model, device, precision), holdout)
                 if reached >= best_accuracy:  # of equal epochs the later one: its learning rate was lower
                     best, best_accuracy = copy.deepcopy(model), reached
-        return _predictor(best if epochs > 1 else model, device, half)
+        return _predictor(best if epochs > 1 else model, device, precision)
 
 
-def _logits(model: nn.Module, images: Tensor, half: bool) -> Tensor:
-    """Logits, float32 [B, classes], of images, uint8 [B, C, H, W]; with `half` the network runs in bfloat16."""
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
+def _logits(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Logits, float32 [B, classes], of images, uint8 [B, C, H, W]; the network runs in `precision`."""
+    with autocast_as(precision, images.device):
         return model(images.float() / 127.5 - 1).float()
 
 
-def _predictor(model: nn.Module, device: torch.device, half: bool) -> Predictor:
+def _predictor(model: nn.Module, device: torch.device, precision: str) -> Predictor:
     @torch.inference_mode()
     def predict(images: np.ndarray) -> np.ndarray:
         model.eval()
         chunks = torch.from_numpy(np.array(images)).split(PREDICTED)
-        return np.concatenate([_logits(model, chunk.to(device), half).argmax(1).cpu().numpy() for chunk in chunks])
+        return np.concatenate([_logits(model, chunk.to(device), precision).argmax(1).cpu().numpy() for chunk in chunks])
 
     return predict

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from configs.schema import Classifier, Image
-from lightning_modules.inference import evaluating
+from lightning_modules.acceleration import evaluating
+from lightning_modules.optimisation import one_cycle
 from lightning_modules.pixels import to_network
 from lightning_modules.public_module import Batch, PublicModule
 from lightning_modules.registries import CLASSIFIERS
-from lightning_modules.schedules import one_cycle
 
 WARM_UP_SHARE = 0.25  # of the steps, usual for a one-cycle schedule
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from configs.components.generators import GANConfig
 from configs.schema import Image
+from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
-from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network, to_pixels
 from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, GENERATORS, Follower
 

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from configs.schema import Pretrain
-from lightning_modules.ema import averaged_weights
 from lightning_modules.following import adams, follow
+from lightning_modules.optimisation import averaged_weights, one_cycle
 from lightning_modules.public_module import PublicModule, step_generator
 from lightning_modules.registries import Learner
-from lightning_modules.schedules import one_cycle
 
 WARM_UP = 100  # steps, and at most a tenth of the run
 SHARED = 2**32 - 1  # used instead of a rank, for draws that are the same on all processes

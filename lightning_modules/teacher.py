@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from configs.components.generators import TeacherConfig
 from configs.errors import UserError
 from configs.schema import Image
+from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
-from lightning_modules.inference import evaluating
 from lightning_modules.pixels import to_network
 from lightning_modules.registries import CLASSIFIERS, GENERATORS
 

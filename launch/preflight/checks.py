@@ -17,8 +17,8 @@ from evaluation.scoring import SCORERS
 from launch.components import naming, new_classifier, new_generator
 from launch.preflight.apart import check_apart
 from launch.preflight.evolution_checks import check_evolution
-from launch.run.reuse import warn_of_unused
 from launch.run.setup import Setup
+from launch.run.taken_answers import warn_of_unused
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 

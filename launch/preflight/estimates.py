@@ -18,8 +18,8 @@ from launch.preflight.measuring_evolution import measure_evolution, measure_labe
 from launch.run.setup import Setup
 from launch.stages.engine import choose, tried_engine
 from launch.stages.finetune import settings_without_noise
+from lightning_modules.acceleration import accelerated
 from lightning_modules.following import follower_gradient
-from lightning_modules.inference import accelerated
 
 
 def estimates(setup: Setup, device: torch.device, job: Job) -> list[Estimate]:

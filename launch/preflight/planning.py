@@ -15,7 +15,7 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from accounting.statements import noise_text, target_text
 from configs.errors import UserError
 from configs.schema import Experiment
-from launch.run.reuse import SECTIONS, TakenAnswers
+from launch.run.taken_answers import SECTIONS, TakenAnswers
 
 
 def plan(config: Experiment, n: int, answers: TakenAnswers) -> BudgetPlan:

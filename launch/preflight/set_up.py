@@ -8,9 +8,9 @@ from launch.components import Sources, naming
 from launch.preflight.checks import check_experiment
 from launch.preflight.planning import plan
 from launch.run.guarantee import Guarantee
-from launch.run.reuse import TakenAnswers
 from launch.run.setup import Setup
 from launch.run.stage import order
+from launch.run.taken_answers import TakenAnswers
 
 
 def set_up(config: Experiment) -> Setup:

@@ -11,7 +11,7 @@ from typing import Any
 from configs.loading import MEMORY
 from launch.processes.resources import Meter
 from launch.run.context import Context
-from launch.run.sharing import fetch, offer
+from launch.run.public_cache import fetch, offer
 from launch.run.stage import OUTPUTS, Stage
 
 FORMAT = 1  # raise it when a change makes artefacts of earlier versions wrong

@@ -11,7 +11,7 @@ from configs.schema import Experiment
 from evaluation.inception import find_weights
 from launch.components import Sources
 from launch.run.guarantee import Guarantee
-from launch.run.reuse import TakenAnswers
+from launch.run.taken_answers import TakenAnswers
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from launch.training.metrics_log import MetricsLog
 from launch.training.progress_bar import Nominal, progress
 from launch.training.snapshot_writer import SnapshotWriter, snapshot_steps
 from launch.training.trainer import fit
-from lightning_modules.inference import accelerated
+from lightning_modules.acceleration import accelerated
 
 Module = TypeVar("Module", bound=LightningModule)
 

@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.files import atomic_write
 from datamodules.sets.image_set import ImageSet
 from launch.processes.ranks import Ranks
-from lightning_modules.inference import accelerated
+from lightning_modules.acceleration import accelerated
 from lightning_modules.public_module import step_generator
 
 FILE = "batch-{:06d}.npy"

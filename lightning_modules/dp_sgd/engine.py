@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,11 +124,6 @@ def record_losses(model: Learner, images: Tensor, labels: Tensor, generator: tor
     return losses
 
 
-def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Autocast of the forward pass: none for "fp32"; of matrix products and convolutions for "bf16"."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
 def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatistics:
     """Statistics of a batch; records whose norm is not finite are unusable.
 
@@ -153,19 +147,6 @@ def statistics(norms: Tensor, losses: Tensor, clip_norm: float) -> PrivateStatis
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     """The precision in which norms and sums of values of this type are computed."""
     return dtype if dtype in (torch.float32, torch.float64) else torch.float32
-
-
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """Products and convolutions of float32 without TF32, so that norms and sums are those of the same values."""
-    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def squared_norms(rows: Tensor) -> Tensor:

@@ -16,13 +16,12 @@ from lightning_modules.dp_sgd.engine import (
     at_least_float32,
     clip_factors,
     empty_sum,
-    exact_float32,
-    precision_context,
     record_losses,
     squared_norms,
     statistics,
 )
 from lightning_modules.dp_sgd.validation import check_network
+from lightning_modules.precision import autocast_as, exact_float32
 from lightning_modules.registries import Learner
 
 
@@ -52,7 +51,7 @@ class OpacusEngine:
         if records == 0:
             return empty_sum(self.model), PrivateStatistics()
         with per_record_gradients(self.model.trainable):
-            with precision_context(self.precision, images.device):
+            with autocast_as(self.precision, images.device):
                 losses = record_losses(self.model, images, labels, generator)
             losses.sum().backward()
             gradients = [

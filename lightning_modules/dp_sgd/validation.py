@@ -7,8 +7,9 @@ from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from lightning_modules.dp_sgd.engine import ClippedSum, exact_float32, trained_parameters
+from lightning_modules.dp_sgd.engine import ClippedSum, trained_parameters
 from lightning_modules.dp_sgd.grid import MARGIN
+from lightning_modules.precision import exact_float32
 from lightning_modules.registries import Learner
 
 TRIALS = (1, 2, 3, 5)  # records in a batch

@@ -22,8 +22,8 @@ from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
+from lightning_modules.optimisation import one_cycle
 from lightning_modules.public_module import PublicModule
-from lightning_modules.schedules import one_cycle
 from tests.launch.fits import Crashing, Data
 from tests.lightning_modules.dp_sgd.private import FIXED_KEY, N, private_training, reserved
 from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, records, toy

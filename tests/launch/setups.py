@@ -10,8 +10,8 @@ from launch.components import Sources
 from launch.preflight import checks
 from launch.preflight.set_up import planned
 from launch.run.guarantee import Guarantee
-from launch.run.reuse import TakenAnswers
 from launch.run.setup import Setup
+from launch.run.taken_answers import TakenAnswers
 
 
 def plan(config: Experiment) -> BudgetPlan:

@@ -30,7 +30,7 @@ MUTANTS = (
     ),
     mutant(
         "norms and sums are taken with TF32",
-        ENGINE,
+        "lightning_modules/precision.py",
         '    torch.set_float32_matmul_precision("highest")\n',
         "",
         TESTS + "test_engine.py::test_norms_and_sums_are_taken_without_tf32",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import mutant
 
 TRAINING, CHECKPOINTING = "launch/training/trainer.py", "launch/training/checkpointing.py"
-QUERY, STAGE, REUSE = "launch/stages/query.py", "launch/run/stage.py", "launch/run/reuse.py"
+QUERY, STAGE, REUSE = "launch/stages/query.py", "launch/run/stage.py", "launch/run/taken_answers.py"
 EVOLVE, RENDERINGS = "launch/stages/evolution/evolve.py", "launch/stages/evolution/renderings.py"
 PIPELINE, CONTEXT = "launch/pipeline.py", "launch/run/context.py"
 METHODS = "launch/test_methods.py::test_a_private_method_is_charged_for_what_it_reads_and_releases"
@@ -285,17 +285,17 @@ MUTANTS = (
     ),
     mutant(
         "runs share what follows from sensitive images",
-        "launch/run/sharing.py",
+        "launch/run/public_cache.py",
         "or stage.role not in context.public_roles or",
         "or",
-        "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
+        "launch/run/test_public_cache.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(
         "what reads a private answer has seen public images only",
         "launch/run/performing.py",
         "return not stage.reads_sensitive and all(role in context.public_roles for role in inputs)",
         "return not stage.reads_sensitive",
-        "launch/run/test_sharing.py::test_nothing_that_saw_sensitive_images_is_shared",
+        "launch/run/test_public_cache.py::test_nothing_that_saw_sensitive_images_is_shared",
     ),
     mutant(
         "budget is spent after the release has stated it",

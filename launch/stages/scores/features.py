@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from datamodules.sets.image_set import ImageSet
-from evaluation.frechet import frechet_distance
+from evaluation.distances import frechet_distance
 from evaluation.inception_scores import inception_scores
 from evaluation.precision_recall import Manifold
 from launch.processes.ranks import Ranks

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.dp_sgd.engine import at_least_float32, exact_float32
+from lightning_modules.dp_sgd.engine import at_least_float32
 from lightning_modules.dp_sgd.fused.gradients import (
     Factored,
     Whole,
@@ -18,6 +18,7 @@ from lightning_modules.dp_sgd.fused.gradients import (
     worth_factoring,
 )
 from lightning_modules.dp_sgd.fused.tape import Tape
+from lightning_modules.precision import exact_float32
 
 
 class EmbeddingRule:

@@ -19,8 +19,6 @@ from lightning_modules.dp_sgd.engine import (
     PrivateStatistics,
     clip_factors,
     empty_sum,
-    exact_float32,
-    precision_context,
     record_losses,
     statistics,
 )
@@ -32,6 +30,7 @@ from lightning_modules.dp_sgd.fused.rule import Rule, recorded
 from lightning_modules.dp_sgd.fused.tape import Tape
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.validation import check_network
+from lightning_modules.precision import autocast_as, exact_float32
 from lightning_modules.registries import Learner
 
 RULES: dict[type[nn.Module], Rule] = {
@@ -77,7 +76,7 @@ class FusedEngine:
             return empty_sum(self.model), PrivateStatistics()
         tape = Tape(len(images), self.model.multiplicity, images.device)
         with self._recording(tape), uncollected():
-            with precision_context(self.precision, images.device):
+            with autocast_as(self.precision, images.device):
                 losses = record_losses(self.model, images, labels, generator)
             (losses.sum() / self.model.multiplicity).backward()
             self._check_complete()

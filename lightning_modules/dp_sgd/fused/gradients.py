@@ -16,7 +16,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lightning_modules.dp_sgd.engine import exact_float32, squared_norms
+from lightning_modules.dp_sgd.engine import squared_norms
+from lightning_modules.precision import exact_float32
 
 GHOST = 1 / 6
 """Below this ratio a gradient is not held. With L positions per record (over all its draws) and a matrix of a x b

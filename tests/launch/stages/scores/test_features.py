@@ -11,8 +11,7 @@ import pytest
 
 from configs.loading import load
 from datamodules.sets.image_set import ImageSet
-from evaluation.fid import FID
-from evaluation.frechet import frechet_distance
+from evaluation.distances import FID, frechet_distance
 from evaluation.inception_scores import InceptionScores
 from evaluation.precision_recall import precision_recall
 from launch.processes.ranks import Ranks

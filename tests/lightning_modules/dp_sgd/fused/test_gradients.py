@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_modules.precision import exact_float32
 
-from lightning_modules.dp_sgd.engine import exact_float32
 from lightning_modules.dp_sgd.fused.gradients import Factored, Whole, ghost_squares
 from lightning_modules.dp_sgd.fused.linear import linear_factored
 

@@ -14,8 +14,8 @@ from configs.components.networks import UNetConfig
 from configs.components.samplers import DDIMConfig
 from configs.errors import UserError
 from configs.schema import Image
+from lightning_modules.acceleration import accelerated
 from lightning_modules.diffusion import Diffusion
-from lightning_modules.inference import accelerated
 from lightning_modules.registries import GENERATORS
 from tests.lightning_modules.networks.test_unet import awake
 

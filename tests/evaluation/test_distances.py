@@ -1,11 +1,20 @@
+"""Fréchet distance, FID and Inception Score against closed forms and other implementations."""
+
+from __future__ import annotations
+
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_fid.fid_score import calculate_frechet_distance
+from scipy.special import softmax
+from torchmetrics.image.inception import InceptionScore
 
-from evaluation.frechet import frechet_distance, gaussian_frechet_distance
+from evaluation.distances import Normal, fid, frechet_distance, gaussian_frechet_distance, inception_score
 
 
 def features(seed, count, size):
@@ -51,3 +60,54 @@ def test_large_common_offset_does_not_drown_the_distance():
 def test_impossible_features_are_refused(bad):
     with pytest.raises(ValueError, match="features"):
         frechet_distance(bad, np.ones((4, 3)))
+
+
+def test_it_is_the_frechet_distance():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(60, 5)), rng.normal(0.5, 2, size=(80, 5))
+    found = fid(Normal.of(one), Normal.of(other))
+    assert found.reason == ""
+    assert found.value == pytest.approx(frechet_distance(one, other), rel=1e-6)
+
+
+def test_a_set_and_itself():
+    normal = Normal.of(np.random.default_rng(0).normal(size=(60, 5)))
+    assert fid(normal, normal).value == pytest.approx(0, abs=1e-9)
+
+
+def test_a_root_that_is_not_real_is_a_reason():
+    """Not a covariance, but what rounding can make of one from far fewer images than features."""
+    found = fid(Normal(np.zeros(2), np.diag([-1.0, 1.0])), Normal(np.zeros(2), np.eye(2)))
+    assert found.value is None
+    assert "too few images" in found.reason
+
+
+@given(st.integers(1, 30), st.integers(1, 50))
+def test_no_idea_of_any_image_is_one(count, classes):
+    assert inception_score(np.full((count, classes), 1 / classes)) == pytest.approx(1)
+
+
+@given(st.integers(1, 20), st.integers(1, 4), st.integers(0, 5))
+def test_sure_of_m_kinds_in_equal_numbers_is_m(kinds, each, others):
+    assert inception_score(np.tile(np.eye(kinds, kinds + others), (each, 1))) == pytest.approx(kinds)
+
+
+def test_one_kind_alone_is_one():
+    assert inception_score(np.tile([0.2, 0.8], (5, 1))) == pytest.approx(1)
+
+
+@given(st.integers(0, 2**32))
+def test_equals_torchmetrics(seed):
+    logits = np.random.default_rng(seed).normal(0, 3, size=(40, 12))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = InceptionScore(torch.nn.Identity(), splits=1)
+        theirs.update(torch.from_numpy(logits))
+        expected = float(theirs.compute()[0])
+    assert inception_score(softmax(logits, axis=1)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 3)), np.ones(3), np.ones((2, 3)), [[1.5, -0.5]]])
+def test_what_is_no_distribution_is_refused(rows):
+    with pytest.raises(ValueError):
+        inception_score(rows)

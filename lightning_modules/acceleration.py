@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from configs.errors import UserError
+from lightning_modules.precision import autocast_as
 
 
 class Accelerated:
@@ -32,12 +33,12 @@ class Accelerated:
     def __init__(self, forward: Callable[..., Tensor], *, precision: str, compile: bool, stage: str) -> None:
         self.forward = forward
         self.stage = stage
-        self.half = precision == "bf16"
+        self.precision = precision
         self.to_compile = compile
         self.compile_seconds = 0.0
 
     def __call__(self, x: Tensor, *others: Any) -> Tensor:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.half):
+        with autocast_as(self.precision, x.device):
             return (self.first(x, *others) if self.to_compile else self.forward(x, *others)).to(x.dtype)
 
     def first(self, *inputs: Any) -> Tensor:
