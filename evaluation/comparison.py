@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accounting.mechanisms import Mechanism
-from evaluation.report import StageCost
+from evaluation.scores import StageCost
 
 TIE = 2  # standard deviations over seeds; a smaller difference is a tie
 BEFORE = ", before fine-tuning"

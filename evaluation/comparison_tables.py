@@ -27,7 +27,8 @@ from evaluation.comparison import (
     verdicts,
 )
 from evaluation.figures import Chart, Series, line_chart
-from evaluation.report import MISSING, duration, number, page_environment, size
+from evaluation.formatting import MISSING, duration, number, size
+from evaluation.report import page_environment
 
 EVERYWHERE: tuple[None] = (None,)
 

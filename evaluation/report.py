@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from configs.files import atomic_text
 from datamodules.sets.image_set import ImageSet, LabelledImages
 from evaluation.feature_map import FeatureMap, feature_map_svg
 from evaluation.figures import Chart, Series, data_uri, first_of_class, image_strip, line_chart
+from evaluation.formatting import duration, number, percent, size
+from evaluation.scores import SCORE_NAMES, ScoreRow, Similarities, StageCost
 
 SHOWN_IMAGES = 8  # per category in the sample grid
 SHOWN_CATEGORIES = 20  # in the sample grid
 SHOWN_SELECTED = 6  # selected public categories with examples, per sensitive category; of the others only the name
 SHOWN_EXAMPLES = 3  # images of a selected public category
-MISSING = "\N{EN DASH}"  # a number that does not exist
 
 
 STATEMENTS = {  # template filters for the numbers of a guarantee
@@ -42,91 +43,6 @@ STATEMENTS = {  # template filters for the numbers of a guarantee
     "rate": rate_text,
     "sensitivity": sensitivity_text,
 }
-
-SCORE_NAMES = {  # headings of the scores that a row may have in addition to accuracies
-    "frechet": "Fréchet distance",
-    "fid": "FID",
-    "precision": "Precision",
-    "recall": "Recall",
-    "inception_score": "Inception Score",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreRow:
-    """Scores of one training set; None for a score that was not computed.
-
-    Sensitive: all but the Inception Score are computed from the real test images.
-    """
-
-    name: str
-    """Title of the row."""
-    accuracies: Mapping[str, float] = field(default_factory=dict)
-    """In [0, 1], by classifier, on the real test images."""
-    frechet: float | None = None
-    """Fréchet distance to the real test images, in a classifier's features."""
-    fid: float | None = None
-    """FID against the real test images."""
-    precision: float | None = None
-    """In [0, 1], against the real test images."""
-    recall: float | None = None
-    """In [0, 1], against the real test images."""
-    inception_score: float | None = None
-    """>= 1; does not use the real test images."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScorePoint(ScoreRow):
-    """Scores of images of the model during fine-tuning."""
-
-    step: int
-    """Number of DP-SGD steps that the model has learned."""
-    epsilon: float
-    """What the run has spent up to this step."""
-    count: int
-    """Number of scored images."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageCost:
-    """Time and memory of a stage."""
-
-    name: str
-    """Of the stage."""
-    seconds: float
-    """Wall time."""
-    peak_bytes: int
-    """Peak memory of the process."""
-    gpu_peak_bytes: int = 0
-    """Peak memory on the GPU; 0 without a GPU."""
-
-
-@dataclass(frozen=True)
-class SimilarityRow:
-    """SDS of a selection of public categories to the sensitive set."""
-
-    name: str
-    """Title of the row."""
-    categories: int
-    """Number of selected public categories."""
-    share: float
-    """Selected share of the public images, in [0, 1]."""
-    similarity: float | None
-    """SDS in [-1, 1]; None if it is undefined."""
-
-
-@dataclass(frozen=True)
-class Similarities:
-    """SDS of selections to the sensitive set."""
-
-    own: float | None
-    """Of this run's selection, in [-1, 1]; None if it is undefined."""
-    rows: Sequence[SimilarityRow]
-    """Of selections of other sizes and, as the last row, of the whole public set."""
-    embedding: str
-    """Description of the vectors by which semantics are compared."""
-    private: bool = True
-    """Whether it is computed from the noisy histogram and public images only, and may be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,31 +191,3 @@ def _strip(images: LabelledImages, label: int, count: int = SHOWN_IMAGES) -> dic
         return None
     picture = image_strip(chosen)
     return {"uri": data_uri(picture), "width": picture.width, "height": picture.height, "count": len(chosen)}
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A number to `digits` significant digits, or to its units if large; a dash if it is missing or not finite."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    short = f"{value:.{digits}g}"
-    whole = abs(value) >= 1000 or float(value).is_integer() or (abs(value) > 1 and "e" in short)
-    return f"{value:,.0f}" if whole else short
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal; a dash if it is missing."""
-    return MISSING if value is None else f"{100 * value:.1f} %"
-
-
-def size(value: int) -> str:
-    """Bytes in the largest suitable binary unit; a dash for 0."""
-    unit = min(3, int(math.log(max(1, value), 1024)))
-    return f"{number(value / 1024**unit, 3)} {('B', 'KiB', 'MiB', 'GiB')[unit]}" if value else MISSING
-
-
-def duration(seconds: float) -> str:
-    """Seconds as text: in seconds, minutes or hours."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.files import read_json
-from evaluation.report import SCORE_NAMES
+from evaluation.scores import SCORE_NAMES
 from launch.run.context import Context
 from launch.stages.scores.snapshots import grid_path
 from launch.tracking.guard import ORIGINS, Origin

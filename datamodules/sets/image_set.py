@@ -171,3 +171,23 @@ def new_labels(labels: np.ndarray, mapping: Mapping[int, int], classes: int) -> 
     for label in present:
         table[label] = mapping[int(label)]
     return table[labels]
+
+
+def balanced_sample(images: LabelledImages, count: int, seed: int) -> LabelledImages:
+    """At most `count` images drawn at random without replacement, as evenly over the categories as possible.
+
+    Reduces a control (the selected images for "query only") to the size of the synthetic set.
+
+    Args:
+        count: number of images, >= 0; all images if there are no more.
+        seed: of the draw, >= 0.
+    """
+    if len(images) <= count:
+        return images
+    order = np.random.default_rng(seed).permutation(len(images))
+    labels = images.labels[order]
+    turn = np.empty(len(images), dtype=np.int64)  # number of images of its category before each image
+    for label in np.unique(labels):
+        here = np.flatnonzero(labels == label)
+        turn[here] = np.arange(len(here))
+    return images.subset(np.sort(order[np.argsort(turn, kind="stable")[:count]]))

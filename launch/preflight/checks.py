@@ -12,7 +12,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from configs.scoring import LEAST_IMAGES
 from datamodules.sources.source import ClassFoldered, Source
-from evaluation.controls import CONTROLS, named_categories, unmatched
+from evaluation.scores import CONTROLS
 from evaluation.scoring import SCORERS
 from launch.components import naming, new_classifier, new_generator
 from launch.preflight.apart import check_apart
@@ -21,6 +21,7 @@ from launch.run.setup import Setup
 from launch.run.taken_answers import warn_of_unused
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
+from semantics.by_name import named_categories, unmatched
 
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k₂ public categories for each row
 ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}

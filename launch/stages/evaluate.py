@@ -9,10 +9,9 @@ from dataclasses import asdict
 from configs.errors import UserError
 from configs.files import atomic_json
 from datamodules.progress import track
-from datamodules.sets.image_set import ImageSet, LabelledImages
+from datamodules.sets.image_set import ImageSet, LabelledImages, balanced_sample
 from evaluation.classifiers import classification_accuracy
-from evaluation.controls import CONTROLS, EVOLVED, balanced_sample, public_only_set
-from evaluation.report import ScoreRow
+from evaluation.scores import CONTROLS, EVOLVED, ScoreRow
 from launch.run.context import Context
 from launch.run.release import read_images
 from launch.run.stage import stage
@@ -21,6 +20,7 @@ from launch.stages.scores.features import FeatureScores, classifier_features, fe
 from launch.stages.scores.kept_accuracies import Accuracies, KeptAccuracies
 from launch.stages.scores.snapshots import draws_from_model, points, sampled
 from launch.stages.select import read_selection
+from semantics.by_name import public_only_set
 
 SYNTHETIC = "synthetic images (this run)"
 LEAST = 2  # test images; fewer have no covariance

@@ -7,7 +7,8 @@ from typing import Any
 
 from configs.files import read_json
 from evaluation.figures import Chart, Series
-from evaluation.report import ReportData, ScorePoint, ScoreRow, StageCost, write_report
+from evaluation.report import ReportData, write_report
+from evaluation.scores import ScorePoint, ScoreRow, StageCost
 from launch.processes.ranks import Ranks
 from launch.run.context import Context
 from launch.run.release import read_images, software

@@ -9,10 +9,10 @@ import numpy as np
 from configs.files import atomic_json
 from datamodules.sets.image_set import LabelledImages
 from datamodules.sets.indexed_set import load_selection
-from evaluation.controls import public_only_set, unmatched
 from launch.run.context import Context
 from launch.run.stage import stage
 from launch.stages.query import read_histogram
+from semantics.by_name import public_only_set, unmatched
 from semantics.selection import random_categories, select_categories, selected_images, selection_summary
 
 MAKES = ("stages/select/images", "stages/select/selection.json")

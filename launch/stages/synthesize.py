@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 
 from datamodules.progress import track
-from datamodules.sets.image_set import LabelledImages
-from evaluation.controls import balanced_sample
+from datamodules.sets.image_set import LabelledImages, balanced_sample
 from launch.run.context import Context
 from launch.run.release import IMAGES, MODEL, write_release
 from launch.run.stage import OUTPUTS, stage

@@ -20,9 +20,8 @@ from configs.files import read_json
 from configs.loading import differences, load
 from configs.schema import Experiment
 from evaluation.comparison import Entry
-from evaluation.controls import CONTROLS
 from evaluation.figures import data_uri
-from evaluation.report import StageCost
+from evaluation.scores import CONTROLS, StageCost
 from launch.console import Console
 from launch.processes.interrupts import Interrupted, stop_if_asked
 from launch.run.directory import RunDirectory

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evaluation import comparison_tables as tables
 from evaluation.comparison import BEFORE, Entry, measures_of, summarised, verdicts
-from evaluation.report import StageCost
+from evaluation.scores import StageCost
 
 unit = st.floats(0, 1)
 

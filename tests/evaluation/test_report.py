@@ -8,20 +8,9 @@ import pytest
 from datamodules.sets.image_set import ImageSet
 from evaluation.feature_map import FeatureMap
 from evaluation.figures import Chart, Series
-from evaluation.report import (
-    MISSING,
-    SCORE_NAMES,
-    ReportData,
-    ScoreRow,
-    Similarities,
-    SimilarityRow,
-    StageCost,
-    duration,
-    number,
-    render_report,
-    size,
-    write_report,
-)
+from evaluation.formatting import MISSING, duration, number, size
+from evaluation.report import ReportData, render_report, write_report
+from evaluation.scores import SCORE_NAMES, ScoreRow, Similarities, SimilarityRow, StageCost
 
 MANY = tuple(f"category {label}" for label in range(25))
 EVIL = '<script>alert("x")</script>'

@@ -14,8 +14,7 @@ from torch import Tensor
 from accounting.plan import EVOLUTION
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.sets.image_set import LabelledImages
-from evaluation.controls import balanced_sample, named_categories
+from datamodules.sets.image_set import LabelledImages, balanced_sample
 from evaluation.inception import inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round
 from evolution.embedding import Embedding, Part, pixels
@@ -27,6 +26,7 @@ from launch.stages.evolution.reused import reused_outcome
 from launch.stages.pretrain import pretrained
 from launch.stages.query import read_histogram
 from launch.stages.select import categories_each, read_selection
+from semantics.by_name import named_categories
 from semantics.selection import select_categories
 
 SCALED_BY = 2000  # public images from which the scales of features are computed

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from datamodules.sets.image_set import ImageSet
-from evaluation.controls import balanced_sample
+from datamodules.sets.image_set import ImageSet, balanced_sample
 from evaluation.feature_map import FeatureMap, embed
 from launch.run.context import Context
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from datamodules.sources.source import Described
-from evaluation.report import Similarities, SimilarityRow
+from evaluation.scores import Similarities, SimilarityRow
 from launch.run.context import Context
 from semantics.selection_similarity import SIZES, Embedded, SizedSimilarity, similarities_by_size
 from semantics.similarity import WordVectors, load_word_vectors

@@ -11,8 +11,7 @@ from typing import Any
 from configs.schema import Experiment
 from configs.scoring import LEAST_IMAGES
 from datamodules.progress import track
-from datamodules.sets.image_set import ImageSet
-from evaluation.controls import balanced_sample
+from datamodules.sets.image_set import ImageSet, balanced_sample
 from launch.run.context import Context
 from launch.run.release import released_notice, write_samples
 from launch.stages.fitting import snapshot_folder

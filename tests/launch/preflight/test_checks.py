@@ -11,7 +11,7 @@ from torch import nn
 
 from configs.errors import UserError
 from configs.loading import load
-from evaluation.controls import CONTROLS
+from evaluation.scores import CONTROLS
 from launch.stages.evaluate import MAKE
 from lightning_modules.registries import NETWORKS
 from tests.launch.setups import check_experiment

@@ -17,7 +17,7 @@ from accounting.gaussian import gaussian_epsilon, gaussian_mu
 from configs.errors import UserError
 from configs.loading import load
 from datamodules.sets.image_set import ImageSet
-from evaluation.controls import CONTROLS, EVOLVED
+from evaluation.scores import CONTROLS, EVOLVED
 from launch.console import Console
 from launch.run.release import read_images
 from tests.launch.runs import (

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.sets.image_set import ImageSet
-from evaluation.controls import balanced_sample, matching_categories, public_only_set
+from datamodules.sets.image_set import ImageSet, balanced_sample
+from semantics.by_name import matching_categories, public_only_set
 
 
 def labelled(labels, names):

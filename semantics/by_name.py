@@ -1,4 +1,4 @@
-"""Controls: training sets that show what public images achieve without fine-tuning on the sensitive ones."""
+"""Public categories chosen by their names: what is possible without any private access. Touches no sensitive data."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import numpy as np
 from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.sets.image_set import LabelledImages
-
-CONTROLS = {
-    "before": "before fine-tuning: samples of the pre-trained model",
-    "selected": "selected public images, relabelled",
-    "by_name": "no private access: public categories of the same name",
-}
-"""The title of each control next to the synthetic images, by its name in `evaluate.controls`."""
-EVOLVED = "renderings of the evolved candidates, before DP-SGD"
-"""The title of `selected` if pre-training used evolved candidates: they are not public images, and cost the votes."""
 
 
 def matching_categories(public_names: Sequence[str], sensitive_names: Sequence[str]) -> dict[int, int]:
@@ -81,23 +72,3 @@ def public_only_set(
     matches = named_categories(pairs, public.class_names, sensitive_names)
     kept = np.flatnonzero(np.isin(public.labels, list(matches)))
     return public.subset(kept).relabel(matches, tuple(sensitive_names)) if len(kept) else None
-
-
-def balanced_sample(images: LabelledImages, count: int, seed: int) -> LabelledImages:
-    """At most `count` images drawn at random without replacement, as evenly over the categories as possible.
-
-    Reduces a control (the selected images for "query only") to the size of the synthetic set.
-
-    Args:
-        count: number of images, >= 0; all images if there are no more.
-        seed: of the draw, >= 0.
-    """
-    if len(images) <= count:
-        return images
-    order = np.random.default_rng(seed).permutation(len(images))
-    labels = images.labels[order]
-    turn = np.empty(len(images), dtype=np.int64)  # number of images of its category before each image
-    for label in np.unique(labels):
-        here = np.flatnonzero(labels == label)
-        turn[here] = np.arange(len(here))
-    return images.subset(np.sort(order[np.argsort(turn, kind="stable")[:count]]))
