@@ -77,7 +77,7 @@ def test_a_lost_ledger_is_refused(finished: Path, copied: Copy, tmp_path: Path) 
     (path / "ledger.jsonl").unlink()
     code, text = finish(run_words(path), tmp_path / "output")
     assert code == 2 and len(errors(text)) == 1
-    assert "ledger.jsonl' is gone" in errors(text)[0] and not (path / "ledger.jsonl").exists()
+    assert "ledger.jsonl' is missing" in errors(text)[0] and not (path / "ledger.jsonl").exists()
 
 
 @pytest.mark.parametrize("pattern", ["*/query/histogram.json", "*/finetune/*/step-00000002.ckpt"])
