@@ -1,4 +1,4 @@
-"""Count sensitive images among the public ones, by their pixels. Only for the owner of the images: NOT PRIVATE."""
+"""Count sensitive images among the public ones, by their pixels. Not private: only for the owner of the images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTICE = (
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two sets have in common. NOT PRIVATE."""
+    """What two sets have in common. Not private."""
 
     found: dict[str, int]
     """Number of sensitive images with the pixels of a public image, by split."""

@@ -1,4 +1,4 @@
-"""Scores of the synthetic images and of the controls. NOT private: they stay in `internal/`."""
+"""Scores of the synthetic images and of the controls. Not private: they stay in `internal/`."""
 
 from __future__ import annotations
 

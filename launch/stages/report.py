@@ -1,4 +1,4 @@
-"""The page that shows a finished run. NOT private: it stays in `internal/`."""
+"""The page that shows a finished run. Not private: it stays in `internal/`."""
 
 from __future__ import annotations
 

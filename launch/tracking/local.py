@@ -1,4 +1,4 @@
-"""Dashboards in files that stay in `internal/`: TensorBoard and CSV, through Lightning's loggers. NOT PRIVATE."""
+"""Dashboards in files that stay in `internal/`: TensorBoard and CSV, through Lightning's loggers. Not private."""
 
 from __future__ import annotations
 

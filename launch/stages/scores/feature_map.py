@@ -1,4 +1,4 @@
-"""The report's map of synthetic and real images by their features. NOT PRIVATE."""
+"""The report's map of synthetic and real images by their features. Not private."""
 
 from __future__ import annotations
 

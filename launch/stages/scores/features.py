@@ -1,4 +1,4 @@
-"""Scores that compare sets of images by the features of the semantic classifier and of Inception. NOT PRIVATE."""
+"""Scores that compare sets of images by the features of the semantic classifier and of Inception. Not private."""
 
 from __future__ import annotations
 

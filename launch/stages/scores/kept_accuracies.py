@@ -13,7 +13,7 @@ Accuracies = dict[str, float]  # accuracy in [0, 1] by classifier; empty if a se
 
 
 class KeptAccuracies:
-    """One file per classifier and training set. NOT PRIVATE: the files belong in `internal/`.
+    """One file per classifier and training set. They are not private: the files belong in `internal/`.
 
     Args:
         folder: folder of the files.

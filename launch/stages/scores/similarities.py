@@ -17,7 +17,7 @@ def similarities(context: Context, histogram: np.ndarray | None) -> Similarities
     """Semantic distribution similarity (SDS) to the sensitive set, as the query's noisy histogram describes it.
 
     Post-processing, without a charge. With word vectors, a source that knows the semantics of its images (CelebA has 40
-    attributes) is compared by those instead, which is NOT PRIVATE.
+    attributes) is compared by those instead, which is not private.
 
     Args:
         histogram: the query's, int64 [rows, public categories]; None for a run without a query.
