@@ -42,7 +42,7 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, ending: BaseException | int | Non
         (
             KeyboardInterrupt(),
             130,
-            "privimage: stopped at once; the same command goes on from the last checkpoint\n",
+            "privimage: stopped at once; the same command resumes from the last checkpoint\n",
         ),
     ],
 )

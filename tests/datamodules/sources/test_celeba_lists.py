@@ -35,9 +35,9 @@ def replaced(number: int, text: str) -> Callable[[list[str]], list[str]]:
         (replaced(4, "000003.jpg " + "2 " * 40), "line 5 is not"),
         (replaced(4, ""), "line 5 is not"),
         (replaced(0, "<html>"), "its first line says '<html>'"),
-        (replaced(1, ""), "its second line does not name the attributes"),
-        (lambda lines: lines[:1], "its second line does not name the attributes"),
-        (lambda lines: [], "its second line does not name the attributes"),
+        (replaced(1, ""), "its second line does not list the attributes"),
+        (lambda lines: lines[:1], "its second line does not list the attributes"),
+        (lambda lines: [], "its second line does not list the attributes"),
     ],
 )
 def test_a_damaged_list_of_attributes_is_named(tmp_path: Path, damage: Callable, reason: str) -> None:

@@ -60,5 +60,5 @@ def test_mistakes_get_one_message(
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("prepare", "--help") == 0
     text = capsys.readouterr().out
-    for taught in ("privimage prepare imagenet --source", "public.store=", "4.0 GB", "goes on where it was"):
+    for taught in ("privimage prepare imagenet --source", "public.store=", "4.0 GB", "resumes where it was"):
         assert taught in text

@@ -139,7 +139,7 @@ def test_what_others_share_comes_first() -> None:
         (["compare", "demo", "generator.multiplicity=2"], "method=dpgan: generator.multiplicity: unknown key"),
         (["compare", "demo", "--methods", "dpdm,"], "--methods: got 'dpdm,'"),
         (["compare", "demo", "--name", "."], "--name: got '.'"),
-        (["compare", "demo", "stages=[classifier,finetune]"], "let every run have the stages evaluate and report"),
+        (["compare", "demo", "stages=[classifier,finetune]"], "every run needs the stages evaluate and report"),
         (["sweep", "demo", "privacy.epsilon=1"], "which key?"),
         (["sweep", "demo", "selection.ratio=0.1,"], "selection.ratio: a value between or after the commas is missing"),
         (["sweep", "demo", "run.seed=1,2"], "use --seeds"),
