@@ -18,7 +18,7 @@ from datamodules.reading.files_error import FilesError
 from datamodules.sets.image_set import ImageSet, LabelledImages
 from datamodules.sources import SOURCES, Source
 from lightning_modules.classifier import SemanticClassifier
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 
 
 def load() -> None:
@@ -108,7 +108,7 @@ def new_generator(config: Experiment, classes: int) -> Any:
     """A generator with the initial weights that the run's seed gives."""
     torch.manual_seed(config.run.seed)
     with naming("generator"):
-        return GENERATORS.build(config.generator, image=config.image, classes=classes)
+        return LEARNERS.build(config.generator, image=config.image, classes=classes)
 
 
 def new_classifier(config: Experiment, classes: int) -> SemanticClassifier:

@@ -15,10 +15,10 @@ from configs.schema import Image
 from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
 from lightning_modules.pixels import to_network, to_pixels
-from lightning_modules.registries import GENERATORS, NETWORKS, SAMPLERS
+from lightning_modules.registries import LEARNERS, NETWORKS, SAMPLERS
 
 
-@GENERATORS.register(DiffusionConfig)
+@LEARNERS.register(DiffusionConfig)
 class Diffusion(nn.Module):
     """Conditional diffusion model with EDM preconditioning (Karras et al. 2022).
 

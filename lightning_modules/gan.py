@@ -12,10 +12,10 @@ from configs.schema import Image
 from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
 from lightning_modules.pixels import to_network, to_pixels
-from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, GENERATORS, Follower
+from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, LEARNERS, Follower
 
 
-@GENERATORS.register(GANConfig)
+@LEARNERS.register(GANConfig)
 class GAN(nn.Module):
     """Conditional GAN with hinge losses (Brock et al. 2019; Bie et al. 2023 for the private steps).
 

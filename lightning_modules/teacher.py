@@ -16,12 +16,12 @@ from configs.schema import Image
 from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
 from lightning_modules.pixels import to_network
-from lightning_modules.registries import CLASSIFIERS, GENERATORS
+from lightning_modules.registries import CLASSIFIERS, LEARNERS
 
 LABELLED = 1000  # images labelled at once
 
 
-@GENERATORS.register(TeacherConfig)
+@LEARNERS.register(TeacherConfig)
 class Teacher(nn.Module):
     """A classifier of the sensitive categories that replaces a generator in pre-training and DP-SGD.
 

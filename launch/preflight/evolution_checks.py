@@ -12,7 +12,7 @@ from evolution.embedding import FEATURES
 from evolution.resampling import check_average
 from launch.components import naming
 from launch.run.setup import Setup
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 
 
 def check_evolution(setup: Setup) -> None:
@@ -114,5 +114,5 @@ def check_model(config: Experiment) -> None:
     stages = list(config.stages)
     if "pretrain" not in stages or stages.index("pretrain") > stages.index("evolve"):
         raise UserError("evolution.api: 'model' needs the stage pretrain before evolve (method=pe has it).")
-    if not hasattr(GENERATORS.implementation(config.generator.name), "vary"):
+    if not hasattr(LEARNERS.implementation(config.generator.name), "vary"):
         raise UserError("evolution.api: 'model' needs a diffusion model. Set generator.name=diffusion.")

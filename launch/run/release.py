@@ -22,7 +22,7 @@ from evaluation.figures import sample_grid
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
 from launch.run.guarantee import Guarantee
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from lightning_modules.weights import load_weights, save_weights
 
 IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
@@ -137,9 +137,9 @@ def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
         "Private Evolution, start a new run with evolution.reuse and another synthesize.count.",
     )
     name = description["generator"]["name"]
-    generator = typed(GENERATORS.config(name), description["generator"], "generator.")
+    generator = typed(LEARNERS.config(name), description["generator"], "generator.")
     image, names = Image(**description["image"]), tuple(description["class_names"])
-    model = GENERATORS.build(generator, image=image, classes=len(names))
+    model = LEARNERS.build(generator, image=image, classes=len(names))
     load_weights(model.released, directory.outputs / "model.safetensors")
     return model, names
 

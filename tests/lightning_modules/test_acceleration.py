@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from lightning_modules.acceleration import accelerated
 from lightning_modules.diffusion import Diffusion
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.lightning_modules.networks.test_unet import awake
 
 SMALL = UNetConfig(base_channels=4, blocks_per_level=1, multipliers=[1, 2], attention_resolutions=[4])
@@ -26,7 +26,7 @@ COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 def build(**changes: object) -> Diffusion:
     torch.manual_seed(0)
     config = DiffusionConfig(network=SMALL, sampler=DDIMConfig(steps=3), **changes)
-    model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=10)
+    model = LEARNERS.build(config, image=Image(resolution=8, channels=1), classes=10)
     awake(model.trainable)
     return model
 

@@ -18,7 +18,7 @@ from lightning_modules.dp_sgd.validation import check_records_apart
 from lightning_modules.following import learning
 from lightning_modules.gan import GAN
 from lightning_modules.pixels import to_network
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.lightning_modules.dp_sgd.toy import autograd_sum, summed
 
 CLASSES = 3
@@ -35,7 +35,7 @@ def gan(seed: int = 0, **changes: object) -> GAN:
             discriminator=ProjectionConfig(base_channels=4, multipliers=[1, 2], halvings=1),
             **settings,
         )
-        model = GENERATORS.build(config, image=Image(resolution=4, channels=1), classes=CLASSES)
+        model = LEARNERS.build(config, image=Image(resolution=4, channels=1), classes=CLASSES)
         with torch.no_grad():
             for parameter in model.discriminator.class_embedding.parameters():
                 parameter.normal_(std=0.3)  # larger than at the start, so that labels show

@@ -19,7 +19,7 @@ from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Checked, Surroundings, by_round
 from evolution.apis import chain, faces, glyphs, imported, model, pool
 from evolution.samples import Samples
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.evolution.shapes import SIDE, surroundings
 
 EXAMPLE = str(Path(__file__).parents[3] / "docs" / "examples" / "shapes.py")
@@ -37,7 +37,7 @@ def diffusion(labelled: bool = True) -> tuple[Any, bool]:
     torch.manual_seed(0)
     network = UNetConfig(base_channels=4, blocks_per_level=1, multipliers=[1], attention_resolutions=[])
     config = DiffusionConfig(network=network, sampler=DDIMConfig(steps=4))
-    return GENERATORS.build(config, image=Image(resolution=SIDE, channels=1), classes=2), labelled
+    return LEARNERS.build(config, image=Image(resolution=SIDE, channels=1), classes=2), labelled
 
 
 def where() -> Surroundings:

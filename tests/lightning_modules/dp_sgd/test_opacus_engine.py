@@ -12,7 +12,7 @@ from configs.schema import Image
 from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_parameters
 from lightning_modules.dp_sgd.grid import MARGIN
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.lightning_modules.dp_sgd.toy import autograd_sum, records, summed, toy
 
 
@@ -111,7 +111,7 @@ def test_sum_over_the_real_network_is_that_of_autograd(multiplicity: int) -> Non
     network = UNetConfig(base_channels=8, multipliers=[1, 2], attention_resolutions=[4])
     config = DiffusionConfig(network=network, sampler=DDIMConfig(), multiplicity=multiplicity, label_dropout=0.5)
     torch.manual_seed(0)
-    model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=3)
+    model = LEARNERS.build(config, image=Image(resolution=8, channels=1), classes=3)
     with torch.no_grad():
         for parameter in model.parameters():  # layers that begin at zero would hide a wrong gradient
             parameter.add_(0.1 * torch.randn_like(parameter))

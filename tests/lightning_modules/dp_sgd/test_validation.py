@@ -15,7 +15,7 @@ from lightning_modules.dp_sgd.engine import ClippedSum
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.validation import check_network, check_records_apart
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.lightning_modules.dp_sgd.fused.random_networks import RandomGenerator
 from tests.lightning_modules.dp_sgd.toy import CHANNELS, CLASSES, SIDE, toy
 
@@ -182,7 +182,7 @@ def test_a_last_layer_of_zeros_hides_nothing() -> None:
 @pytest.mark.parametrize("multiplicity", [1, 3])
 def test_the_real_network_passes(precision: str, multiplicity: int) -> None:
     config = DiffusionConfig(network=UNetConfig(base_channels=8), sampler=DDIMConfig(), multiplicity=multiplicity)
-    model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=3)
+    model = LEARNERS.build(config, image=Image(resolution=8, channels=1), classes=3)
     for kind in (FusedEngine, OpacusEngine):
         engine = kind(model, 1.0, precision)
         check_records_apart(model, engine, shape=(1, 8, 8), classes=3, device=torch.device("cpu"))

@@ -13,7 +13,7 @@ import torch
 from accounting.ledger import Ledger
 from configs.loading import load
 from launch.run.release import read_images
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from lightning_modules.weights import load_weights
 from tests.launch.runs import (
     charges,
@@ -73,6 +73,6 @@ def test_a_teachers_labels_are_what_it_says_after_its_private_training(
     released, ledger = read_images(path / "release" / "synthetic.npz"), Ledger.read(path / "ledger.jsonl")
     assert statement(path)["epsilon"] == pytest.approx(ledger.epsilon()) and 9.9 < ledger.epsilon() <= 10
     config = load(str(path / "config.yaml"))
-    teacher = GENERATORS.build(config.generator, image=config.image, classes=10)
+    teacher = LEARNERS.build(config.generator, image=config.image, classes=10)
     load_weights(teacher.released, path / "stages" / "finetune" / "model.safetensors")
     assert np.array_equal(teacher.probabilities(torch.from_numpy(released.images)).argmax(1).numpy(), released.labels)

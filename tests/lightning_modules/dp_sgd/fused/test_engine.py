@@ -19,7 +19,7 @@ from lightning_modules.dp_sgd.engine import ENGINES, PrivateStatistics, trained_
 from lightning_modules.dp_sgd.fused import gradients, tape
 from lightning_modules.dp_sgd.fused.engine import FusedEngine, unknown_layers
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
-from lightning_modules.registries import GENERATORS
+from lightning_modules.registries import LEARNERS
 from tests.lightning_modules.dp_sgd.fused.random_networks import RandomGenerator, random_generator, random_records
 from tests.lightning_modules.dp_sgd.toy import ToyGenerator, autograd_sum, records, summed, toy
 
@@ -258,7 +258,7 @@ def real_model(multiplicity: int, patch: int = 1) -> tuple[nn.Module, Tensor, Te
     network = UNetConfig(base_channels=8, multipliers=[1, 2], attention_resolutions=[4], patch=patch)
     config = DiffusionConfig(network=network, sampler=DDIMConfig(), multiplicity=multiplicity, label_dropout=0.5)
     torch.manual_seed(0)
-    model = GENERATORS.build(config, image=Image(resolution=8, channels=1), classes=3)
+    model = LEARNERS.build(config, image=Image(resolution=8, channels=1), classes=3)
     with torch.no_grad():
         for parameter in model.parameters():  # layers that begin at zero would hide a wrong gradient
             parameter.add_(0.1 * torch.randn_like(parameter))
