@@ -28,7 +28,7 @@ class Diffusion(nn.Module):
     """
 
     betas = (0.9, 0.999)
-    follower = None
+    alternating = None
 
     def __init__(self, config: DiffusionConfig, *, image: Image, classes: int) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from configs.schema import Image
 from lightning_modules.acceleration import evaluating
 from lightning_modules.draws import normal_rows
 from lightning_modules.pixels import to_network, to_pixels
-from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, LEARNERS, Follower
+from lightning_modules.registries import DISCRIMINATORS, GENERATOR_NETWORKS, LEARNERS, AlternatingGenerator
 
 
 @LEARNERS.register(GANConfig)
@@ -20,8 +20,8 @@ class GAN(nn.Module):
     """Conditional GAN with hinge losses (Brock et al. 2019; Bie et al. 2023 for the private steps).
 
     Labels are int64 in 0..classes - 1. `record_losses` trains only the discriminator. The generating network learns
-    from the discriminator, between its steps (see `follower`). It sees the labels of records, to make their fakes, but
-    only in evaluation mode.
+    from the discriminator, between its steps (see `alternating`). It sees the labels of records, to make their fakes,
+    but only in evaluation mode.
 
     Sensitive: `record_losses` may be given sensitive images; each loss depends only on its own record.
     """
@@ -50,9 +50,9 @@ class GAN(nn.Module):
         return self.network
 
     @property
-    def follower(self) -> Follower:
+    def alternating(self) -> AlternatingGenerator:
         """The training of the generating network: one step after every `discriminator_steps`."""
-        return Follower(
+        return AlternatingGenerator(
             network=self.network,
             losses=self.generator_losses,
             every=self.config.discriminator_steps,

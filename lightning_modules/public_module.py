@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
-from lightning_modules.following import optimizers_of
+from lightning_modules.alternating import optimizers_of
 
 Batch = tuple[int, Tensor, Tensor]
 

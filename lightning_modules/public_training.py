@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from configs.schema import Pretrain
-from lightning_modules.following import adams, follow
+from lightning_modules.alternating import adams, alternate
 from lightning_modules.optimisation import averaged_weights, one_cycle
 from lightning_modules.public_module import PublicModule, step_generator
 from lightning_modules.registries import Learner
@@ -47,7 +47,7 @@ class PublicTraining(PublicModule):
 
     def after_update(self, step: int) -> None:
         """Let the alternating generator take its step, and the average follow the released network."""
-        if follow(self, self.generator, step, step_generator(self.seed, step, SHARED, self.device)):
+        if alternate(self, self.generator, step, step_generator(self.seed, step, SHARED, self.device)):
             self.ema.update_parameters(self.generator.released)
 
     def averaged(self) -> Learner:

@@ -52,7 +52,7 @@ class ImageClassifier(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Follower:
+class AlternatingGenerator:
     """An alternating generator: a network that is trained in turn with another, such as a GAN's generating network.
 
     It learns only from the trained network and never sees an image.
@@ -88,7 +88,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def follower(self) -> Follower | None:
+    def alternating(self) -> AlternatingGenerator | None:
         """The alternating generator, which learns from the trained network between its steps, or None."""
         ...
 

@@ -34,7 +34,7 @@ class Teacher(nn.Module):
     """
 
     betas = (0.9, 0.99)
-    follower = None
+    alternating = None
 
     def __init__(self, config: TeacherConfig, *, image: Image, classes: int) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class Digits:
 
     multiplicity = 1  # losses a record; their gradients are averaged before they are clipped
     betas = (0.9, 0.999)  # of Adam
-    follower = None  # nothing else learns from the trained network
+    alternating = None  # nothing else learns from the trained network
 
     def __init__(self) -> None:
         self.network = nn.Sequential(

@@ -19,7 +19,7 @@ from launch.run.setup import Setup
 from launch.stages.engine import choose, tried_engine
 from launch.stages.finetune import settings_without_noise
 from lightning_modules.acceleration import accelerated
-from lightning_modules.following import follower_gradient
+from lightning_modules.alternating import alternating_gradient
 
 
 def estimates(setup: Setup, device: torch.device, job: Job) -> list[Estimate]:
@@ -135,12 +135,12 @@ def measure_finetuning(asked: Measurement) -> Estimate:
 
 def following(asked: Measurement, model: Any) -> float:
     """Seconds per step, on average, to train the network that alternates with the private one; 0 if there is none."""
-    follower = model.follower
-    if follower is None:
+    alternating = model.alternating
+    if alternating is None:
         return 0.0
     random = torch.Generator(asked.device).manual_seed(0)
-    seconds, _ = median_seconds(lambda: follower_gradient(follower, random))
-    return (seconds + asked.job.sending(follower.network)) / follower.every
+    seconds, _ = median_seconds(lambda: alternating_gradient(alternating, random))
+    return (seconds + asked.job.sending(alternating.network)) / alternating.every
 
 
 def measure_sampling(asked: Measurement) -> Estimate:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
+from lightning_modules.alternating import adams, alternate, optimizers_of
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, sum_size, trained_parameters
 from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.grid import from_grid, grid_unit, to_grid
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
-from lightning_modules.following import adams, follow, optimizers_of
 from lightning_modules.registries import Learner
 
 Batch = tuple[int, Tensor, Tensor]
@@ -121,7 +121,7 @@ class PrivateTraining(LightningModule):
         if self.trainer.world_size > 1:
             units, statistics = self.over_ranks(units, statistics)
         self.descend(from_grid(units, self.unit) / self.expected_batch)
-        self.follow(step)
+        self.alternate(step)
         self.private_step = step + 1
         for logger in self.loggers:  # the only places that statistics go to, each behind a publish barrier
             logger.log_metrics(statistics.metrics(), step=step)
@@ -175,13 +175,13 @@ class PrivateTraining(LightningModule):
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    def follow(self, step: int) -> None:
+    def alternate(self, step: int) -> None:
         """Let the alternating generator take its step, and the average follow the released network.
 
         Post-processing: of the batch, and of all sensitive data, only the noised weights are used here.
         """
         random = keyed_generator(lambda count: self.access.following_bytes(step, count), device=self.device)
-        if follow(self, self.model, step, random):
+        if alternate(self, self.model, step, random):
             self.ema.update_parameters(self.model.released)
 
     def forfeit(self, step: int) -> None:

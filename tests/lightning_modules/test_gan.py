@@ -12,10 +12,10 @@ from configs.components.generators import GANConfig
 from configs.components.networks import BigGANConfig, ProjectionConfig
 from configs.errors import UserError
 from configs.schema import Image
+from lightning_modules.alternating import learning
 from lightning_modules.dp_sgd.engine import ENGINES, trained_parameters
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.validation import check_records_apart
-from lightning_modules.following import learning
 from lightning_modules.gan import GAN
 from lightning_modules.pixels import to_network
 from lightning_modules.registries import LEARNERS

@@ -54,9 +54,9 @@ MUTANTS = (
     ),
     mutant(
         "the network that follows draws from a seed that the step gives",
-        "lightning_modules/following.py",
-        "follower_gradient(follower, random)",
-        "follower_gradient(follower, random.manual_seed(step))",
+        "lightning_modules/alternating.py",
+        "alternating_gradient(alternating, random)",
+        "alternating_gradient(alternating, random.manual_seed(step))",
         "lightning_modules/dp_sgd/test_private_gan.py"
         "::test_the_network_is_a_function_of_the_discriminators_weights_and_the_shared_seeds",
     ),

@@ -71,4 +71,4 @@ def test_the_generators_rate_follows_the_schedule_of_the_discriminators(tmp_path
     module = public_fit(tmp_path)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers]
     assert rates[0] == pytest.approx(0, abs=1e-9)  # after the last step of the schedule
-    assert 0 < rates[1] < 1e-3 * module.generator.follower.pace  # at the last step, before that
+    assert 0 < rates[1] < 1e-3 * module.generator.alternating.pace  # at the last step, before that

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from accounting.access import PrivateAccess
+from lightning_modules.alternating import adams, alternating_gradient
 from lightning_modules.dp_sgd.engine import PrivateStatistics
 from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
-from lightning_modules.following import adams, follower_gradient
 from lightning_modules.gan import GAN
 from tests.lightning_modules.dp_sgd.private import N, PoissonRecords, private_training, reserved
 from tests.lightning_modules.dp_sgd.toy import CLASSES, records
@@ -99,9 +99,9 @@ def test_the_network_is_a_function_of_the_discriminators_weights_and_the_shared_
     _, optimizer = adams(model, learning_rate=0.01)
     for step in range(STEPS):
         model.discriminator.load_state_dict(module.discriminators[step])
-        if (step + 1) % model.follower.every == 0:
+        if (step + 1) % model.alternating.every == 0:
             random = keyed_generator(lambda count, step=step: access.following_bytes(step, count), torch.device("cpu"))
-            flat = follower_gradient(model.follower, random)
+            flat = alternating_gradient(model.alternating, random)
             parameters = list(model.network.parameters())
             for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
                 parameter.grad = piece.view_as(parameter)

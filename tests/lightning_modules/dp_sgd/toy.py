@@ -31,7 +31,7 @@ class ToyGenerator(nn.Module):
     """Denoising with K draws per record. `poison`: the first draw for an image whose first pixel is 255 gives NaN."""
 
     betas = (0.9, 0.999)
-    follower = None
+    alternating = None
 
     def __init__(self, multiplicity: int = 1, noise: float = 1.0, poison: bool = False) -> None:
         super().__init__()

@@ -12,15 +12,17 @@ from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from lightning_modules.registries import Follower, Learner
+from lightning_modules.registries import AlternatingGenerator, Learner
 
 
 def adams(model: Learner, learning_rate: float) -> list[Optimizer]:
     """Adam for the network that is trained on images, then, if there is one, Adam for the alternating generator."""
     trained = [parameter for parameter in model.trainable.parameters() if parameter.requires_grad]
     optimizers: list[Optimizer] = [Adam(trained, lr=learning_rate, betas=model.betas)]
-    if (follower := model.follower) is not None:
-        optimizers.append(Adam(follower.network.parameters(), lr=learning_rate * follower.pace, betas=model.betas))
+    if (alternating := model.alternating) is not None:
+        optimizers.append(
+            Adam(alternating.network.parameters(), lr=learning_rate * alternating.pace, betas=model.betas)
+        )
     return optimizers
 
 
@@ -30,7 +32,7 @@ def optimizers_of(module: lightning.LightningModule) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def follow(module: lightning.LightningModule, model: Learner, step: int, random: RandomGenerator) -> bool:
+def alternate(module: lightning.LightningModule, model: Learner, step: int, random: RandomGenerator) -> bool:
     """Let the alternating generator take a step, if it is its turn after a step of the trained network.
 
     It learns from the trained network's weights and from `random`. No batch comes here, so in private training this is
@@ -46,16 +48,16 @@ def follow(module: lightning.LightningModule, model: Learner, step: int, random:
     Returns:
         Whether the released network has changed.
     """
-    follower = model.follower
-    if follower is None:
+    alternating = model.alternating
+    if alternating is None:
         return True
-    if (step + 1) % follower.every:
+    if (step + 1) % alternating.every:
         return False
     trained, own = optimizers_of(module)
     for group in own.param_groups:
-        group["lr"] = follower.pace * trained.param_groups[0]["lr"]  # it has the schedule of the trained network
-    parameters = list(follower.network.parameters())
-    flat = cast(Tensor, module.trainer.strategy.reduce(follower_gradient(follower, random), reduce_op="mean"))
+        group["lr"] = alternating.pace * trained.param_groups[0]["lr"]  # it has the schedule of the trained network
+    parameters = list(alternating.network.parameters())
+    flat = cast(Tensor, module.trainer.strategy.reduce(alternating_gradient(alternating, random), reduce_op="mean"))
     pieces = flat.split([parameter.numel() for parameter in parameters])
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.grad = piece.view_as(parameter)
@@ -64,10 +66,10 @@ def follow(module: lightning.LightningModule, model: Learner, step: int, random:
     return True
 
 
-def follower_gradient(follower: Follower, random: RandomGenerator) -> Tensor:
+def alternating_gradient(alternating: AlternatingGenerator, random: RandomGenerator) -> Tensor:
     """The flat gradient [P] of the mean loss of an alternating generator; the trained network gets no gradient."""
-    with learning(follower.network):
-        gradients = torch.autograd.grad(follower.losses(random).mean(), list(follower.network.parameters()))
+    with learning(alternating.network):
+        gradients = torch.autograd.grad(alternating.losses(random).mean(), list(alternating.network.parameters()))
     return torch.cat([gradient.reshape(-1) for gradient in gradients])
 
 
