@@ -37,6 +37,7 @@ from configs.schema import Image
 from datamodules.batches.poisson import SensitiveData
 from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
 from lightning_modules.diffusion import Diffusion
@@ -134,7 +135,7 @@ def work(folder: Path, case: Case) -> None:
     clock = Clock()
     fit(
         module,
-        lambda start: SensitiveData(images, access, start=start, part=Part(ranks.rank, ranks.world)),
+        lambda start: SensitiveData(SensitiveImages(images), access, start=start, part=Part(ranks.rank, ranks.world)),
         folder=folder / "checkpoints",
         total_steps=steps,
         accelerator="cpu",

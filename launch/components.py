@@ -15,7 +15,8 @@ from configs.errors import UserError
 from configs.files import atomic_write
 from configs.schema import Experiment
 from datamodules.reading.files_error import FilesError
-from datamodules.sets.image_set import ImageSet, LabelledImages
+from datamodules.sets.image_set import LabelledImages
+from datamodules.sets.sensitive import SensitiveImages
 from datamodules.sources import SOURCES, Source
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import LEARNERS
@@ -95,13 +96,20 @@ def images_of(source: Source, *, test: bool, progress: bool) -> LabelledImages:
     return source.test(progress=progress) if test else source.train(progress=progress)
 
 
-def read_sensitive(source: Source, names_to: Path, *, test: bool = False, progress: bool = True) -> ImageSet:
-    """The sensitive training or test images, in memory. SENSITIVE.
+def read_sensitive(source: Source, names_to: Path, *, test: bool = False, progress: bool = True) -> SensitiveImages:
+    """The sensitive training or test images, in memory.
 
-    names_to: see `discreet`. UserError where files cannot be read.
+    Args:
+        source: their source.
+        names_to: see `discreet`.
+        test: the test images instead of the training images.
+        progress: whether to show a progress bar.
+
+    Raises:
+        UserError: if files cannot be read.
     """
     with discreet(source, names_to), naming("sensitive"):
-        return images_of(source, test=test, progress=progress).in_memory()
+        return SensitiveImages(images_of(source, test=test, progress=progress).in_memory())
 
 
 def new_generator(config: Experiment, classes: int) -> Any:

@@ -15,7 +15,7 @@ from accounting.access import PrivateAccess
 from accounting.digest import digest
 from accounting.mechanisms import GaussianQuery
 from configs.errors import UserError
-from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from lightning_modules.by_image import BATCH, by_image, check_places, made_up
 
 TRIED = 3  # made-up images that are put in every place of a batch
@@ -125,7 +125,7 @@ class CheckedQuery:
 
 def noisy_semantic_histogram(
     query: CheckedQuery,
-    images: ImageSet,
+    images: SensitiveImages,
     access: PrivateAccess,
     *,
     per_category: bool,
@@ -169,7 +169,7 @@ def noisy_semantic_histogram(
 
 def semantic_histogram(
     query: CheckedQuery,
-    images: ImageSet,
+    images: SensitiveImages,
     *,
     per_category: bool,
     share: Share = enumerate,
@@ -194,16 +194,17 @@ def _check_mechanism(access: PrivateAccess, k: int) -> None:
         )
 
 
-def _count_semantics(query: CheckedQuery, images: ImageSet, rows: int, share: Share) -> NDArray[np.int64]:
+def _count_semantics(query: CheckedQuery, images: SensitiveImages, rows: int, share: Share) -> NDArray[np.int64]:
     """Raw counts of this process's batches, int64 [rows, semantics].
 
     Sensitive: as sensitive as the images; never kept or shown without noise.
     """
+    held = images.exposed()
     counts = np.zeros((rows, query.semantics), dtype=np.int64)
     for _, start in share(range(0, len(images), BATCH)):
         here = slice(start, min(start + BATCH, len(images)))
-        row = images.labels[here] if rows > 1 else np.zeros(here.stop - here.start, dtype=np.int64)
-        np.add.at(counts, row, query.votes(images.images[here]))
+        row = held.labels[here] if rows > 1 else np.zeros(here.stop - here.start, dtype=np.int64)
+        np.add.at(counts, row, query.votes(held.images[here]))
     return counts
 
 

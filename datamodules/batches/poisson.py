@@ -7,7 +7,7 @@ from lightning.pytorch import LightningDataModule
 
 from accounting.access import PrivateAccess
 from datamodules.batches.step_batches import Part, StepBatches
-from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 
 
 class PoissonBatches(StepBatches):
@@ -30,13 +30,13 @@ class PoissonBatches(StepBatches):
 
     def __init__(
         self,
-        images: ImageSet,
+        images: SensitiveImages,
         access: PrivateAccess,
         *,
         start: int = 0,
         part: Part = Part(),  # noqa: B008 (frozen)
     ) -> None:
-        super().__init__(images, access.mechanism.steps, start=start, part=part)
+        super().__init__(images.exposed(), access.mechanism.steps, start=start, part=part)
         self._access = access
 
     def indices(self, step: int) -> np.ndarray:
@@ -55,7 +55,7 @@ class SensitiveData(LightningDataModule):
 
     def __init__(
         self,
-        images: ImageSet,
+        images: SensitiveImages,
         access: PrivateAccess,
         *,
         start: int = 0,

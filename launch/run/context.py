@@ -14,7 +14,8 @@ from accounting.mechanisms import Mechanism
 from accounting.plan import BudgetPlan
 from accounting.run_key import RunKey
 from configs.schema import Experiment
-from datamodules.sets.image_set import ImageSet, LabelledImages
+from datamodules.sets.image_set import LabelledImages
+from datamodules.sets.sensitive import SensitiveImages
 from datamodules.sources import Source
 from launch.components import new_classifier, new_generator, read, read_sensitive
 from launch.console import Console
@@ -85,7 +86,7 @@ class Context:
         return self.setup.sources.public
 
     @cached_property
-    def sensitive(self) -> ImageSet:
+    def sensitive(self) -> SensitiveImages:
         """The sensitive training images.
 
         Sensitive: the ledger charges for what is computed from them.
@@ -98,14 +99,14 @@ class Context:
         return read("public", self.public_source, progress=self.console.progress)
 
     @cached_property
-    def sensitive_test(self) -> ImageSet:
+    def sensitive_test(self) -> SensitiveImages:
         """The sensitive test images.
 
         Sensitive: not covered by the guarantee. Only for scores in `internal/`.
         """
         return self._read_sensitive(test=True)
 
-    def _read_sensitive(self, *, test: bool) -> ImageSet:
+    def _read_sensitive(self, *, test: bool) -> SensitiveImages:
         process = f"-{self.ranks.rank}" if self.ranks.rank else ""  # each machine of a job may have files of its own
         names_to = self.directory.internal / f"unreadable-files{process}.txt"
         return read_sensitive(self.sensitive_source, names_to, test=test, progress=self.console.progress)

@@ -10,6 +10,7 @@ from configs.errors import UserError
 from configs.files import atomic_json
 from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet, LabelledImages, balanced_sample
+from datamodules.sets.sensitive import SensitiveImages
 from evaluation.classifiers import classification_accuracy
 from evaluation.scores import CONTROLS, EVOLVED, ScoreRow
 from launch.run.context import Context
@@ -116,7 +117,7 @@ MAKE: dict[str, Callable[[Context, int], LabelledImages | None]] = {
 
 
 def score_rows(
-    context: Context, sets: dict[str, ImageSet], from_features: FeatureScores, test: ImageSet
+    context: Context, sets: dict[str, ImageSet], from_features: FeatureScores, test: SensitiveImages
 ) -> dict[str, ScoreRow]:
     """All scores of each set, by name.
 
@@ -129,7 +130,7 @@ def score_rows(
     return {name: ScoreRow(name=name, accuracies=accuracies[name], **from_features.rows[name]) for name in sets}
 
 
-def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -> dict[str, Accuracies]:
+def accuracies_of(context: Context, sets: dict[str, ImageSet], test: SensitiveImages) -> dict[str, Accuracies]:
     """Accuracies of the classifiers that are trained on each set, by set. Each is kept as soon as it is known.
 
     The processes of a job divide the trainings among them.
@@ -148,7 +149,7 @@ def accuracies_of(context: Context, sets: dict[str, ImageSet], test: ImageSet) -
         mine[name, classifier] = classification_accuracy(
             [classifier],
             sets[name],
-            test,
+            test.exposed(),
             settings.holdout_fraction,
             context.config.run.seed,
             context.device,

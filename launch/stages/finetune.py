@@ -74,7 +74,7 @@ def finetune_without_noise(context: Context) -> str:
     Sensitive: trains on sensitive images without noise; the result is NOT PRIVATE.
     """
     settings = settings_without_noise(context.config)
-    module = trained(context, pretrained(context), context.sensitive, settings, stage="finetune")
+    module = trained(context, pretrained(context), context.sensitive.exposed(), settings, stage="finetune")
     if context.ranks.first:
         save_weights(module.ema.module, context.folder("finetune") / "model.safetensors", context.notice("finetune"))
     return f"NOT PRIVATE, {settings.steps} steps without clipping and noise"

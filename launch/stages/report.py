@@ -54,7 +54,7 @@ def report(context: Context) -> str:
         not_private=context.guarantee.notice or "",
         budget=plan.rows(),
         synthetic=synthetic,
-        real_test=context.sensitive_test,
+        real_test=context.sensitive_test.exposed(),
         scores=[ScoreRow(**row) for row in scores["scores"]],
         frechet_features=CLASSIFIER_FEATURES,
         precision_features=scores["precision_features"],

@@ -68,7 +68,7 @@ def take_sensitive(context: Context) -> str:
 
     Sensitive: the images are sensitive ones; the result is NOT PRIVATE.
     """
-    return as_they_are(context, context.sensitive, "NOT PRIVATE, sensitive training images")
+    return as_they_are(context, context.sensitive.exposed(), "NOT PRIVATE, sensitive training images")
 
 
 def as_they_are(context: Context, images: LabelledImages, what: str) -> str:

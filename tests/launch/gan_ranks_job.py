@@ -16,6 +16,7 @@ from configs.schema import Pretrain
 from datamodules.batches.poisson import PoissonBatches
 from datamodules.batches.public import PublicData
 from datamodules.batches.step_batches import Part
+from datamodules.sets.sensitive import SensitiveImages
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
 from lightning_modules.gan import GAN
@@ -51,7 +52,7 @@ def main(folder: Path, steps: int) -> None:
             parameter.data.add_(1.0)
     module = fit(
         private_training(model, access, ranks=ranks.world),
-        lambda start: Data(PoissonBatches(whole_set(), access, start=start, part=part)),
+        lambda start: Data(PoissonBatches(SensitiveImages(whole_set()), access, start=start, part=part)),
         folder=folder / "checkpoints",
         total_steps=steps,
         accelerator="cpu",

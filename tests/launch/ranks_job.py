@@ -20,6 +20,7 @@ from datamodules.batches.poisson import PoissonBatches
 from datamodules.batches.public import PublicData
 from datamodules.batches.step_batches import Part
 from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
 from lightning_modules.optimisation import one_cycle
@@ -104,7 +105,7 @@ def private(ranks: Ranks, folder: Path, steps: int, stop: int) -> None:
     assert whole.images.shape[1:] == (CHANNELS, SIDE, SIDE)
 
     def data(start: int) -> Data:
-        batches = PoissonBatches(whole, access, start=start, part=Part(ranks.rank, ranks.world))
+        batches = PoissonBatches(SensitiveImages(whole), access, start=start, part=Part(ranks.rank, ranks.world))
         return Data(Crashing(batches, stop))
 
     module = private_training(model, access, ranks=ranks.world)

@@ -73,7 +73,7 @@ MUTANTS = (
         "features are scaled by sensitive images",
         "launch/stages/evolution/setting.py",
         "embedding.fit(balanced_sample(context.public,",
-        "embedding.fit(balanced_sample(context.sensitive,",
+        "embedding.fit(balanced_sample(context.sensitive.exposed(),",
         "launch/test_methods.py::test_a_private_method_is_charged_for_what_it_reads_and_releases[sim_pe]",
     ),
     mutant(

@@ -40,7 +40,7 @@ MUTANTS = (
         "images are made in the proportions of the sensitive ones",
         RENDERINGS,
         "    return [len(range(label, count, classes)) for label in range(classes)]",
-        "    found = np.bincount(context.sensitive.labels, minlength=classes)\n"
+        "    found = np.bincount(context.sensitive.exposed().labels, minlength=classes)\n"
         "    return np.diff(np.round(count * found.cumsum() / found.sum()).astype(int), prepend=0).tolist()",
         METHODS + "[sim_pe]",
     ),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from configs.errors import UserError
 from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from semantics.query import CheckedQuery, noisy_semantic_histogram
 from tests.accounting.reserved import reserved
 
@@ -56,7 +57,7 @@ def counted(images, tmp_path, rank=0, world=1):
     seen = []
     noisy_semantic_histogram(
         checked(LinearQuery(), 3),
-        images,
+        SensitiveImages(images),
         reserved(gaussian_query(3), tmp_path),
         per_category=True,
         over_ranks=lambda counts: seen.append(counts) or counts,
@@ -79,7 +80,7 @@ def gaussian_query(k, sigma=2.0):
 def ask(query, images, k, *, sigma=2.0, per_category=True, insecure=True):
     with tempfile.TemporaryDirectory() as folder:
         access = reserved(gaussian_query(k, sigma), folder, insecure)
-        return noisy_semantic_histogram(checked(query, k), images, access, per_category=per_category)
+        return noisy_semantic_histogram(checked(query, k), SensitiveImages(images), access, per_category=per_category)
 
 
 @settings(max_examples=20)
@@ -231,4 +232,4 @@ def test_processes_are_known_to_answer_alike_by_a_fingerprint():
 def test_only_the_mechanism_that_was_paid_for_will_do(mechanism, tmp_path):
     access = reserved(mechanism, tmp_path)
     with pytest.raises(ValueError, match=r"sensitivity|GaussianQuery"):
-        noisy_semantic_histogram(checked(LinearQuery(), 2), random_set(9), access, per_category=True)
+        noisy_semantic_histogram(checked(LinearQuery(), 2), SensitiveImages(random_set(9)), access, per_category=True)

@@ -104,7 +104,7 @@ def sensitive_features(context: Context, setting: Evolving) -> list[Tensor]:
 
     Sensitive: as sensitive as the images.
     """
-    images = context.sensitive
+    images = context.sensitive.exposed()
     features = setting.embedding(images.images)
     return [features[np.flatnonzero(images.labels == label)] for label in range(len(context.class_names))]
 

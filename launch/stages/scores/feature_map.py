@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from datamodules.sets.image_set import ImageSet, balanced_sample
+from datamodules.sets.sensitive import SensitiveImages
 from evaluation.feature_map import FeatureMap, embed
 from launch.run.context import Context
 
@@ -14,7 +15,7 @@ MAPPED = 500  # images of each kind, at most
 
 
 def feature_map(
-    context: Context, extract: Callable[[ImageSet], np.ndarray] | None, synthetic: ImageSet, test: ImageSet
+    context: Context, extract: Callable[[ImageSet], np.ndarray] | None, synthetic: ImageSet, test: SensitiveImages
 ) -> FeatureMap | None:
     """t-SNE of equally many synthetic and sensitive test images (PrivImage Figure 4).
 
@@ -31,7 +32,7 @@ def feature_map(
     if extract is None or not context.config.evaluate.tsne:
         return None
     seed, count = context.config.run.seed, min(MAPPED, len(synthetic), len(test))
-    sets = [balanced_sample(images, count, seed).in_memory() for images in (synthetic, test)]
+    sets = [balanced_sample(images, count, seed).in_memory() for images in (synthetic, test.exposed())]
     places = embed(np.concatenate([extract(images) for images in sets]), seed)
     if places is None:
         return None

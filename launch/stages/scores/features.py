@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from evaluation.distances import frechet_distance
 from evaluation.inception_scores import inception_scores
 from evaluation.precision_recall import Manifold
@@ -35,7 +36,7 @@ class FeatureScores:
 
 
 def feature_scores(
-    context: Context, extract: Extract | None, sets: dict[str, ImageSet], own: Sequence[str], test: ImageSet
+    context: Context, extract: Extract | None, sets: dict[str, ImageSet], own: Sequence[str], test: SensitiveImages
 ) -> FeatureScores:
     """Scores of the sets against the sensitive test images.
 
@@ -51,9 +52,10 @@ def feature_scores(
     Sensitive: the scores have no noise, and the guarantee does not cover them.
     """
     rows: Scores = {name: {} for name in sets}
-    by_inception, reason = scores_by_inception(context, {name: sets[name] for name in own}, test)
+    real = test.exposed()
+    by_inception, reason = scores_by_inception(context, {name: sets[name] for name in own}, real)
     if extract:
-        found = scores_by_classifier(context, extract, sets, test, with_precision=not by_inception)
+        found = scores_by_classifier(context, extract, sets, real, with_precision=not by_inception)
         rows = {name: rows[name] | found[name] for name in sets}
     features = INCEPTION_FEATURES if by_inception else CLASSIFIER_FEATURES
     return FeatureScores({name: rows[name] | by_inception.get(name, {}) for name in sets}, features, reason)

@@ -100,5 +100,5 @@ def test_the_sources_are_those_of_the_configuration(tmp_path: Path) -> None:
     assert here.class_names == tuple("0123456789")
     assert len(here.sensitive) == 1437 and len(here.sensitive_test) == 360
     assert len(here.public) == 6 * len(here.public_source.class_names)
-    for images in (here.sensitive, here.public):
+    for images in (here.sensitive.exposed(), here.public):
         assert images.images.shape[1:] == (1, 8, 8) and images.images.dtype == np.uint8

@@ -11,6 +11,7 @@ import pytest
 
 from configs.loading import load
 from datamodules.sets.image_set import ImageSet
+from datamodules.sets.sensitive import SensitiveImages
 from evaluation.distances import FID, frechet_distance
 from evaluation.inception_scores import InceptionScores
 from evaluation.precision_recall import precision_recall
@@ -41,7 +42,7 @@ TEST = images(30, 4)
 
 
 def test_without_inception_all_is_the_classifiers() -> None:
-    found = feature_scores(context(), flat, SETS, ["ours", "on the way"], TEST)
+    found = feature_scores(context(), flat, SETS, ["ours", "on the way"], SensitiveImages(TEST))
     assert found.precision_features == CLASSIFIER_FEATURES
     assert "evaluate.inception_weights" in found.fid_reason
     for name in ("ours", "on the way", "control"):
@@ -52,7 +53,7 @@ def test_without_inception_all_is_the_classifiers() -> None:
 
 
 def test_without_a_classifier_nothing_is_left() -> None:
-    assert feature_scores(context(), None, SETS, ["ours"], TEST).rows == {name: {} for name in SETS}
+    assert feature_scores(context(), None, SETS, ["ours"], SensitiveImages(TEST)).rows == {name: {} for name in SETS}
 
 
 @pytest.mark.parametrize("extract", [flat, None])
@@ -66,7 +67,7 @@ def test_with_inception_no_column_mixes_features(extract: Any, monkeypatch: pyte
         ]
 
     monkeypatch.setattr(module, "inception_scores", scores)
-    found = feature_scores(context(Path("weights"), ""), extract, SETS, ["ours", "on the way"], TEST)
+    found = feature_scores(context(Path("weights"), ""), extract, SETS, ["ours", "on the way"], SensitiveImages(TEST))
     assert (found.precision_features, found.fid_reason) == (INCEPTION_FEATURES, "too few")
     classifiers = {"frechet"} if extract else set()
     for name, value in (("ours", None), ("on the way", 7.0)):
