@@ -203,21 +203,6 @@ class Ledger:
         """Record something that costs nothing, for example that the run key was destroyed."""
         self._append("note", text=text)
 
-    def progress(self, mechanism_name: str, step: int, digest: str | None = None) -> None:
-        """Record that `step` steps of the last started mechanism of that name are done and durable.
-
-        Args:
-            step: in 0..mechanism.steps.
-            digest: of the answer that the last of these steps released, if it is kept as a file.
-
-        Raises:
-            PrivacyError: if no such mechanism was started, or it does not have so many steps.
-        """
-        charge = ledger_lines.latest(self._chain.entries, mechanism_name)
-        if charge is None:
-            raise PrivacyError(f"{self._chain.path}: no mechanism named {mechanism_name!r} was started")
-        _Charge(self, charge).progress(step, digest)
-
     def published(self, mechanism_name: str) -> int:
         """The greatest progress of the last started mechanism of that name, in steps; 0 if there is none."""
         charge = ledger_lines.latest(self._chain.entries, mechanism_name)

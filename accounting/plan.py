@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from accounting.calibration import MORE_NOISE, BudgetError, calibrate_noise_multiplier
 from accounting.composition import alone, epsilon, shares
-from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian, mechanism_from_dict
+from accounting.mechanisms import GaussianHistogram, GaussianQuery, Mechanism, SampledGaussian
 from accounting.statements import delta_text, epsilon_text, noise_text, rounded_down, target_text
 from configs.errors import UserError
 
@@ -142,16 +142,6 @@ class BudgetPlan:
             "accountant": self.accountant,
             "mechanisms": [m.to_dict() for m in self.mechanisms],
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BudgetPlan:
-        """The plan that `to_dict` described.
-
-        Raises:
-            UserError: if the values of a mechanism are not valid.
-        """
-        mechanisms = tuple(mechanism_from_dict(m) for m in values["mechanisms"])
-        return cls(**{**values, "mechanisms": mechanisms})
 
 
 def plan_budget(

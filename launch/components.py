@@ -23,27 +23,30 @@ from lightning_modules.registries import LEARNERS
 
 
 def load() -> None:
-    """Import every module that registers a component. To be called before any is built; a second call does nothing."""
+    """Import every module that registers a component. Call it before building one; a second call does nothing."""
     import lightning_modules.dp_sgd  # noqa: F401
 
 
 @contextmanager
 def naming(section: str) -> Iterator[None]:
-    """Put the section's name before a component's message, which begins with the key within the section."""
+    """Put the key of a component's UserError under the section of the component."""
     try:
         yield
-    except FilesError as error:
-        raise error.within(section) from error
     except UserError as error:
-        raise UserError(f"{section}.{error}") from error
+        raise error.under(section) from error
 
 
 @contextmanager
 def discreet(source: Source, names_to: Path | None = None) -> Iterator[None]:
-    """Keep the names of sensitive files out of messages, which end up in the logs of jobs. SENSITIVE: what it writes.
+    """Keep the names of sensitive files out of messages, because the logs of jobs contain those.
 
-    Those of public benchmarks are named. names_to: the file that the names are written to instead; without one they are
-    shown to a person at a terminal, and to nobody else.
+    Files of public benchmarks are named.
+
+    Args:
+        source: the source of the files.
+        names_to: file to which the names are written instead; without one, only a person at a terminal sees them.
+
+    Sensitive: what it writes to `names_to`.
     """
     try:
         yield
@@ -83,11 +86,11 @@ def public_source(config: Experiment) -> Source:
 
 
 def read(section: str, source: Source, *, test: bool = False, progress: bool = True) -> LabelledImages:
-    """The training or test images of a source. UserError where there are no public ones to learn from."""
+    """The training or test images of a source. UserError if there are no public images to learn from."""
     with naming(section):
         images = images_of(source, test=test, progress=progress)
     if section == "public" and not len(images):
-        raise UserError("public: no image is left to learn from. Give a set of which some can be read.")
+        raise UserError("public: no image is left to learn from. Give a set with readable images.")
     return images
 
 

@@ -32,6 +32,6 @@ class FilesError(UserError):
         """The message without the names and their number. where: a sentence that says where the names are."""
         return f"{self.what}. {where} {self.advice}"
 
-    def within(self, section: str) -> FilesError:
+    def under(self, section: str) -> FilesError:
         """The same message, with the key placed in a section."""
         return FilesError(f"{section}.{self.what}", self.names, self.advice)

@@ -108,7 +108,7 @@ def _finished(path: Path, files: ClassFolders) -> StoreInfo:
         if info.fingerprint == files.fingerprint:
             return Store(path, files.image).info
     except UserError as error:
-        raise UserError(f"--output: {str(error).removeprefix('store: ')}") from error
+        raise UserError(f"--output: {error.reason}") from error
     raise UserError(
         f"--output: '{path}' holds other images ({info.count} of {info.resolution}x{info.resolution} in "
         f"{info.channels} channel(s), from '{info.source}' as it was then). {other}"

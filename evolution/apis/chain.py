@@ -50,7 +50,7 @@ def built(section: str, config: Any, surroundings: Surroundings) -> EvolutionApi
     try:
         return APIS.build(config, surroundings)
     except UserError as error:
-        raise UserError(f"{section}.{error}") from error
+        raise error.under(section) from error
 
 
 class Heir:

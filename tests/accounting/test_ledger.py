@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accounting.access import PrivacyError, PrivateAccess
+from accounting.access import PrivateAccess
 from accounting.chain import Chain
 from accounting.composition import epsilon, prv_epsilon
 from accounting.ledger import Ledger, LedgerError
@@ -292,7 +292,6 @@ def test_reading_changes_nothing(path: Path, key: RunKey) -> None:
     for act in (
         lambda: _train(looked_at, key),
         lambda: looked_at.note("x"),
-        lambda: looked_at.progress("dp-sgd", 1),
     ):
         with pytest.raises(LedgerError, match="reading only"):
             act()
@@ -300,11 +299,6 @@ def test_reading_changes_nothing(path: Path, key: RunKey) -> None:
     path.write_bytes(b"")
     with pytest.raises(LedgerError, match="empty"):
         Ledger.read(path)
-
-
-def test_progress_of_an_unknown_mechanism_is_a_bug(path: Path) -> None:
-    with pytest.raises(PrivacyError, match="pca"):
-        Ledger.open(path, **TERMS).progress("pca", 1)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_a_message_without_names_names_nobody_and_does_not_count(root):
         (root / "cat" / f"miss-{number}.png").touch()
     with pytest.raises(FilesError) as caught:
         both_splits(build(root))
-    told = pickle.loads(pickle.dumps(caught.value.within("sensitive")))
+    told = pickle.loads(pickle.dumps(caught.value.under("sensitive")))
     assert "cat/miss-" in str(told) and set(told.names) <= {f"cat/miss-{number}.png" for number in range(20)}
     unnamed = told.unnamed("A list says which.")
     assert unnamed.startswith("sensitive.root: files that cannot be read as images. A list says which. Fix")
