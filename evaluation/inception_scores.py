@@ -14,7 +14,7 @@ from evaluation.distances import FID, Normal, fid, inception_score
 from evaluation.inception import class_probabilities, inception_features, load_class_weights, load_inception
 from evaluation.precision_recall import Manifold
 
-Extract = Callable[[ImageSet], np.ndarray]
+Extract = Callable[[ImageSet], np.ndarray]  # from N images to features [N, F]; every process of a job calls it
 """Features [N, D] of the images of a set."""
 
 

@@ -13,7 +13,7 @@ from lightning_modules.by_image import Function, by_image, check_places
 
 FEATURES = ("semantic", "pixels", "inception")  # the kinds of evolution.features
 TRIED = 3  # images that are tried in every place of a batch
-Part = Function
+Extractor = Function
 """Features float [B, F] of images uint8 [B, C, H, W]; the features of an image depend only on that image."""
 
 
@@ -25,7 +25,7 @@ class Embedding:
         device: where the functions run.
     """
 
-    def __init__(self, parts: Mapping[str, Part], device: torch.device | str = "cpu") -> None:
+    def __init__(self, parts: Mapping[str, Extractor], device: torch.device | str = "cpu") -> None:
         self.parts = dict(parts)
         self.device = torch.device(device)
         self.scales: dict[str, float] = {}
@@ -61,7 +61,7 @@ class Embedding:
     def _of_part(self, name: str, images: np.ndarray) -> Tensor:
         return by_image(self._function(name), images, self.device)
 
-    def _function(self, name: str) -> Part:
+    def _function(self, name: str) -> Extractor:
         """The function that computes one kind, and that is tried out: flat features on the device."""
         return lambda batch: self.parts[name](batch).float().flatten(1).to(self.device)
 

@@ -20,7 +20,7 @@ NOTE_SECONDS = 10.0  # between two notes on the progress
 
 
 @dataclass
-class Progress:
+class WriteProgress:
     """How much of a store is done."""
 
     done: int = 0
@@ -56,7 +56,7 @@ class BetonWriter:
         self.note = path.with_name(f".{path.name}.partial.json")
         self.layout = layout
         self.purpose = purpose
-        self.progress = Progress()
+        self.progress = WriteProgress()
         self._noted_at = time.monotonic()
 
     def __enter__(self) -> BetonWriter:
@@ -74,7 +74,7 @@ class BetonWriter:
             raise UserError(f"another process is writing '{self.path}'. Wait for it, or stop it first.") from error
         noted = read_json(self.note, "Remove it.") if self.note.is_file() else {}
         if noted.get("purpose") == self.purpose:
-            self.progress = Progress(noted["done"], noted["unreadable"])
+            self.progress = WriteProgress(noted["done"], noted["unreadable"])
         else:
             os.ftruncate(self._file, 0)
         return self

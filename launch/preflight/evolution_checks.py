@@ -26,7 +26,7 @@ def check_evolution(setup: Setup) -> None:
         return
     check_features(setup)
     check_candidates(config.evolution)
-    check_labels(config, len(names))
+    check_labelling(config, len(names))
     if config.evolution.reuse is None:  # the candidates of another run are counted when they are read
         each = config.evolution.population
         check_average(config.evolution, each * len(names) if config.evolution.vote_for == "any" else each)
@@ -60,7 +60,7 @@ def check_candidates(settings: Evolution) -> None:
         )
 
 
-def check_labels(config: Experiment, categories: int) -> None:
+def check_labelling(config: Experiment, categories: int) -> None:
     """Check that out-of-class candidates get labels, and that votes have categories to decide between.
 
     Args:

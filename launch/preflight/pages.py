@@ -41,14 +41,15 @@ def readable(budget: BudgetPlan, costs: list[Estimate], devices: int, notice: st
     if costs:
         rows = [["stage", "time", "peak memory", "basis"]]
         rows += [
-            [cost.stage, duration(cost.seconds), f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis] for cost in costs
+            [cost.stage, rough_duration(cost.seconds), f"{cost.peak_bytes / 2**30:.2f} GiB", cost.basis]
+            for cost in costs
         ]
         total = sum(cost.seconds for cost in costs)
         on = f" on {devices} devices like this one ({devices * total / 3600:.2g} device hours)" if devices > 1 else ""
         lines += [
             "",
             table(rows),
-            f"together about {duration(total)}{on}; evaluation and reading of images come on top",
+            f"together about {rough_duration(total)}{on}; evaluation and reading of images come on top",
         ]
     return "\n".join(lines)
 
@@ -82,7 +83,7 @@ def budget_lines(budget: BudgetPlan) -> list[str]:
     ]
 
 
-def duration(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
     """Seconds as a person says them."""
     if seconds < 600:
         return f"{seconds:.0f} s"

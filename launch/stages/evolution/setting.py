@@ -17,7 +17,7 @@ from configs.schema import Experiment
 from datamodules.sets.image_set import LabelledImages, balanced_sample
 from evaluation.inception import inception_layer, load_inception
 from evolution.api import Checked, Surroundings, by_round
-from evolution.embedding import Embedding, Part, pixels
+from evolution.embedding import Embedding, Extractor, pixels
 from evolution.loop import Evolving
 from evolution.streams import STRANGERS, stream
 from launch.components import naming, new_generator
@@ -170,12 +170,12 @@ class Features:
         return embedding
 
 
-def semantic(context: Context) -> Part:
+def semantic(context: Context) -> Extractor:
     """The semantic classifier's features."""
     return context.trained_classifier().features
 
 
-def inception(context: Context) -> Part:
+def inception(context: Context) -> Extractor:
     """The features of pytorch-fid's Inception network.
 
     Raises:
@@ -188,7 +188,7 @@ def inception(context: Context) -> Part:
     return lambda images: inception_layer(network, images)
 
 
-PARTS: dict[str, Callable[[Context], Part]] = {
+PARTS: dict[str, Callable[[Context], Extractor]] = {
     "semantic": semantic,
     "pixels": lambda context: pixels,
     "inception": inception,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from datamodules.sets.image_set import ImageSet
 from datamodules.sets.sensitive import SensitiveImages
 from evaluation.distances import frechet_distance
-from evaluation.inception_scores import inception_scores
+from evaluation.inception_scores import Extract, inception_scores
 from evaluation.precision_recall import Manifold
 from launch.processes.ranks import Ranks
 from launch.run.context import Context
@@ -19,7 +19,6 @@ from launch.run.context import Context
 CLASSIFIER_FEATURES = "the semantic classifier's features"
 INCEPTION_FEATURES = "Inception's features"
 
-Extract = Callable[[ImageSet], np.ndarray]  # from N images to features [N, F]; every process of a job calls it
 Scores = dict[str, dict[str, float | None]]  # by set, then by the name of a field of `ScoreRow`
 
 
