@@ -57,7 +57,8 @@ class Keystream(Secret):
     def uniforms(self, step: int, count: int) -> NDArray[np.float64]:
         """Uniform numbers of a step: float64 [count] in [0, 1), multiples of 2^-53."""
         words = np.frombuffer(self.bytes(step, 8 * count), dtype="<u8")
-        return (words >> np.uint64(11)) * _TURN
+        numbers: NDArray[np.float64] = np.multiply(words >> np.uint64(11), _TURN, dtype=np.float64)
+        return numbers
 
     def normals(self, step: int, count: int, start: int = 0) -> NDArray[np.float64]:
         """Standard normals of a step. Several threads can each compute a part of them.

@@ -81,7 +81,7 @@ class Mixture:
         step = min(self.deviation / 4, self.variance / fineness)
         halves = [math.ceil((order * self.records + _REACH * self.deviation) / step) for order in orders]
         middle = max((half for half in halves if half <= _LARGEST_HALF), default=0)
-        x = step * np.arange(-middle, middle + 1)
+        x: NDArray[np.float64] = step * np.arange(-middle, middle + 1, dtype=np.float64)
         log_q = -(x**2) / (2 * self.variance) + math.log(step / (self.deviation * math.sqrt(2 * math.pi)))
         ratio = self.log_ratio(x)
         values = np.full(len(orders), math.inf)

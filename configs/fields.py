@@ -57,7 +57,7 @@ def within(value: Any, metadata: Any) -> bool:
         return True
     if not math.isfinite(value):
         return False
-    limits = metadata.get("limits", {})
+    limits: dict[str, float] = metadata.get("limits", {})
     return (
         value > limits.get("above", -math.inf)
         and value >= limits.get("at_least", -math.inf)

@@ -58,7 +58,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
         method != own and part_of(given, ("run", "name")) is None
     ):  # otherwise it would find the run of the preset's own method
         tree["run"]["name"] = f"{tree['run']['name']}-{method}"
-    return typed(Experiment, tree, "")
+    config: Experiment = typed(Experiment, tree, "")
+    return config
 
 
 def parse_overrides(overrides: list[str]) -> Tree:

@@ -60,7 +60,8 @@ def for_method(preset: Tree, method: str) -> Tree:
     for name in choices:
         if name not in known:
             raise UserError(f"for_method: there is no method '{name}' (there are: {', '.join(known)}).")
-    return copy.deepcopy(choices.get(method, {}))
+    found: Tree = copy.deepcopy(choices.get(method, {}))
+    return found
 
 
 def choices_of(preset: Tree, group: str, kind: str) -> Tree:
@@ -81,7 +82,7 @@ def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
     name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
     if not isinstance(name, str) or name not in choices:  # an invalid name is reported with the other keys
         return {}
-    tree = copy.deepcopy(choices[name])
+    tree: Tree = copy.deepcopy(choices[name])
     node = tree
     for section in VARIANTS[group]:
         node = node.setdefault(section, {})

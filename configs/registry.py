@@ -102,4 +102,5 @@ class Registry(Generic[T]):
 
     def build(self, config: Any, *args: Any, **kwargs: Any) -> T:
         """The component that a configuration describes."""
-        return self.implementation(config.name)(config, *args, **kwargs)
+        built: T = self.implementation(config.name)(config, *args, **kwargs)
+        return built

@@ -28,7 +28,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, guarantee: Guarantee | None = None) -> None:
         self.path = Path(path)
-        self.guarantee = guarantee
+        self._guarantee = guarantee
         self.config = self.path / "config.yaml"
         self.plan = self.path / "plan.json"
         self.ledger = self.path / "ledger.jsonl"
@@ -38,13 +38,18 @@ class RunDirectory:
         self.not_private = self.internal / "outputs"  # instead of a release, if the run takes no noise
 
     @property
+    def guarantee(self) -> Guarantee:
+        """Whether the run has a guarantee."""
+        if self._guarantee is None:
+            raise RuntimeError(f"whether '{self.path}' has a guarantee was not said")
+        return self._guarantee
+
+    @property
     def outputs(self) -> Path:
         """Folder of the run's synthetic images and model: `release/`, or one in `internal/` if a stage takes no noise.
 
         The guarantee decides, not which folders exist.
         """
-        if self.guarantee is None:
-            raise RuntimeError(f"whether '{self.path}' has a guarantee was not said")
         return self.release if self.guarantee.without_noise is None else self.not_private
 
     def stage(self, name: str) -> Path:
