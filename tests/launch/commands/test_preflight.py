@@ -23,7 +23,7 @@ def test_a_person_reads_plan_and_cost(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("query.noise_multiplier=0.1", "leaves nothing of 10"),
+        ("query.noise_multiplier=0.1", "leaves nothing of the target 10"),
         ("privacy.delta=0.01", "is not below 1/n"),
         ("finetune.batch_size=2000", "allowed is at most n = 1437"),
         ("stages=[query]", "'query' needs classifier before it"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from configs.components.networks import NETWORK_NAMES
 from configs.errors import UserError
 from configs.loading import load
 from evaluation.scores import CONTROLS
@@ -63,7 +64,9 @@ class MixedConfig:
 @pytest.fixture
 def mixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A network whose layers mix records, registered for a moment."""
-    monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS._entries))
+    monkeypatch.setattr(NETWORK_NAMES, "_configs", dict(NETWORK_NAMES._configs))
+    monkeypatch.setattr(NETWORKS, "_builders", dict(NETWORKS._builders))
+    NETWORK_NAMES.add(MixedConfig)
     NETWORKS.register(MixedConfig)(lambda config, **shape: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)))
     yield
 

@@ -64,9 +64,12 @@ def test_nothing_is_written(unreadable: list[str], tmp_path: Path, capsys: pytes
         assert part in text
 
 
+NAMES = tuple("0123456789")
+
+
 def asked(config: Experiment, job: Job) -> Measurement:
     """The measurements of a run of the digits."""
-    return Measurement(config, public_source(config).test(progress=False), 10, 1437, torch.device("cpu"), job)
+    return Measurement(config, public_source(config).test(progress=False), NAMES, 1437, torch.device("cpu"), job)
 
 
 def test_each_device_of_a_job_takes_its_part_of_a_batch() -> None:

@@ -65,7 +65,7 @@ def test_a_weak_delta_is_warned_about() -> None:
     ("overrides", "message"),
     [
         (["privacy.delta=0.001"], r"privacy\.delta=0\.001 is not below 1/n"),
-        (["query.noise_multiplier=0.1"], r"semantic query .* alone costs epsilon .* leaves nothing of 10"),
+        (["query.noise_multiplier=0.1"], r"semantic query .* alone costs epsilon .* leaves nothing of the target 10"),
         (["privacy.epsilon=1e-3"], "semantic query .* alone costs"),
         (["finetune.batch_size=1438"], r"finetune\.batch_size: got 1438; allowed is at most n = 1437"),
     ],

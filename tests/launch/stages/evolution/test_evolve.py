@@ -269,7 +269,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["evolution.neighbours=9"], r"evolution\.neighbours: got 9; allowed is at most .* 6"),
         (["evolution.degree_first=0.1"], r"evolution\.degree_last"),
         (["evolution.api={name: imported, path: 'nowhere.py:Mine'}"], r"evolution\.api\.path: there is no file"),
-        (["evolution.api={name: chain, then_from: 2}", "evolution.rounds=2"], r"then_from: got 2, .*never be asked"),
+        (["evolution.api={name: chain, then_from: 2}", "evolution.rounds=2"], r"then_from: got 2, .*never be used"),
         (["evolution.api.fill_smallest=1.2"], r"evolution\.api\.fill_smallest"),
     ],
 )
