@@ -118,7 +118,7 @@ def test_a_process_that_ends_at_the_very_end_leaves_a_store_to_finish(
     whole, path = store_of(root, tmp_path / "whole.beton", SHAPE), tmp_path / "a.beton"
 
     def killed() -> None:
-        monkeypatch.setattr(f"datamodules.{end}", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        monkeypatch.setattr(f"datamodules.store.{end}", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         prepare("imagenet", root, SHAPE, path, progress=False)
 
     assert in_child(killed) == -signal.SIGKILL

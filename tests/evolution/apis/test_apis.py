@@ -9,6 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from configs.components.apis import (
+    ChainApiConfig,
+    FacesApiConfig,
+    GlyphsApiConfig,
+    ImportedApiConfig,
+    ModelApiConfig,
+    PoolApiConfig,
+)
 from configs.components.generators import DiffusionConfig
 from configs.components.networks import UNetConfig
 from configs.components.samplers import DDIMConfig
@@ -17,7 +25,7 @@ from configs.schema import Image
 from datamodules.glyphs.alphabet import fonts_of
 from datamodules.sets.image_set import ImageSet
 from evolution.api import APIS, Checked, Surroundings, by_round
-from evolution.apis import chain, faces, glyphs, imported, model, pool
+from evolution.apis import faces, glyphs, imported, model, pool
 from evolution.samples import Samples
 from lightning_modules.registries import LEARNERS
 from tests.evolution.shapes import SIDE, surroundings
@@ -45,12 +53,12 @@ def where() -> Surroundings:
 
 
 CONFIGS = {
-    "glyphs": glyphs.Config(),
-    "faces": faces.Config(),
-    "pool": pool.Config(),
-    "model": model.Config(),
-    "chain": chain.Config(first=glyphs.Config(), then=model.Config(), then_from=1),
-    "imported": imported.Config(path=f"{EXAMPLE}:Shapes", settings={"soft": 0.1}),
+    "glyphs": GlyphsApiConfig(),
+    "faces": FacesApiConfig(),
+    "pool": PoolApiConfig(),
+    "model": ModelApiConfig(),
+    "chain": ChainApiConfig(first=GlyphsApiConfig(), then=ModelApiConfig(), then_from=1),
+    "imported": ImportedApiConfig(path=f"{EXAMPLE}:Shapes", settings={"soft": 0.1}),
 }
 
 
@@ -83,7 +91,7 @@ def test_a_lower_degree_stays_closer(name: str) -> None:
 
 
 def test_glyphs_stay_in_their_ranges_and_keep_their_character() -> None:
-    config = glyphs.Config(stroke=3, bend=0.08)
+    config = GlyphsApiConfig(stroke=3, bend=0.08)
     simulator = glyphs.GlyphSimulator(config, surroundings(alike={"4": ("4", "mu")}))
     samples = simulator.random("4", 60, np.random.default_rng(0))
     characters = [simulator.glyph(row).character for row in samples.parameters]
@@ -103,15 +111,15 @@ def test_glyphs_stay_in_their_ranges_and_keep_their_character() -> None:
 
 
 def test_a_category_that_nothing_is_known_of_may_be_any_character() -> None:
-    simulator = glyphs.GlyphSimulator(glyphs.Config(), surroundings(alike={}))
+    simulator = glyphs.GlyphSimulator(GlyphsApiConfig(), surroundings(alike={}))
     rows = simulator.random("cat", 300, np.random.default_rng(0)).parameters
     assert len(set(rows[:, 0])) > 100
     with pytest.raises(UserError, match="fill_smallest"):
-        glyphs.GlyphSimulator(glyphs.Config(fill_smallest=1.2), surroundings())
+        glyphs.GlyphSimulator(GlyphsApiConfig(fill_smallest=1.2), surroundings())
 
 
 def test_the_pool_gives_its_images_of_the_category_and_those_alike() -> None:
-    api = pool.Pool(pool.Config(widest=20, narrowest=3), where())
+    api = pool.Pool(PoolApiConfig(widest=20, narrowest=3), where())
     first = api.random("4", 50, np.random.default_rng(0))
     assert first.images.max() < 128 and len(set(first.parameters[:, 0])) == 50
     values = first.images[:, 0, 0, 0].astype(int)
@@ -124,7 +132,7 @@ def test_a_model_that_does_not_know_the_categories_is_asked_for_none() -> None:
     asked = []
     for labelled in (True, False):
         built = diffusion(labelled)
-        api = model.DiffusionApi(model.Config(batch_size=3), surroundings(model=lambda built=built: built))
+        api = model.DiffusionApi(ModelApiConfig(batch_size=3), surroundings(model=lambda built=built: built))
         sample = built[0].sample
         built[0].sample = lambda labels, generator, sample=sample: (
             asked.append(set(labels.tolist())),
@@ -133,7 +141,7 @@ def test_a_model_that_does_not_know_the_categories_is_asked_for_none() -> None:
         assert len(api.random("7", 7, np.random.default_rng(0))) == 7
     assert asked == [{1}] * 3 + [{2}] * 3  # 2: the null class
     with pytest.raises(UserError, match="needs a diffusion model"):
-        model.DiffusionApi(model.Config(), surroundings(model=lambda: (object(), True))).random(
+        model.DiffusionApi(ModelApiConfig(), surroundings(model=lambda: (object(), True))).random(
             "7", 1, np.random.default_rng(0)
         )
 
@@ -144,12 +152,12 @@ def test_what_is_wrong_within_a_chain_is_named_by_its_place(tmp_path: Path) -> N
         "    def vary(self, *_): raise ValueError('no')\n"
     )
     for part in ("first", "then"):
-        config = chain.Config(first=glyphs.Config(), then=pool.Config())
-        setattr(config, part, imported.Config(path="nowhere.py:Shapes"))
+        config = ChainApiConfig(first=GlyphsApiConfig(), then=PoolApiConfig())
+        setattr(config, part, ImportedApiConfig(path="nowhere.py:Shapes"))
         with pytest.raises(UserError, match=rf"^{part}\.path: there is no file 'nowhere.py'"):
             by_round(config, where())
-    broken = imported.Config(path=f"{tmp_path}/own.py:Broken")
-    at = by_round(chain.Config(first=glyphs.Config(), then=broken, then_from=1), where())
+    broken = ImportedApiConfig(path=f"{tmp_path}/own.py:Broken")
+    at = by_round(ChainApiConfig(first=GlyphsApiConfig(), then=broken, then_from=1), where())
     samples = at(0).random("7", 2, np.random.default_rng(0))
     with pytest.raises(UserError, match=r"evolution\.api: Broken\.vary failed: ValueError: no"):
         at(1).vary(samples, 0.5, np.random.default_rng(0))
@@ -158,7 +166,7 @@ def test_what_is_wrong_within_a_chain_is_named_by_its_place(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["glyphs", "faces", "pool"])
 def test_what_varies_its_own_samples_alone_cannot_take_over(name: str) -> None:
     with pytest.raises(UserError, match=rf"^then\.name: '{name}' varies samples by the parameters it gave them"):
-        by_round(chain.Config(first=model.Config(), then=CONFIGS[name]), where())
+        by_round(ChainApiConfig(first=ModelApiConfig(), then=CONFIGS[name]), where())
 
 
 def test_a_class_of_ones_own_changes_no_configuration(tmp_path: Path) -> None:
@@ -167,7 +175,7 @@ def test_a_class_of_ones_own_changes_no_configuration(tmp_path: Path) -> None:
         "        self.size = options.pop('size')\n        image.channels = 7\n"
         "    def random(self, *_): pass\n    def vary(self, *_): pass\n"
     )
-    config, around = imported.Config(path=f"{tmp_path}/own.py:Own", settings={"options": {"size": 3}}), where()
+    config, around = ImportedApiConfig(path=f"{tmp_path}/own.py:Own", settings={"options": {"size": 3}}), where()
     for _ in range(2):  # a run builds it several times
         assert imported.imported(config, around).size == 3
     assert config.settings == {"options": {"size": 3}} and around.image.channels == where().image.channels != 7
@@ -183,7 +191,7 @@ def test_a_chain_hands_over_images_without_parameters() -> None:
 def test_faces_in_gray_and_colour() -> None:
     for channels in (1, 3):
         where = surroundings(image=Image(resolution=32, channels=channels))
-        images = faces.FaceDrawer(faces.Config(), where).random("4", 20, np.random.default_rng(0)).images
+        images = faces.FaceDrawer(FacesApiConfig(), where).random("4", 20, np.random.default_rng(0)).images
         assert images.shape == (20, channels, 32, 32) and images.std() > 20
         assert len({image.tobytes() for image in images}) == 20
 
@@ -201,7 +209,7 @@ def test_faces_in_gray_and_colour() -> None:
 def test_a_file_of_ones_own_that_is_wrong(text: str, name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(UserError, match=message):
-        imported.imported(imported.Config(path=f"{tmp_path / 'mine.py'}:{name}"), where())
+        imported.imported(ImportedApiConfig(path=f"{tmp_path / 'mine.py'}:{name}"), where())
 
 
 @pytest.mark.parametrize(
@@ -209,7 +217,7 @@ def test_a_file_of_ones_own_that_is_wrong(text: str, name: str, message: str, tm
 )
 def test_a_path_that_is_wrong(path: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        imported.imported(imported.Config(path=path), where())
+        imported.imported(ImportedApiConfig(path=path), where())
 
 
 def test_what_the_example_answers_wrongly_is_named() -> None:
@@ -231,6 +239,6 @@ def test_what_a_file_and_its_class_change_of_the_process_is_put_back(
     )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    imported.imported(imported.Config(path="mine.py:Mine"), surroundings())
+    imported.imported(ImportedApiConfig(path="mine.py:Mine"), surroundings())
     assert Path.cwd() == tmp_path and torch.get_default_dtype() == torch.float32
     assert capsys.readouterr() == ("", "imported\nbuilt\n")
