@@ -6,6 +6,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 
@@ -68,7 +69,12 @@ def within(value: Any, metadata: Any) -> bool:
 
 def section_type(kind: type, field: dataclasses.Field[Any]) -> Any:
     """The type of a field, with its annotation evaluated."""
-    return typing.get_type_hints(kind)[field.name]
+    return _types(kind)[field.name]
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def type_name(kind: type, field: dataclasses.Field[Any]) -> str:

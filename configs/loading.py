@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import configs.components  # noqa: F401  (the names of every component)
@@ -158,9 +158,9 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     """A plain key. OmegaConf converts and checks its type, `within` its range."""
     if field.name not in tree:
         return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    node = copy.deepcopy(structured(kind))
     value = tree[field.name]
     annotation = section_type(kind, field)
+    node = copy.deepcopy(slot(annotation))
     plain_text = typing.get_origin(annotation) is not dict and str in (annotation, *typing.get_args(annotation))
     if isinstance(value, Written):
         value = value.text if plain_text and value.value is not None else value.value
@@ -175,8 +175,8 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
             if not value.is_integer():
                 raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
             value = int(value)
-        OmegaConf.update(node, field.name, value, merge=False)
-        value = OmegaConf.to_container(node)[field.name]  # type: ignore[index, call-overload]
+        OmegaConf.update(node, "value", value, merge=False)
+        value = OmegaConf.to_container(node)["value"]  # type: ignore[index, call-overload]
     except OmegaConfBaseException as error:
         raise UserError(f"{here}: got {value!r}; allowed is {expected}.") from error
     if not within(value, field.metadata):
@@ -185,9 +185,9 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
 
 
 @cache
-def structured(kind: type) -> Any:
-    """A configuration dataclass as OmegaConf sees it, with the types of its keys."""
-    return OmegaConf.structured(kind)
+def slot(annotation: Any) -> Any:
+    """A place for one value of a type, which OmegaConf converts and checks."""
+    return OmegaConf.structured(dataclasses.make_dataclass("Slot", [("value", annotation, MISSING)]))
 
 
 def registry_config(registry: Catalogue, name: str, path: str) -> type:

@@ -88,6 +88,7 @@ class Study:
         self.overrides = list(overrides)
         self.cells = list(cells)
         self.jobs = jobs
+        self._configs: dict[Cell, Experiment] = {}
 
     def words(self, cell: Cell) -> list[str]:
         """The command of a cell's run, without `privimage`."""
@@ -171,7 +172,9 @@ class Study:
 
     def config(self, cell: Cell) -> Experiment:
         """The configuration of a cell's run."""
-        return load(self.experiment, self.words(cell)[2:])
+        if cell not in self._configs:
+            self._configs[cell] = load(self.experiment, self.words(cell)[2:])
+        return self._configs[cell]
 
     def done(self, cell: Cell) -> bool:
         """Whether a cell's run is finished and complete, with exactly this configuration."""

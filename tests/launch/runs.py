@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import launch.pipeline  # noqa: F401  (imported before any fork)
 from accounting.access import PrivacyError
 from accounting.ledger import Ledger
 from configs.errors import UserError
+from configs.loading import load
 from launch.cli import main
 from launch.processes import interrupts
 from launch.run.file_times import RELEASED_AT
@@ -62,9 +64,25 @@ TINY_TEACHER = [
 RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
 
 
-def run_words(path: Path, *overrides: str) -> list[str]:
-    """The command that makes the tiny run `path`."""
-    return ["run", "demo", f"run.root={path.parent}", f"run.name={path.name}", *TINY, *overrides]
+def run_words(path: Path, *overrides: str, report: bool = True) -> list[str]:
+    """The command that makes the tiny run `path`.
+
+    Args:
+        path: the run's folder.
+        overrides: changes.
+        report: with its report, whose charts take longer than everything else together.
+    """
+    words = ["run", "demo", f"run.root={path.parent}", f"run.name={path.name}", *TINY]
+    return [*words, *([] if report else without_report(overrides)), *overrides]
+
+
+def without_report(overrides: Sequence[str]) -> list[str]:
+    """The override that leaves the stage `report` out of the tiny run."""
+    try:
+        stages = load("demo", [*TINY, *overrides]).stages
+    except UserError:  # what this test is about
+        return []
+    return [f"stages=[{','.join(name for name in stages if name != 'report')}]"]
 
 
 def draw_shapes(root: Path, seed: int, count: int) -> None:
@@ -80,7 +98,7 @@ def draw_shapes(root: Path, seed: int, count: int) -> None:
             Pillow.fromarray(np.where(inside[..., None], *colours)).save(root / category / f"{number}.png")
 
 
-def folder_words(path: Path, *overrides: str) -> list[str]:
+def folder_words(path: Path, *overrides: str, report: bool = True) -> list[str]:
     """The command that makes the tiny run `path` of the images in the folder `data` next to it."""
     data = path.parent / "data"
     return run_words(
@@ -92,6 +110,7 @@ def folder_words(path: Path, *overrides: str) -> list[str]:
         "privacy.delta=1e-3",
         "finetune.batch_size=20",
         *overrides,
+        report=report,
     )
 
 
@@ -137,11 +156,23 @@ class Child:
 
 
 def _work(words: list[str], output: Path, before: Callable[[], None]) -> None:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    as_process(words, descriptor, descriptor, before)
+
+
+def as_process(words: list[str], output: int, errors: int, before: Callable[[], None] = lambda: None) -> None:
+    """Run a command in a process that was just forked, and end the process.
+
+    Args:
+        words: the command.
+        output: file descriptor of its standard output.
+        errors: file descriptor of its standard error.
+        before: called before the command.
+    """
     code = 70
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
+        os.dup2(output, 1)
+        os.dup2(errors, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         faulthandler.register(signal.SIGALRM, file=2, chain=True)  # a test that hangs then fails and says where
         signal.alarm(HANGS)
@@ -210,9 +241,12 @@ def fill_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
 
-def killed_at(path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = True) -> None:
+def killed_at(
+    path: Path, pattern: str, *overrides: str, count: int = 1, after: bool = True, report: bool = True
+) -> None:
     """Start a run that is killed at its `count`-th durable write to a path like `pattern`: after it, or before it."""
-    child = Child(run_words(path, *overrides), path.with_name("output"), at(pattern, die, count=count, after=after))
+    words = run_words(path, *overrides, report=report)
+    child = Child(words, path.with_name("output"), at(pattern, die, count=count, after=after))
     assert child.wait() == -signal.SIGKILL, (pattern, child.text)
 
 
@@ -308,3 +342,9 @@ def errors(text: str) -> list[str]:
     assert "Traceback" not in text, text
     lines = [line for line in text.splitlines() if line.startswith("privimage: ")]
     return [line.removeprefix("privimage: ") for line in lines if not line.startswith("privimage: warning")]
+
+
+short_words = partial(run_words, report=False)
+short_folder_words = partial(folder_words, report=False)
+short_killed_at = partial(killed_at, report=False)
+"""The same for runs whose report nobody looks at: half of the time of a tiny run."""

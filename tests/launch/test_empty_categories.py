@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from launch.run.release import read_images
-from tests.launch.runs import charges, draw_shapes, errors, finish, folder_words, statement
+from tests.launch.runs import charges, draw_shapes, errors, finish, statement
+from tests.launch.runs import short_folder_words as folder_words
 
 EMPTY = "ones without any"
 

@@ -27,13 +27,19 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     finish,
-    folder_words,
     generations,
-    killed_at,
     killed_everywhere,
     privimage,
-    run_words,
     statement,
+)
+from tests.launch.runs import (
+    short_folder_words as folder_words,
+)
+from tests.launch.runs import (
+    short_killed_at as killed_at,
+)
+from tests.launch.runs import (
+    short_words as run_words,
 )
 from tests.launch.setups import check_experiment, plan
 
@@ -190,7 +196,7 @@ def test_what_the_ledger_knows_otherwise_is_refused(tmp_path: Path, name: str) -
 
 def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    assert privimage(*run_words(path, SIM_PE)) == 0
+    assert privimage(*run_words(path, SIM_PE, report=True)) == 0
     assert sorted(file.name for file in path.glob("stages/evolve/*.png")) == ["round-000.png", "round-001.png"]
     page = (path / "internal" / "report.html").read_text()
     assert re.findall(r'alt="leading candidates: (.*?)"', page) == ["Round 1", "Round 2"]

@@ -19,8 +19,10 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     privimage,
-    run_words,
     statement,
+)
+from tests.launch.runs import (
+    short_words as run_words,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")

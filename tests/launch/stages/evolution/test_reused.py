@@ -19,11 +19,17 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     finish,
-    folder_words,
-    killed_at,
     privimage,
-    run_words,
     statement,
+)
+from tests.launch.runs import (
+    short_folder_words as folder_words,
+)
+from tests.launch.runs import (
+    short_killed_at as killed_at,
+)
+from tests.launch.runs import (
+    short_words as run_words,
 )
 from tests.launch.setups import check_experiment
 
@@ -93,9 +99,8 @@ def test_an_answer_of_a_run_that_still_has_its_key_is_not_taken_over(
 def test_a_run_goes_on_where_the_run_whose_answer_it_took_over_is_gone(tmp_path: Path, evolved: Path) -> None:
     source, second = tmp_path / "source", tmp_path / "second"
     shutil.copytree(evolved, source)
-    words = run_words(
-        second, "method=privimage_evolved", f"query.reuse={source}", f"evolution.reuse={source}", "privacy.epsilon=12"
-    )
+    reuse = [f"query.reuse={source}", f"evolution.reuse={source}"]
+    words = run_words(second, "method=privimage_evolved", *reuse, "privacy.epsilon=12", report=True)
     assert privimage(*words) == 0
     spent = statement(second)["epsilon"]
     shutil.rmtree(source)
