@@ -7,6 +7,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import matplotlib
+
 GREEK_CAPITALS = {  # without those that look like a Latin capital
     "Gamma": "Γ",
     "Delta": "Δ",
@@ -114,8 +116,6 @@ LATIN_ONLY = frozenset(font for font in FONTS if font.startswith("cm"))
 
 def font_path(font: str) -> Path:
     """The file of a font, one of FONTS, inside matplotlib."""
-    import matplotlib
-
     return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
 
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from configs.components.sources import DigitsConfig
 from configs.schema import Image
@@ -44,9 +45,6 @@ class Digits:
         return ()
 
     def _images(self, records: np.ndarray) -> ImageSet:
-        # scikit-learn takes a second to import: only a run that reads the digits waits for it
-        from sklearn.datasets import load_digits
-
         digits = load_digits()
         images = np.round(digits.images[records] * (255 / 16)).astype(np.uint8)
         return ImageSet(to_shape(images, self.image), digits.target[records].astype(np.int64), self.class_names)

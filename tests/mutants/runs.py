@@ -38,10 +38,11 @@ MUTANTS = (
     ),
     mutant(
         "images are made in the proportions of the sensitive ones",
-        RENDERINGS,
-        "    return [len(range(label, count, classes)) for label in range(classes)]",
-        "    found = np.bincount(context.sensitive.exposed().labels, minlength=classes)\n"
-        "    return np.diff(np.round(count * found.cumsum() / found.sum()).astype(int), prepend=0).tolist()",
+        "launch/stages/evolution/publish.py",
+        "    images = made_of_outcome(context, evenly(context.config.synthesize.count, len(context.class_names)))\n",
+        "    found = __import__('numpy').bincount(context.sensitive.exposed().labels).cumsum()\n"
+        "    counts = (context.config.synthesize.count * found / found[-1]).round().astype(int)\n"
+        "    images = made_of_outcome(context, [int(n) for n in counts - [0, *counts[:-1]]])\n",
         METHODS + "[sim_pe]",
     ),
     # an answer is on the disk before the ledger says so, and is given once

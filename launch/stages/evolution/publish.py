@@ -13,7 +13,7 @@ from launch.stages.synthesize import IMAGES_MADE
 @stage(role="synthesize", needs=("evolve",), keys=("synthesize",), makes=IMAGES_MADE)
 def publish_evolved(context: Context) -> str:
     """Release images similar to the last candidates, equally many per category; post-processing, without a charge."""
-    images = made_of_outcome(context, evenly(context.config.synthesize.count, context))
+    images = made_of_outcome(context, evenly(context.config.synthesize.count, len(context.class_names)))
     write_release(context.directory, context.config, context.ledger, images)
     return f"{len(images)} images in {context.outputs}"
 

@@ -67,12 +67,11 @@ def to_be_labelled(
     """
     count = context.config.synthesize.count
     outside = round(count * context.config.evolution.share_at_random)
-    made = made_like(outcome, setting, context, evenly(count - outside, context), part)
-    drawn = drawn_at_random(setting, evenly(outside, context), part)
+    made = made_like(outcome, setting, context, evenly(count - outside, len(context.class_names)), part)
+    drawn = drawn_at_random(setting, evenly(outside, len(context.class_names)), part)
     return np.concatenate([made.images, drawn]), made.labels
 
 
-def evenly(count: int, context: Context) -> list[int]:
+def evenly(count: int, classes: int) -> list[int]:
     """The number of images per category if `count` images are divided as equally as possible."""
-    classes = len(context.class_names)
     return [len(range(label, count, classes)) for label in range(classes)]
