@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,21 @@ from datamodules.sources import SOURCES, Source
 from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.registries import LEARNERS
 
+REGISTERING = (
+    "datamodules.sources",
+    "evaluation.classifiers",
+    "evolution.apis",
+    "launch.tracking",
+    "lightning_modules",
+    "lightning_modules.dp_sgd",
+)
+"""Packages whose import registers components."""
+
 
 def load() -> None:
     """Import every module that registers a component. Call it before building one; a second call does nothing."""
-    import lightning_modules.dp_sgd  # noqa: F401
+    for package in REGISTERING:
+        import_module(package)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def draw(path: Path, count: int = 40) -> None:
 def test_a_run_with_an_empty_category_is_a_run(tmp_path: Path, method: str) -> None:
     path = tmp_path / "mine"
     draw(path)
-    code, text = finish(folder_words(path, f"method={method}"), tmp_path / "output")
+    code, text = finish(folder_words(path, f"method={method}", report=True), tmp_path / "output")
     assert code == 0 and errors(text) == [], text
     assert EMPTY not in text[text.index("classifier") :]
     images = read_images(path / "release" / "synthetic.npz")

@@ -57,5 +57,30 @@ def test_a_command_needs_no_other_one_to_have_been_imported(tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr
 
 
+LOADED = """
+from launch import components
+components.load()
+from configs.registry import Catalogue
+from datamodules.sources.source import SOURCES
+from evaluation.scoring import SCORERS
+from evolution.api import APIS
+from launch.tracking.tracker import TRACKERS
+from lightning_modules import registries
+from lightning_modules.dp_sgd.engine import ENGINES
+models = [value for value in vars(registries).values() if isinstance(value, registries.Registry)]
+every = [SOURCES, SCORERS, APIS, TRACKERS, *models]
+assert {id(registry.catalogue) for registry in every} == set(map(id, Catalogue.all.values()))
+for registry in every:
+    for name in registry.names():
+        registry.implementation(name)
+assert {"fused", "opacus"} <= set(ENGINES)
+"""
+
+
+def test_what_load_imports_builds_every_name_of_every_catalogue() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_formats_that_export_offers_are_those_that_there_are() -> None:
     assert set(FORMATS) == set(exporting.FORMATS)

@@ -94,7 +94,7 @@ def seen(module: PrivateTraining, images: Tensor, labels: Tensor, monkeypatch: p
     """The noised sum of step 0, as training uses it."""
     found: list[Tensor] = []
     monkeypatch.setattr(module, "descend", found.append)
-    monkeypatch.setattr(module, "follow", lambda step: None)
+    monkeypatch.setattr(module, "alternate", lambda step: None)
     options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     lightning.Trainer(accelerator="cpu", max_epochs=1, enable_model_summary=False, **options).fit(
         module, DataLoader([(0, images, labels)], batch_size=None)

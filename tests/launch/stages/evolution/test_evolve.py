@@ -203,7 +203,7 @@ def test_what_is_published_follows_from_the_votes_alone(tmp_path: Path) -> None:
     first = images(path)
     for name in ("release/synthetic.npz", "stages/evolve/outcome.npz"):
         (path / name).unlink()
-    assert privimage(*run_words(path, SIM_PE)) == 0
+    assert privimage(*run_words(path, SIM_PE, report=True)) == 0
     assert np.array_equal(images(path), first) and charges(path) == ["private evolution"]
 
 
