@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lightning_modules.precision import autocast_as
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
@@ -20,6 +19,7 @@ from lightning_modules.dp_sgd.fused.engine import FusedEngine
 from lightning_modules.dp_sgd.grid import from_grid, to_grid
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.precision import autocast_as
 
 CLIP = 1.0
 

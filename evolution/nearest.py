@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from lightning_modules.precision import exact_float32
 from torch import Tensor
+
+from lightning_modules.precision import exact_float32
 
 RECORDS = 1024  # queries at once
 CANDIDATES = 16_384  # candidates at once: with RECORDS, 64 MiB of distances

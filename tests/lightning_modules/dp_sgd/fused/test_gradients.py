@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning_modules.precision import exact_float32
 
 from lightning_modules.dp_sgd.fused.gradients import Factored, Whole, ghost_squares
 from lightning_modules.dp_sgd.fused.linear import linear_factored
+from lightning_modules.precision import exact_float32
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.booleans())
