@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from configs.loading import load
+from launch import components
 from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, run_words
 from tests.launch.setups import plan
+
+components.load()
 
 
 @pytest.fixture(scope="module")

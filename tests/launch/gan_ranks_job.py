@@ -1,4 +1,4 @@
-"""What every process does that `torchrun -m tests.launch.gan_ranks_job FOLDER STEPS` starts.
+"""What every process of a job with a GAN does.
 
 A private and a public fit of a GAN. Its fakes depend only on labels, because each process draws its own latents. Each
 process saves its weights in FOLDER.
@@ -6,7 +6,6 @@ process saves its weights in FOLDER.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -71,7 +70,3 @@ def main(folder: Path, steps: int) -> None:
         minutes=60.0,
     )
     torch.save(public.state_dict(), folder / f"public-{ranks.rank}-of-{ranks.world}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

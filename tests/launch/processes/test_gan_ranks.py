@@ -3,7 +3,8 @@
 import pytest
 
 from tests.launch import gan_ranks_job
-from tests.launch.processes.test_ranks import difference, final_weights, job
+from tests.launch.jobs import forked
+from tests.launch.processes.test_ranks import difference, final_weights
 from tests.lightning_modules.test_gan import gan
 
 STEPS = 8
@@ -12,8 +13,8 @@ STEPS = 8
 def test_neither_fit_depends_on_the_number_of_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     gan_ranks_job.main(alone, STEPS)
-    result = job(together, 2, module="tests.launch.gan_ranks_job", words=(str(STEPS),))
-    assert result.returncode == 0, result.stderr[-3000:]
+    result = forked(2, lambda: gan_ranks_job.main(together, STEPS), together / "output")
+    assert result.returncode == 0, result.text[-3000:]
     for fit in ("weights", "public"):
         one, two = final_weights(alone, 1, fit), final_weights(together, 2, fit)
         assert difference(one, two) < 1e-6

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from accounting.ledger import Ledger
-from tests.launch.runs import FIXED, RELEASE, charges, privimage, published, run_words
+from tests.launch.runs import FIXED, RELEASE, Child, charges, privimage, published, run_words
 
 LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds
 
 
-def start(path: Path, *overrides: str, devices: int = 2) -> subprocess.Popen[str]:
-    """`privimage run` of the tiny run on a number of processes."""
-    return run_python("-m", "launch.cli", *run_words(path, f"launch.devices={devices}", *overrides))
+def start(path: Path, *overrides: str) -> subprocess.Popen[str]:
+    """`privimage run` of the tiny run on two processes."""
+    return run_python("-m", "launch.cli", *run_words(path, "launch.devices=2", *overrides))
 
 
 def run_python(*words: str) -> subprocess.Popen[str]:
@@ -38,6 +38,17 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> No
         assert process.poll() is None, process.communicate()[1][-3000:]
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def goes_on_by_itself(path: Path, before: int, *overrides: str) -> None:
+    """One process continues a run of several after `before` private steps, and is stopped."""
+    child = Child(run_words(path, *LONG, *overrides), path.with_name("output"))
+    end = time.monotonic() + WAIT
+    while published(path) <= before:
+        assert time.monotonic() < end, child.text
+        time.sleep(0.05)
+    child.send(signal.SIGTERM)
+    assert child.wait() == 128 + signal.SIGTERM, child.text[-3000:]
 
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
@@ -90,11 +101,7 @@ def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
     assert job.returncode == 128 + signal.SIGTERM
     assert errors.count("the same command continues from here") == 1 and "Traceback" not in errors
     before = published(path)
-    alone = start(path, *LONG, devices=1)
-    wait_for(lambda: published(path) > before, alone)
-    alone.send_signal(signal.SIGTERM)
-    errors = alone.communicate(timeout=WAIT)[1]
-    assert alone.returncode == 128 + signal.SIGTERM, errors[-3000:]
+    goes_on_by_itself(path, before)
     assert charges(path) == ["semantic query", "dp-sgd"]
 
 
@@ -107,8 +114,5 @@ def test_a_process_that_dies_ends_the_job_and_nothing_is_lost(tmp_path: Path) ->
     assert job.returncode == 128 + signal.SIGKILL
     assert errors.count("process 1 of the job was killed by SIGKILL") == 1 and "Traceback" not in errors, errors
     before = published(path)
-    again = start(path, *LONG, "pretrain.micro_batch=2", "finetune.micro_batch=7")  # with less memory
-    wait_for(lambda: published(path) > before, again)
-    again.send_signal(signal.SIGTERM)
-    again.communicate(timeout=WAIT)
+    goes_on_by_itself(path, before, "pretrain.micro_batch=2", "finetune.micro_batch=7")  # with less memory
     assert charges(path) == ["semantic query", "dp-sgd"]

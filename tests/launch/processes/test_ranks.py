@@ -1,8 +1,5 @@
-"""Training on several processes, started by torchrun as a user would."""
+"""Training on several processes: by torchrun as a user would start it, and forked."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,26 +7,16 @@ import torch
 
 from accounting.ledger import Ledger
 from tests.launch import ranks_job
+from tests.launch.jobs import Ended, forked, torchrun
 from tests.lightning_modules.dp_sgd.toy import toy
 
 STEPS = 20
 
 
-def job(
-    folder: Path,
-    processes: int,
-    *,
-    stop: int = STEPS,
-    module: str = "tests.launch.ranks_job",
-    words: tuple[str, ...] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """A job of these tests on a number of processes of this machine."""
+def job(folder: Path, processes: int, *, stop: int = STEPS) -> Ended:
+    """A job of these tests on a number of forked processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    command += ["-m", module, str(folder), *(words or (str(STEPS), str(stop)))]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    return forked(processes, lambda: ranks_job.main(folder, STEPS, stop), folder / "output")
 
 
 def final_weights(folder: Path, processes: int, fit: str = "weights") -> dict[str, torch.Tensor]:
@@ -57,8 +44,10 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_steps_with_noise_and_without_do_not_depend_on_the_number_of_processes(
     tmp_path: Path, alone: Path, processes: int
 ) -> None:
-    result = job(tmp_path, processes)
-    assert result.returncode == 0, result.stderr[-3000:]
+    by_torchrun = processes == 2
+    words = (str(tmp_path), str(STEPS), str(STEPS))
+    result = torchrun(processes, "tests.launch.ranks_job", *words) if by_torchrun else job(tmp_path, processes)
+    assert result.returncode == 0, result.text[-3000:]
     one, many = final_weights(alone, 1), final_weights(tmp_path, processes)
     assert difference(one, many) < 1e-6
     for fit in ("public-2", "public-5"):
@@ -79,10 +68,10 @@ def test_steps_with_noise_and_without_do_not_depend_on_the_number_of_processes(
 @pytest.mark.parametrize(("before", "after"), [(2, 3)])
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, alone: Path, before: int, after: int) -> None:
     crashed = job(tmp_path, before, stop=13)
-    assert crashed.returncode != 0 and "Stop" in crashed.stderr
+    assert crashed.returncode != 0 and "Stop" in crashed.text
     assert Ledger.read(tmp_path / "ledger.jsonl").published("dp-sgd") == 10
     resumed = job(tmp_path, after)
-    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert resumed.returncode == 0, resumed.text[-3000:]
     assert difference(final_weights(alone, 1), final_weights(tmp_path, after)) < 1e-6
     ledgers = [Ledger.read(folder / "ledger.jsonl") for folder in (alone, tmp_path)]
     assert ledgers[0].epsilon() == ledgers[1].epsilon()
