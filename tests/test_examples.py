@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -46,12 +47,14 @@ def test_every_example_is_tried_here() -> None:
     assert names == {"account_for_a_run", "fused_engine_on_your_module", "shapes"}
 
 
+@pytest.mark.slow
 def test_accounting_keeps_the_target_and_prv_is_tighter() -> None:
     printed = dict(re.findall(r"epsilon by (RDP|PRV): ([\d.]+)", output("account_for_a_run")))
     assert 9.99 < float(printed["RDP"]) <= 10
     assert 9 < float(printed["PRV"]) < float(printed["RDP"])
 
 
+@pytest.mark.slow
 def test_the_plain_loop_learns_and_spends_what_it_says() -> None:
     printed = output("fused_engine_on_your_module")
     assert re.search(r"epsilon (4\.99\d\d|5\.0000) at delta", printed)

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("ffcv", reason="FFCV is not installed: see tests/install_ffcv.sh")
-
 
 class RandomImages:
     """Colour images and labels by index, as FFCV's writer takes them."""
@@ -25,7 +23,9 @@ class RandomImages:
         return self.images[index], int(self.labels[index])
 
 
+@pytest.mark.slow
 def test_raw_images_come_back_as_they_were(tmp_path: Path) -> None:
+    pytest.importorskip("ffcv", reason="FFCV is not installed: see tests/install_ffcv.sh")
     from ffcv.fields import IntField, RGBImageField
     from ffcv.fields.decoders import IntDecoder, SimpleRGBImageDecoder
     from ffcv.loader import Loader, OrderOption

@@ -152,6 +152,7 @@ def test_each_purpose_reads_a_stream_that_is_read_for_nothing_else(
 KEYS = st.binary(min_size=32, max_size=32)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(one=KEYS, other=KEYS, step=st.integers(0, TRAINING.steps - 1))
 def test_all_that_is_random_depends_on_the_key(one: bytes, other: bytes, step: int) -> None:

@@ -22,6 +22,7 @@ def _composed(settings: dict, noise_multiplier: float, accountant: str) -> float
     return epsilon([*settings["others"], training], settings["delta"], accountant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accountant", "expected"), [("rdp", 2.3025), ("prv", 2.1736)])
 def test_the_papers_setting(accountant: str, expected: float) -> None:
     found = calibrate_noise_multiplier(**PAPER, accountant=accountant)
@@ -30,6 +31,7 @@ def test_the_papers_setting(accountant: str, expected: float) -> None:
     assert _composed(PAPER, found - TOLERANCE, accountant) > 10.0
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     target=st.floats(0.3, 40),

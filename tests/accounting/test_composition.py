@@ -112,6 +112,7 @@ def test_published_check_values() -> None:
     assert alone(QUERY, 1e-5) == pytest.approx(0.00455, abs=5e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     lost=st.sets(st.sampled_from(ORDERS), min_size=1, max_size=len(ORDERS) - 1),

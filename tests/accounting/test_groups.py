@@ -65,6 +65,7 @@ def test_groups_cost_no_less_than_pld_says(mechanisms: list[Mechanism], delta: f
         assert by_prv == pytest.approx(theirs, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "noise", "steps", "delta"),
     [(0.3277, 2.3035, 152, 1e-5), (0.07, 11.7, 2000, 1e-5), (0.28, 1.1357, 40, 1e-4), (0.01, 4.31, 2000, 1e-6)],
@@ -87,6 +88,7 @@ def test_what_was_claimed_for_groups_is_false() -> None:
     assert group_epsilon(sampled, 1e-5, 2) > 2 * group_epsilon(sampled, 1e-5, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(mechanisms=LISTS, delta=DELTAS, accountant=st.sampled_from(ACCOUNTANTS))
 def test_one_record_is_the_record_and_more_records_cost_more(

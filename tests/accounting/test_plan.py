@@ -36,6 +36,7 @@ def test_impossible_numbers_are_refused(bad: float) -> None:
             check_budget(1, bad, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accountant", ["rdp", "prv"])
 def test_the_demo_uses_its_budget_up(accountant: str) -> None:
     plan = plan_budget(**{**DEMO, "accountant": accountant}, query=QUERY, clip_norm=0.5)

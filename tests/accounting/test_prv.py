@@ -31,6 +31,7 @@ def test_what_the_grid_loses_is_taken_off_delta(monkeypatch: pytest.MonkeyPatch)
     assert exact <= bound - error / 2 <= exact * 1.001 + error
 
 
+@pytest.mark.slow
 def test_a_grid_that_would_be_too_large_says_so_in_its_error() -> None:
     bound, error = prv_bound([(1.0, 1 / 0.7, 1)], 1e-5, half_width=300, grid_error=1e-7)
     assert error > 1e-7
@@ -49,6 +50,7 @@ def test_a_delta_below_the_grids_precision_is_refused() -> None:
         prv_bound([(1.0, 1.0, 1)], 1e-17, half_width=30, grid_error=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     rate=st.floats(2e-3, 0.9),

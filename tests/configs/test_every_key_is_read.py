@@ -30,6 +30,12 @@ MODULES = {
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 }
+NAMES = {
+    module: {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    | {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for module, tree in MODULES.items()
+}
+"""The attributes and imported names of each module: what decides quickly that it reads no configuration of a kind."""
 SECTIONS = {
     type(value): field.name
     for field in dataclasses.fields(Experiment)
@@ -106,10 +112,18 @@ class Reader:
         return isinstance(node, ast.Attribute) and node.attr in self.attributes
 
 
+def reads(kind: type, module: str) -> set[str]:
+    """The attributes that a module reads from configurations of a kind."""
+    section = {"config"} if kind is Experiment else {SECTIONS[kind]} if kind in SECTIONS else set()
+    if module != kind.__module__ and not NAMES[module] & {kind.__name__, *section}:
+        return set()
+    return Reader(kind, module, MODULES[module]).reads()
+
+
 def read_by_code(kind: type) -> set[str]:
     """The attributes that any module reads from a configuration of this kind, or of one whose keys it inherits."""
     kinds = [base for base in kind.__mro__ if dataclasses.is_dataclass(base)]
-    found = set().union(*(Reader(each, module, tree).reads() for each in kinds for module, tree in MODULES.items()))
+    found = set().union(*(reads(each, module) for each in kinds for module in MODULES))
     if kind is Experiment:  # what a stage names, its fingerprint reads
         found |= {name for stage in STAGES.values() for name in stage.keys}
     return found

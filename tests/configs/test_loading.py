@@ -64,6 +64,7 @@ def test_another_part_forgets_the_keys_of_the_part_it_replaces() -> None:
     assert same.generator.sampler == dataclasses.replace(DEMO.generator.sampler, rho=5.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", preset_names("networks"))
 def test_network_presets_are_expanded_under_what_is_given(preset: str) -> None:
     network = load("demo", [f"generator.network.preset={preset}", "generator.network.blocks_per_level=9"])
@@ -253,6 +254,7 @@ VALUES = st.sampled_from(["1", "nan", "[a]", "{a: 1}", "[[1]]", "null", "???", "
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @example([("generator", ".name", "[a]")])
 @example([("evolution.api", ".name", "{a: 1}")])

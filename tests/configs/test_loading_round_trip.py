@@ -10,6 +10,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
     return config
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(experiments())
 def test_a_written_configuration_reads_back_the_same(tmp_path: Path, config: Experiment) -> None:
@@ -89,6 +91,7 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path, config: Exp
     assert again == config and differences(again, config) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.data())
 def test_overrides_say_what_they_set(data: st.DataObject) -> None:

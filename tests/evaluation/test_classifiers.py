@@ -41,6 +41,7 @@ def test_all_are_registered():
     assert set(NAMES) <= set(SCORERS.names())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, least", [("lr", 0.92), ("mlp", 0.92), ("cnn", 0.96)])
 def test_real_digits_are_learnt(name, least, digits):
     train, test = digits

@@ -17,6 +17,7 @@ from evaluation.inception import (
 from tests.evaluation.inception_files import images, random_inception_network
 
 
+@pytest.mark.slow
 def test_features_of_pytorch_fids_network(random_inception):
     hub = torch.hub.get_dir()
     network = load_inception(random_inception)
@@ -28,6 +29,7 @@ def test_features_of_pytorch_fids_network(random_inception):
     np.testing.assert_allclose(inception_features(network, colour), features, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_class_probabilities_are_the_whole_networks_without_its_bias(random_inception):
     features = inception_features(load_inception(random_inception), images(1))
     whole = random_inception_network()

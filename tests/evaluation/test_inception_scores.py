@@ -9,6 +9,7 @@ from evaluation.precision_recall import precision_recall
 from tests.evaluation.inception_files import images
 
 
+@pytest.mark.slow
 def test_each_score_is_what_its_module_makes_of_the_features(random_inception, monkeypatch):
     monkeypatch.setattr(module, "fid", lambda one, other: FID(float(np.sum((one.mean - other.mean) ** 2)), ""))
     real, sets = images(1, 6, seed=1), [images(1, 6, seed=1), images(1, 5, seed=2), images(1, 2, seed=3)]

@@ -1,6 +1,7 @@
 """The frozen small classifier that scores synthetic images."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
@@ -14,6 +15,7 @@ def digits() -> ImageSet:
     return ImageSet(images, data.target.astype(np.int64), tuple("0123456789"))
 
 
+@pytest.mark.slow
 def test_it_learns_digits() -> None:
     train, test = split(digits(), 0.25, seed=0)
     assert classification_accuracy(["lenet"], train, test, 0.1, seed=0)["lenet"] > 0.95

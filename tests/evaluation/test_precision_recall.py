@@ -85,6 +85,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 2**10)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_parts():
     """Its 47 parts are 32 MiB each; of 60 000 images it once took 23 GiB."""
     told = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

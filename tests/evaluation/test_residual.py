@@ -37,6 +37,7 @@ def test_any_resolution(config, channels, resolution):
     assert all(value.grad is not None for value in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", SMALL[:2], ids=lambda config: config.name)
 def test_real_digits_are_learnt(config):
     data = load_digits()

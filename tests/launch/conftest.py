@@ -10,10 +10,20 @@ import pytest
 
 from configs.loading import load
 from launch import components
-from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, run_words
+from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, privimage, run_words
 from tests.launch.setups import plan
 
 components.load()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A whole run in this process first: the many that are forked later then find everything imported and set up.
+
+    It takes five seconds and saves four for each of them, so it is left out if few tests are selected.
+    """
+    if sum("slow" in item.keywords for item in request.session.items) > 10:
+        assert privimage(*run_words(tmp_path_factory.mktemp("warm") / "run"), "-q") == 0
 
 
 @pytest.fixture(scope="module")

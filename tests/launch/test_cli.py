@@ -16,6 +16,8 @@ from launch.cli import main
 from launch.processes import interrupts
 from tests.launch.runs import errors, finish, privimage
 
+pytestmark = pytest.mark.slow
+
 
 def ends_with(monkeypatch: pytest.MonkeyPatch, ending: BaseException | int | None) -> None:
     """Let `privimage list` end in this way."""

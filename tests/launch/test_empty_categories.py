@@ -12,6 +12,8 @@ from launch.run.release import read_images
 from tests.launch.runs import charges, draw_shapes, errors, finish, statement
 from tests.launch.runs import short_folder_words as folder_words
 
+pytestmark = pytest.mark.slow
+
 EMPTY = "ones without any"
 
 

@@ -25,6 +25,8 @@ from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba, write_cifar10,
 from tests.launch.runs import RELEASE, privimage
 from tests.launch.setups import check_experiment, plan
 
+pytestmark = pytest.mark.slow
+
 PRESETS = preset_names("experiments")
 CATEGORIES = [f"thing{number}" for number in range(56)]
 SMALL = shlex.split("""

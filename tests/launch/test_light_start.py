@@ -47,6 +47,7 @@ def test_a_mistake_in_a_configuration_is_found_before_anything_heavy_is_imported
     assert done.stdout.splitlines()[-1] == "imported:"
 
 
+@pytest.mark.slow
 def test_a_command_needs_no_other_one_to_have_been_imported(tmp_path: Path) -> None:
     """Each registers what it needs itself: `export` loads a configuration, whose names are those of all components."""
     for name, module in COMMANDS.items():
@@ -77,6 +78,7 @@ assert {"fused", "opacus"} <= set(ENGINES)
 """
 
 
+@pytest.mark.slow
 def test_what_load_imports_builds_every_name_of_every_catalogue() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,8 @@ from tests.launch.runs import RELEASE, TINY, TINY_GAN, TINY_TEACHER, Child, at, 
 from tests.launch.setups import plan
 from tests.launch.watching import SCORED, secret, watch_answers, watch_key, watch_readings, watch_scaling
 
+pytestmark = pytest.mark.slow
+
 CHARGES = {
     "privimage_d": ["semantic query", "dp-sgd"],
     "pdp_diffusion": ["dp-sgd"],

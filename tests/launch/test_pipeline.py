@@ -32,6 +32,8 @@ from tests.launch.runs import (
     times,
 )
 
+pytestmark = pytest.mark.slow
+
 STAGES = ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"]
 Copy = Callable[[Path], Path]
 

@@ -13,7 +13,7 @@ import torch
 from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, errors, finish, run_words
 
-pytestmark = pytest.mark.usefixtures("calibrated")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("calibrated")]
 
 
 def forget(path: Path, lines: int, *gone: str) -> None:

@@ -24,7 +24,7 @@ from tests.launch.runs import (
     statement,
 )
 
-pytestmark = pytest.mark.usefixtures("calibrated")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("calibrated")]
 
 Copy = Callable[[Path], Path]
 

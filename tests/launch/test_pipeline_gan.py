@@ -27,6 +27,8 @@ from tests.launch.runs import (
 )
 from tests.launch.setups import plan
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["method=privimage_g", *TINY_GAN]
 POINTS = [
     ("*/pretrain/checkpoints-*/step-00000001.ckpt", 1, True),  # between two steps of the generating network

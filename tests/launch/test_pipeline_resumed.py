@@ -31,7 +31,7 @@ from tests.launch.runs import (
     statement,
 )
 
-pytestmark = pytest.mark.usefixtures("calibrated")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("calibrated")]
 
 POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, and whether to kill after it
     ("*/config.yaml", 1, False),

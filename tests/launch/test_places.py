@@ -16,7 +16,7 @@ from lightning_modules.classifier import SemanticClassifier
 from tests.launch.runs import charges, privimage
 from tests.launch.runs import short_words as run_words
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ from launch.studies.pages import together
 from launch.training.progress_bar import Nominal
 from tests.evaluation.test_report import report_data
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("accounting", "launch", "evaluation", "evolution", "semantics", "lightning_modules")
 EPSILONS = st.floats(1e-6, 1e4)

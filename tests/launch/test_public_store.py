@@ -21,6 +21,8 @@ from tests.datamodules.class_images import gone_but, helpers, needs_ffcv, store_
 from tests.launch.runs import FIXED, TINY, privimage, same_release
 from tests.launch.setups import check_experiment
 
+pytestmark = pytest.mark.slow
+
 SHARE = "public.test_fraction=0.1"
 STORE = "public.name=imagenet", SHARE, "public.store={store}"
 

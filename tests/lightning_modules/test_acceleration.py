@@ -97,6 +97,7 @@ def test_the_network_is_left_as_it_was(precision: str) -> None:
     assert network.state_dict().keys() == weights.keys()
 
 
+@pytest.mark.slow
 def test_a_failing_compiler_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from torch._inductor import config
 
@@ -116,6 +117,7 @@ def test_a_failing_compiler_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "forward" not in vars(network)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler on this machine, which torch.compile needs")
 def test_a_compiled_network_samples_the_same_images_and_compiles_once() -> None:
     model = build(guidance=0.5)

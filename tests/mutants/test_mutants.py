@@ -84,6 +84,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     assert not copy.path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "test", "verdict", "by"),
     [

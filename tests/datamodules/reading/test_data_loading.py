@@ -41,6 +41,7 @@ def test_a_signal_to_the_whole_group_does_not_stop_the_workers(number: signal.Si
     assert gone_but(before)
 
 
+@pytest.mark.slow
 def test_a_program_ends_though_an_iterator_was_never_closed() -> None:
     """It waits for its workers at exit, so they must not ignore the signal that it sends them then."""
     text = "from tests.datamodules.reading.test_data_loading import begun; values = begun()"

@@ -47,6 +47,7 @@ def test_folders_that_are_missing_or_bare_are_named(tmp_path):
         categories(tmp_path, "root")
 
 
+@pytest.mark.slow
 @given(names=st.sets(st.text(min_size=1), min_size=1, max_size=30), fraction=st.floats(0.01, 0.99))
 def test_a_larger_fraction_keeps_the_test_files_of_a_smaller_one(names, fraction):
     for name in names:

@@ -65,6 +65,7 @@ def same(one, other) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_batches_are_those_from_memory_on_any_number_of_ranks_from_any_step(on_disk: OnDisk, name: str) -> None:
     images, reading = on_disk.reader(name)

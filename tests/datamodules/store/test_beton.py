@@ -53,6 +53,7 @@ def test_what_is_written_is_read_in_any_order(tmp_path: Path, shape) -> None:
     assert np.array_equal(beton.samples["name_hash"], samples.hashes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_ffcv_reads_what_is_written(tmp_path: Path, shape) -> None:
     needs_ffcv()

@@ -15,6 +15,7 @@ from configs.registry import Catalogue
 from tests.launch.runs import privimage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", preset_names("experiments"))
 def test_what_is_printed_is_the_experiment(experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("config", experiment, "finetune.steps=7") == 0

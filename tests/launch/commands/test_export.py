@@ -16,6 +16,8 @@ from launch.run.file_times import RELEASED_AT
 from launch.run.release import read_images, write_images
 from tests.launch.runs import privimage, times
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_image_folder_holds_the_release(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "export"

@@ -14,6 +14,8 @@ from accounting.ledger import Ledger
 from accounting.statements import epsilon_text
 from tests.launch.runs import privimage
 
+pytestmark = pytest.mark.slow
+
 Copy = Callable[[Path], Path]
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.launch.runs import privimage, run_words
 
+pytestmark = pytest.mark.slow
+
 
 def test_json_is_the_guarantee_and_where_things_are(
     finished: Path, copied: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]

@@ -14,6 +14,8 @@ from launch.run.file_times import RELEASED_AT
 from launch.run.release import read_images
 from tests.launch.runs import privimage, times
 
+pytestmark = pytest.mark.slow
+
 Copy = Callable[[Path], Path]
 
 

@@ -20,6 +20,8 @@ from tests.datamodules.stand_ins import write_celeba, write_cifar10, write_idx_f
 from tests.launch.runs import TINY, privimage
 from tests.launch.setups import check_experiment
 
+pytestmark = pytest.mark.slow
+
 SECRET = "patient"  # in the names of sensitive files, which no message may tell
 ANY_SPLIT = "query.semantics=1"
 

@@ -21,6 +21,8 @@ from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
 from tests.launch.setups import plan
 
+pytestmark = pytest.mark.slow
+
 NETWORK_STAGES = ["classifier", "query", "pretrain", "finetune", "synthesize"]
 
 

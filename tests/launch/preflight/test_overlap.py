@@ -17,6 +17,8 @@ from launch.preflight.set_up import planned
 from tests.datamodules.class_images import store_of, write_classes
 from tests.launch.runs import TINY, privimage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:

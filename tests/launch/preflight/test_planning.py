@@ -12,6 +12,8 @@ from configs.errors import UserError
 from configs.loading import load
 from tests.launch.setups import plan
 
+pytestmark = pytest.mark.slow
+
 MILD = [
     "privacy.epsilon=10",
     "privacy.delta=5e-5",  # small enough for no warning

@@ -7,6 +7,8 @@ from tests.launch.jobs import forked
 from tests.launch.processes.test_ranks import difference, final_weights
 from tests.lightning_modules.test_gan import gan
 
+pytestmark = pytest.mark.slow
+
 STEPS = 8
 
 

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from accounting.ledger import Ledger
 from tests.launch.runs import FIXED, RELEASE, Child, charges, privimage, published, run_words
+
+pytestmark = pytest.mark.slow
 
 LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds

@@ -10,6 +10,8 @@ from tests.launch import ranks_job
 from tests.launch.jobs import Ended, forked, torchrun
 from tests.lightning_modules.dp_sgd.toy import toy
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 
 

@@ -16,6 +16,8 @@ from tests.launch import slurm_node
 from tests.launch.jobs import forked
 from tests.launch.runs import FIXED, charges, privimage, published, run_words, same_release
 
+pytestmark = pytest.mark.slow
+
 WAIT = 240.0  # seconds
 
 

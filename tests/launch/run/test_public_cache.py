@@ -9,6 +9,8 @@ import pytest
 
 from tests.launch.runs import TINY, privimage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_that_saw_sensitive_images_is_shared(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from launch.run.release import (
 from tests.launch.runs import FIXED, RELEASE, TINY, times
 from tests.launch.setups import plan
 
+pytestmark = pytest.mark.slow
+
 NAMES = tuple("0123456789")
 
 

@@ -19,6 +19,8 @@ from launch.run.performing import fingerprint_of, perform
 from launch.run.stage import STAGES, Stage, order
 from tests.launch.runs import TINY
 
+pytestmark = pytest.mark.slow
+
 STAGE_NAMES = ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"]
 
 

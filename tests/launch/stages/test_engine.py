@@ -20,6 +20,8 @@ from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from tests.launch.runs import FIXED, TINY, Child, at, die, finish, privimage, same_release
 from tests.launch.runs import short_words as run_words
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 AUTO = "finetune.micro_batch=auto"
 MIB = 2**20

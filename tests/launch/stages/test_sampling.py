@@ -24,6 +24,8 @@ from launch.stages.sampling import Drawn, draw, label_plan
 from lightning_modules.public_module import step_generator
 from tests.launch.runs import TINY
 
+pytestmark = pytest.mark.slow
+
 NAMES = tuple("0123456789")
 
 

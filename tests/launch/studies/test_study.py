@@ -15,6 +15,8 @@ from launch.studies.study import Cell, Study
 from tests.launch.runs import charges, privimage, statement
 from tests.launch.studies.tiny import rows, study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(

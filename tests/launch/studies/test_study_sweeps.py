@@ -14,6 +14,8 @@ from launch.commands.sweep import split
 from tests.launch.runs import draw_shapes, privimage
 from tests.launch.studies.tiny import rows, study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:

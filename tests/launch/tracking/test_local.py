@@ -20,6 +20,8 @@ from launch.training.metrics_log import read_metrics
 from tests.launch.runs import TINY, errors, finish, privimage, run_words
 from tests.launch.tracking.tracked import tracked_run
 
+pytestmark = pytest.mark.slow
+
 HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 Copy = Callable[[Path], Path]
 

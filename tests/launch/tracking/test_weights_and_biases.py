@@ -38,6 +38,8 @@ from tests.launch.setups import plan
 from tests.launch.tracking.tracked import tracked_run
 from tests.launch.tracking.wandb_records import OfflineRun, offline_runs
 
+pytestmark = pytest.mark.slow
+
 TRACKED = ("tracking=[wandb]", "wandb.tags=[nightly]", "finetune.snapshots=2", "evaluate.snapshot_count=40")
 SCORES = ("accuracy", "frechet", "fid", "precision", "recall", "inception", "report")
 NOISELESS = ("loss", "gradient_norm", "clipped", "records", *SCORES)

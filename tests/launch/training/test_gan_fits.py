@@ -13,6 +13,8 @@ from lightning_modules.public_training import PublicTraining
 from tests.launch.fits import STEPS, Crashing, Data, PublicRecords, Stop, identical, private_fit
 from tests.lightning_modules.test_gan import gan
 
+pytestmark = pytest.mark.slow
+
 
 def public_fit(folder: Path, crash: int | None = None) -> PublicTraining:
     """Pre-train a GAN in `folder`, or resume it."""

@@ -30,6 +30,8 @@ from tests.lightning_modules.dp_sgd.private import reserved
 from tests.lightning_modules.dp_sgd.toy import toy
 from tests.lightning_modules.test_gan import gan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("crashes", [(1,), (5,), (7, 11), (6, 8, 10)])
 def test_public_training_resumes_bit_for_bit(tmp_path: Path, crashes: tuple[int, ...]) -> None:

@@ -123,6 +123,7 @@ def access(tmp_path: Path) -> PrivateAccess:
     return reserved(tmp_path, steps=1, rate=1.0, sigma=SIGMA, clip=CLIP)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("engine", ["fused", "opacus"])
 @pytest.mark.parametrize("make", [diffusion, gan, teacher])

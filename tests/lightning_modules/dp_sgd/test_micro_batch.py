@@ -85,6 +85,7 @@ def test_what_would_hardly_fit_is_not_tried() -> None:
     assert measure.asked == [1]
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.integers(1, 3), st.floats(0.2, 60))
 def test_an_engine_s_own_micro_batch(multiplicity: int, mebibytes: float) -> None:

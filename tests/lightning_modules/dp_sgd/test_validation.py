@@ -178,6 +178,7 @@ def test_a_last_layer_of_zeros_hides_nothing() -> None:
         tried(model, FusedEngine(model, 1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("multiplicity", [1, 3])
 def test_the_real_network_passes(precision: str, multiplicity: int) -> None:

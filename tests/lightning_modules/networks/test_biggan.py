@@ -34,6 +34,7 @@ def inputs(batch: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(batch, 10, generator=generator), torch.randint(0, 5, (batch,), generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "resolution", "channels", "classes", "latent", "millions"),
     [

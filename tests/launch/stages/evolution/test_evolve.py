@@ -43,7 +43,7 @@ from tests.launch.runs import (
 )
 from tests.launch.setups import check_experiment, plan
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SIM_PE = "method=sim_pe"
 EXAMPLE = Path(__file__).parents[4] / "docs" / "examples" / "shapes.py"
 

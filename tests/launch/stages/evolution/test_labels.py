@@ -25,7 +25,7 @@ from tests.launch.runs import (
     short_words as run_words,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_labels_by_votes_follow_from_the_votes_alone(tmp_path: Path) -> None:

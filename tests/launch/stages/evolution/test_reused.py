@@ -33,7 +33,7 @@ from tests.launch.runs import (
 )
 from tests.launch.setups import check_experiment
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SIM_PE = "method=sim_pe"
 
 

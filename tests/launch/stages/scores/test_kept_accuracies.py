@@ -14,7 +14,7 @@ from tests.launch.runs import FIXED, privimage
 from tests.launch.runs import short_killed_at as killed_at
 from tests.launch.runs import short_words as run_words
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_what_is_kept_is_found_again_under_its_own_name_alone(tmp_path: Path) -> None:

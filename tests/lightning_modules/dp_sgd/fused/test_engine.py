@@ -128,6 +128,7 @@ def test_huge_gradients_stay_within_the_bound_in_float32(
     assert 0.999e-2 < norm <= 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multiplicity", [1, 4])
 @pytest.mark.parametrize("ratio", [HELD, FACTORED])
 @pytest.mark.parametrize("engine", [FusedEngine, OpacusEngine])
