@@ -37,7 +37,7 @@ test: $(INSTALLED) $(FFCV) $(SLURM)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)  # tests fork, which OpenMP threads do not survive
 
 test-fast: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow" --hypothesis-profile fast
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants

@@ -43,9 +43,11 @@ def test_a_tie_is_under_two_deviations_and_the_best_is_best(first: list[float], 
     found = verdicts(summarised(entries), "CNN")
     means, variances = [np.mean(v) for v in (first, second)], [np.var(v, ddof=1) for v in (first, second)]
     best, other = ("a", "b") if means[0] >= means[1] else ("b", "a")
-    assert found[(best, 1.0)] == "best"
     gap, limit = abs(means[0] - means[1]), 2 * math.sqrt(np.mean(variances))
-    if abs(gap - limit) > 1e-9:
+    assert "best" in found.values()
+    if gap > 1e-9:  # equal means may be rounded differently
+        assert found[(best, 1.0)] == "best"
+    if min(gap, abs(gap - limit)) > 1e-9:
         assert (found.get((other, 1.0)) == "tie") == (gap < limit)
 
 
