@@ -10,7 +10,7 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.presets import preset_names, read_preset
 from launch.commands.experiment import add_experiment
-from launch.commands.studies import add_options, do
+from launch.commands.studies import add_options, check_options, do
 
 DESCRIPTION = """\
 Runs an experiment with several methods, budgets and seeds, as far as these runs are missing, and puts the results side
@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """List the cells, run them, compare."""
+    check_options(options)
     methods = preset_names("methods") if options.methods == "all" else options.methods.split(",")
     if not all(methods):
         raise UserError(f"--methods: got {options.methods!r}; give names separated by commas, or all.")
@@ -46,8 +47,10 @@ def command(options: argparse.Namespace) -> int:
         raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
     configs = {method: config_of(options, method) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
+    from launch import components
     from launch.commands.cells import cells_of
 
+    components.load()
     cells = []
     for method, config in configs.items():
         try:

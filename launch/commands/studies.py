@@ -25,6 +25,15 @@ def add_options(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Check the options of `add_options`, before anything that takes time."""
+    for option in ("seeds", "jobs"):
+        if getattr(options, option) < 1:
+            raise UserError(f"--{option} must be 1 or more.")
+    if options.name is not None and (not options.name or "/" in options.name or options.name.startswith(".")):
+        raise UserError(f"--name: got {options.name!r}; allowed is a plain folder name.")
+
+
 def do(
     options: argparse.Namespace,
     kind: str,
@@ -34,10 +43,11 @@ def do(
     x_name: str,
     ceilings: Mapping[str, str] | None = None,
 ) -> int:
-    """Run what is missing, write tables and page; exit code 1 where a cell failed."""
-    for option in ("seeds", "jobs"):
-        if getattr(options, option) < 1:
-            raise UserError(f"--{option} must be 1 or more.")
+    """Run the cells that are missing, write tables and page.
+
+    Returns:
+        The exit code: 1 if a cell failed.
+    """
     config = read(options)
     from launch import components
     from launch.studies.pages import together, write
@@ -45,8 +55,6 @@ def do(
 
     components.load()
     name = options.name or f"{config.run.name}-{kind}"
-    if "/" in name or name.startswith("."):
-        raise UserError(f"--name: got {name!r}; allowed is a plain folder name.")
     folder = Path(config.run.root) / name
     cells = list(dict.fromkeys(cells))
     study = Study(folder, options.experiment, options.overrides, cells, options.jobs)

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.errors import UserError
 from launch.commands.experiment import add_experiment
-from launch.commands.studies import add_options, do
+from launch.commands.studies import add_options, check_options, do
 
 DESCRIPTION = """\
 Runs an experiment for every value of a key and puts the results side by side, such as
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Find the swept keys, run every combination, compare."""
+    check_options(options)
     from launch.studies.study import Cell
 
     swept = {key: values for word in options.overrides for key, values in [split(word)] if len(values) > 1}
