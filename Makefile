@@ -15,8 +15,7 @@ INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
 PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules semantics
-# one more than there are cores: some tests wait for other processes
-PARALLEL ?= --numprocesses $(shell expr `nproc || echo 2` + 1) --maxprocesses 4 --dist loadfile
+PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: env demo test test-fast mutants lint format docs lock clean
