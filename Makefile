@@ -1,6 +1,6 @@
 # make demo     environment and the main job on embedded data
 # make test     environment and every test
-# make test-fast  the tests without a whole run, under a minute
+# make test-fast  the tests without a whole run
 # make mutants  changes that break the guarantee, each of which a test must notice
 # make lint     style, types, one-way imports
 # make format   fix what the style check can fix
