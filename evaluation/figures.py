@@ -15,8 +15,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from datamodules.sets.image_set import ImageSet, LabelledImages
@@ -146,6 +147,8 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         if chart.log_y:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(PlainLog())
+            axes.yaxis.set_minor_formatter(PlainLog(labelOnlyBase=False))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.18, linewidth=0.6, color=INK)
         if len(chart.series) > IN_LEGEND:
@@ -155,6 +158,13 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
 
     tall = max(height, LINE_HEIGHT * len(chart.series) + 0.6)
     return inline_svg(chart.title, draw, width, tall)
+
+
+class PlainLog(LogFormatter):
+    """Labels of a logarithmic axis as plain numbers; the default ones are formulas, which take longer to draw."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def name_ends(axes: Axes, series: Sequence[Series], gap: float) -> None:
@@ -209,7 +219,9 @@ def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: f
 def _as_element(figure: Figure, title: str) -> str:
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)  # the page has a background of its own
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # `savefig` would draw the figure twice
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg, count=2)  # an element inside HTML needs no namespace addresses
