@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,17 +26,6 @@ PACKAGES = (
     "lightning_modules",
     "semantics",
 )
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
-    for package in PACKAGES
-    for path in (ROOT / package).rglob("*.py")
-}
-NAMES = {
-    module: {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    | {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    for module, tree in MODULES.items()
-}
-"""The attributes and imported names of each module: what decides quickly that it reads no configuration of a kind."""
 SECTIONS = {
     type(value): field.name
     for field in dataclasses.fields(Experiment)
@@ -48,6 +38,24 @@ KEYS = [
     for field in dataclasses.fields(kind)
     if not (kind in PARTS and field.name == "name")  # what a registry picks the part by
 ]
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the project."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+
+
+@cache
+def names_in(module: str) -> set[str]:
+    """The attributes and imported names of a module; without the right ones it reads no configuration of a kind."""
+    nodes = list(ast.walk(modules()[module]))
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return imported | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 class Reader:
@@ -115,32 +123,32 @@ class Reader:
 def reads(kind: type, module: str) -> set[str]:
     """The attributes that a module reads from configurations of a kind."""
     section = {"config"} if kind is Experiment else {SECTIONS[kind]} if kind in SECTIONS else set()
-    if module != kind.__module__ and not NAMES[module] & {kind.__name__, *section}:
+    if module != kind.__module__ and not names_in(module) & {kind.__name__, *section}:
         return set()
-    return Reader(kind, module, MODULES[module]).reads()
+    return Reader(kind, module, modules()[module]).reads()
 
 
+@cache
 def read_by_code(kind: type) -> set[str]:
     """The attributes that any module reads from a configuration of this kind, or of one whose keys it inherits."""
     kinds = [base for base in kind.__mro__ if dataclasses.is_dataclass(base)]
-    found = set().union(*(reads(each, module) for each in kinds for module in MODULES))
+    found = set().union(*(reads(each, module) for each in kinds for module in modules()))
     if kind is Experiment:  # what a stage names, its fingerprint reads
         found |= {name for stage in STAGES.values() for name in stage.keys}
     return found
 
 
-READ: dict[type, set[str]] = {kind: read_by_code(kind) for kind in [Experiment, *SECTIONS, *PARTS]}
-
-
 @pytest.mark.parametrize(("kind", "name"), KEYS)
 def test_key_is_read(kind: type, name: str) -> None:
-    assert name in READ[kind]
+    assert name in read_by_code(kind)
 
 
 def test_a_key_that_nothing_reads_is_found_out() -> None:
     """Neither a made-up key, nor one that only other parts have, counts as read."""
-    everything = {field.name for kind in READ for field in dataclasses.fields(kind)}
-    for kind, read in READ.items():
+    kinds = [Experiment, *SECTIONS, *PARTS]
+    everything = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    for kind in kinds:
+        read = read_by_code(kind)
         own = {field.name for field in dataclasses.fields(kind)}
         assert "made_up_key" not in read
         assert not read & (everything - own), f"{kind.__name__}: {sorted(read & (everything - own))}"

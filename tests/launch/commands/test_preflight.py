@@ -7,6 +7,7 @@ import pytest
 from tests.launch.runs import TINY, privimage
 
 
+@pytest.mark.slow
 def test_a_person_reads_plan_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("preflight", "demo", *TINY) == 0
     output = capsys.readouterr()
