@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.manifold import TSNE
 
-from evaluation.figures import INK, inline_svg
+from evaluation.figures import INK, inline_svg, room_for
 
 PERPLEXITY = 30.0
 SHOWN_CATEGORIES = 20
@@ -77,4 +77,5 @@ def feature_map_svg(shown: FeatureMap, width: float = 8.2, height: float = 5.0) 
         axes.set_axis_off()
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.6)
 
-    return inline_svg("t-SNE", draw, width, height)
+    right = 0.6 + room_for([*names, *shown.kind_names], width)
+    return inline_svg("t-SNE", draw, width, height, (0.1, 0.1, right, 0.1))

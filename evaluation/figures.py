@@ -28,6 +28,8 @@ MARKED = 12  # a line of more points has no marker at each point
 DASHES = ("-", "--", ":", "-.")  # lines differ in more than colour
 IN_LEGEND = 6  # a chart with more lines has their names at their ends, and no legend
 LINE_HEIGHT = 0.17  # inches that such a name takes
+LETTER = 0.08  # inches for a letter of it
+MARGINS = (0.8, 0.48, 0.2, 0.2)  # inches on the left (numbers and a label), below, on the right and above
 INK = "#010203"  # placeholder for the page's text colour until the drawing is finished
 
 
@@ -157,7 +159,15 @@ def line_chart(chart: Chart, width: float = 5.4, height: float = 3.0) -> str:
             axes.legend(frameon=False, loc="best")
 
     tall = max(height, LINE_HEIGHT * len(chart.series) + 0.6)
-    return inline_svg(chart.title, draw, width, tall)
+    many = len(chart.series) > IN_LEGEND
+    left, below, right, above = MARGINS
+    right += room_for([series.name for series in chart.series], width) if many else 0
+    return inline_svg(chart.title, draw, width, tall, (left, below, right, above))
+
+
+def room_for(names: Sequence[str], width: float) -> float:
+    """Inches for names to the right of the axes: at most half of the picture's `width`."""
+    return min(LETTER * max(map(len, names)), width / 2)
 
 
 class PlainLog(LogFormatter):
@@ -194,7 +204,9 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return found
 
 
-def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: float) -> str:
+def inline_svg(
+    title: str, draw: Callable[[Axes], None], width: float, height: float, margins: tuple[float, float, float, float]
+) -> str:
     """A drawing as an `<svg>` element.
 
     Args:
@@ -202,6 +214,8 @@ def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: f
         draw: draws on empty axes.
         width: in inches.
         height: in inches.
+        margins: around the axes on the left, below, on the right and above, in inches; to find them out by a layout
+            engine takes as long as all the rest.
     """
     style: dict[Any, Any] = {
         "svg.fonttype": "none",
@@ -211,8 +225,10 @@ def inline_svg(title: str, draw: Callable[[Axes], None], width: float, height: f
     }
     style |= dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        draw(figure.add_subplot())
+        figure = Figure(figsize=(width, height))
+        left, below, right, above = margins
+        box = (left, below, width - left - right, height - below - above)
+        draw(figure.add_axes(tuple(np.divide(box, (width, height, width, height)))))
         return _as_element(figure, title)
 
 

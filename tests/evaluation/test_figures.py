@@ -89,6 +89,13 @@ def test_many_lines_are_named_at_their_ends_each_once_and_apart():
     assert (np.diff(np.array(heights)[order]) > 0).all()  # the best on top
 
 
+def test_the_longest_names_leave_half_of_the_picture_to_the_lines():
+    series = [Series(f"{i}" * 300, [1, 10], [0.0, float(i)]) for i in range(8)]
+    drawing = line_chart(Chart("Many", "x", "y", series), width=5.0)
+    starts = [float(x) for x in re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>\d{300}</text>', drawing)]
+    assert len(starts) == 8 and min(starts) > 0.35 * 72 * 5.0
+
+
 def test_places_are_spread_as_little_as_need_be():
     assert spread([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
     assert spread([0.5, 0.5], 0.1) == pytest.approx([0.5, 0.6])
