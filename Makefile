@@ -16,6 +16,8 @@ FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
 PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules semantics
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# Tests fork, which OpenMP threads do not survive; and they start many interpreters, which read bytecode if it is kept.
+TESTING := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: env demo test test-fast mutants lint format docs lock clean
@@ -34,10 +36,10 @@ demo: $(INSTALLED)
 	$(BIN)/privimage run demo
 
 test: $(INSTALLED) $(FFCV) $(SLURM)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)  # tests fork, which OpenMP threads do not survive
+	$(TESTING) $(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow" --hypothesis-profile fast
+	$(TESTING) $(BIN)/python -m pytest $(PARALLEL) -m "not slow" --hypothesis-profile fast
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants

@@ -23,7 +23,7 @@ def warmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     It takes five seconds and saves four for each of them, so it is left out if few tests are selected.
     """
     if sum("slow" in item.keywords for item in request.session.items) > 10:
-        assert privimage(*run_words(tmp_path_factory.mktemp("warm") / "run"), "-q") == 0
+        assert privimage(*run_words(tmp_path_factory.mktemp("warm") / "run", report=True), "-q") == 0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def calibrated() -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a secret key; its console output is next to it."""
     path = tmp_path_factory.mktemp("finished") / "whole"
-    code, text = finish(run_words(path), path.with_name("output"))
+    code, text = finish(run_words(path, report=True), path.with_name("output"))
     assert code == 0, text
     return path
 
@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a fixed key, never interrupted."""
     path = tmp_path_factory.mktemp("reference") / "fixed"
-    code, text = finish(run_words(path, FIXED), path.with_name("output"))
+    code, text = finish(run_words(path, FIXED, report=True), path.with_name("output"))
     assert code == 0, text
     return path
 
@@ -57,7 +57,7 @@ def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_shapes(path.parent / "data" / "train", seed=1, count=40)
     draw_shapes(path.parent / "data" / "test", seed=2, count=10)
     plan(load("demo", folder_words(path)[2:]))  # processes forked later inherit the result
-    code, text = finish(folder_words(path, FIXED), path.with_name("output"))
+    code, text = finish(folder_words(path, FIXED, report=True), path.with_name("output"))
     assert code == 0, text
     return path
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-# a job that is queued again waits for cred_expire, two minutes by default
+# a job that is queued again waits for cred_expire, two minutes by default, and for the scheduler, half a minute
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue")
 CONFIGURATION = """\
 ClusterName=test
@@ -33,6 +33,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
+SchedulerParameters=bf_interval=1,sched_interval=1
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 StateSaveLocation={folder}/state

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from launch.run.release import read_images
-from tests.launch.runs import charges, draw_shapes, errors, finish, statement
-from tests.launch.runs import short_folder_words as folder_words
+from tests.launch.runs import charges, draw_shapes, errors, finish, folder_words, statement
 
 pytestmark = pytest.mark.slow
 

@@ -62,7 +62,7 @@ POINTS: list[tuple[str, int, bool]] = [  # path, which of its durable writes, an
 
 def test_killed_at_every_stage_a_run_ends_with_the_same_bits(tmp_path: Path, reference: Path) -> None:
     path = tmp_path / "fixed"
-    killed_everywhere(path, POINTS, FIXED)
+    killed_everywhere(path, POINTS, FIXED, report=True)
     assert same_release(path, reference)
     assert statement(path)["epsilon"] == statement(reference)["epsilon"]
     assert charges(path) == ["semantic query", "dp-sgd"]

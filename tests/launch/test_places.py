@@ -13,8 +13,7 @@ from torch import Tensor
 from launch.processes.ranks import Ranks
 from launch.run.context import Context
 from lightning_modules.classifier import SemanticClassifier
-from tests.launch.runs import charges, privimage
-from tests.launch.runs import short_words as run_words
+from tests.launch.runs import charges, privimage, run_words
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -1,4 +1,4 @@
-"""Training on several processes: by torchrun as a user would start it, and forked."""
+"""Training on several processes, which are forked; `test_job` starts some by torchrun as a user would."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 
 from accounting.ledger import Ledger
 from tests.launch import ranks_job
-from tests.launch.jobs import Ended, forked, torchrun
+from tests.launch.jobs import Ended, forked
 from tests.lightning_modules.dp_sgd.toy import toy
 
 pytestmark = pytest.mark.slow
@@ -46,9 +46,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_steps_with_noise_and_without_do_not_depend_on_the_number_of_processes(
     tmp_path: Path, alone: Path, processes: int
 ) -> None:
-    by_torchrun = processes == 2
-    words = (str(tmp_path), str(STEPS), str(STEPS))
-    result = torchrun(processes, "tests.launch.ranks_job", *words) if by_torchrun else job(tmp_path, processes)
+    result = job(tmp_path, processes)
     assert result.returncode == 0, result.text[-3000:]
     one, many = final_weights(alone, 1), final_weights(tmp_path, processes)
     assert difference(one, many) < 1e-6

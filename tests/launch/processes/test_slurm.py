@@ -130,12 +130,12 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     slurm: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
-    settings = [FIXED, "finetune.steps=60", "synthesize.count=2000"]
+    settings = [FIXED, "finetune.steps=30", "synthesize.count=1000"]
     settings += ["stages=[classifier,query,select,pretrain,finetune,synthesize]"]
     job = submitted(capsys, path, *settings, "tracking=[wandb]")
     wait_for(job, path, lambda: published(path) >= 3)
     interrupt(job, path)
-    assert 3 <= published(path) < 60
+    assert 3 <= published(path) < 30
     wait_for(job, path, lambda: bool(list(path.glob("stages/synthesize/batches-*/*.npy"))))
     interrupt(job, path)
     wait_for(job, path, lambda: slurm_node.state(job) == "COMPLETED")
@@ -151,5 +151,5 @@ def test_a_job_that_is_preempted_twice_ends_as_one_that_is_not(
     assert charges(path) == charges(undisturbed) == ["semantic query", "dp-sgd"]
     one, two = (Ledger.read(folder / "ledger.jsonl") for folder in (path, undisturbed))
     assert one.epsilon() == two.epsilon()
-    assert one.published("dp-sgd") == two.published("dp-sgd") == 60
+    assert one.published("dp-sgd") == two.published("dp-sgd") == 30
     assert same_release(path, undisturbed)

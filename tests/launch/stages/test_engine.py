@@ -17,8 +17,7 @@ from launch.stages import engine
 from launch.stages.engine import choose
 from lightning_modules.dp_sgd.micro_batch import GIB
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
-from tests.launch.runs import FIXED, TINY, Child, at, die, finish, privimage, same_release
-from tests.launch.runs import short_words as run_words
+from tests.launch.runs import FIXED, TINY, Child, at, die, finish, privimage, run_words, same_release
 
 pytestmark = pytest.mark.slow
 

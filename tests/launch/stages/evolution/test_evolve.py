@@ -27,19 +27,13 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     finish,
+    folder_words,
     generations,
+    killed_at,
     killed_everywhere,
     privimage,
+    run_words,
     statement,
-)
-from tests.launch.runs import (
-    short_folder_words as folder_words,
-)
-from tests.launch.runs import (
-    short_killed_at as killed_at,
-)
-from tests.launch.runs import (
-    short_words as run_words,
 )
 from tests.launch.setups import check_experiment, plan
 

@@ -19,10 +19,8 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     privimage,
+    run_words,
     statement,
-)
-from tests.launch.runs import (
-    short_words as run_words,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

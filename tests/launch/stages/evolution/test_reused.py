@@ -19,17 +19,11 @@ from tests.launch.runs import (
     charges,
     draw_shapes,
     finish,
+    folder_words,
+    killed_at,
     privimage,
+    run_words,
     statement,
-)
-from tests.launch.runs import (
-    short_folder_words as folder_words,
-)
-from tests.launch.runs import (
-    short_killed_at as killed_at,
-)
-from tests.launch.runs import (
-    short_words as run_words,
 )
 from tests.launch.setups import check_experiment
 

@@ -10,9 +10,7 @@ import pytest
 
 from launch.stages import evaluate
 from launch.stages.scores.kept_accuracies import KeptAccuracies
-from tests.launch.runs import FIXED, privimage
-from tests.launch.runs import short_killed_at as killed_at
-from tests.launch.runs import short_words as run_words
+from tests.launch.runs import FIXED, killed_at, privimage, run_words
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
