@@ -108,7 +108,7 @@ def test_a_release_does_not_say_when_anything_was_done(folder_run: Path, copied:
         assert not any(day.encode() in file.read_bytes() for day in told), file
     path = copied(folder_run)
     (path / "release" / ".model.json.tmp").touch()  # a write that a crash cut short is removed, and the folder changes
-    code, text = finish(folder_words(folder_run, FIXED, f"run.root={path.parent}"), tmp_path / "output")
+    code, text = finish(folder_words(folder_run, FIXED, f"run.root={path.parent}", report=True), tmp_path / "output")
     assert code == 0, text
     assert times(path / "release") == {RELEASED_AT * 10**9}
 
@@ -116,7 +116,7 @@ def test_a_release_does_not_say_when_anything_was_done(folder_run: Path, copied:
 def test_the_same_command_again_does_nothing(finished: Path, copied: Copy, tmp_path: Path) -> None:
     path = copied(finished)
     files = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
-    code, text = finish(run_words(path), tmp_path / "again")
+    code, text = finish(run_words(path, report=True), tmp_path / "again")
     assert code == 0 and text.count("(done before)") == len(STAGES)
     changed = {file.name for file in files if file.stat().st_mtime_ns != files[file]}
     assert changed <= {".lock", "plan.json"}

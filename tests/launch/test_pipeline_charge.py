@@ -33,7 +33,7 @@ def test_an_answer_without_its_charge_is_refused(
     forget(path, 1, *later, "release")
     (path / "stages" / "query" / "done.json").unlink()
 
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
 
     assert code == 2
     assert "shortened or replaced" in errors(text)[0]
@@ -51,7 +51,7 @@ def test_an_answer_that_was_changed_is_refused(finished: Path, copied: Callable[
     found["histogram"][0][0] += 1
     answer.write_text(json.dumps(found))
     before = (path / "ledger.jsonl").read_bytes()
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2 and "the answer of semantic query on the disk (step 1) is not the one" in errors(text)[0]
     assert (path / "ledger.jsonl").read_bytes() == before and not (path / "release").exists()
 
@@ -61,7 +61,7 @@ def test_a_release_without_its_charges_is_refused(
 ) -> None:
     path = copied(finished)
     forget(path, 4, *(f"stages/{name}" for name in ("finetune", "synthesize", "evaluate", "report")))
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2
     assert "shortened or replaced" in errors(text)[0]
 
@@ -72,7 +72,7 @@ def test_a_release_that_was_removed_is_made_again_free_of_charge(
     path = copied(finished)
     before = (path / "ledger.jsonl").read_text()
     shutil.rmtree(path / "release")
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 0, text
     assert (path / "release" / "privacy.json").is_file()
     assert (path / "ledger.jsonl").read_text() == before

@@ -57,7 +57,7 @@ def test_a_tampered_ledger_is_refused(finished: Path, copied: Copy, tmp_path: Pa
     path = copied(finished)
     ledger = path / "ledger.jsonl"
     ledger.write_text(ledger.read_text().replace('"noise_multiplier":5.0', '"noise_multiplier":9.0'))
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2
     assert len(errors(text)) == 1 and "ledger.jsonl, line 2: its contents do not match its hash" in errors(text)[0]
 
@@ -67,7 +67,7 @@ def test_a_shortened_ledger_is_refused(finished: Path, copied: Copy, tmp_path: P
     path = copied(finished)
     lines = (path / "ledger.jsonl").read_text().splitlines(keepends=True)
     (path / "ledger.jsonl").write_text("".join(lines[:kept]))
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2
     assert len(errors(text)) == 1 and "the ledger was shortened or replaced" in errors(text)[0]
 
@@ -75,7 +75,7 @@ def test_a_shortened_ledger_is_refused(finished: Path, copied: Copy, tmp_path: P
 def test_a_lost_ledger_is_refused(finished: Path, copied: Copy, tmp_path: Path) -> None:
     path = copied(finished)
     (path / "ledger.jsonl").unlink()
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2 and len(errors(text)) == 1
     assert "ledger.jsonl' is missing" in errors(text)[0] and not (path / "ledger.jsonl").exists()
 
@@ -107,14 +107,14 @@ def test_an_answered_query_is_never_asked_again(finished: Path, copied: Copy, tm
     path = copied(finished)
     (path / "stages" / "query" / "histogram.json").unlink()
     (path / "stages" / "query" / "done.json").unlink()
-    code, text = finish(run_words(path), tmp_path / "output")
+    code, text = finish(run_words(path, report=True), tmp_path / "output")
     assert code == 2 and "the semantic query was answered" in errors(text)[0]
     assert charges(path) == ["semantic query", "dp-sgd"]
 
 
 def test_another_configuration_is_refused_with_what_differs(finished: Path, copied: Copy, tmp_path: Path) -> None:
     path = copied(finished)
-    code, text = finish(run_words(path, "finetune.learning_rate=0.5"), tmp_path / "output")
+    code, text = finish(run_words(path, "finetune.learning_rate=0.5", report=True), tmp_path / "output")
     assert code == 2 and len(errors(text)) == 1
     assert "finetune.learning_rate: 0.002 there, 0.5 here" in text and "run.name=whole-2" in text
     assert (path / "ledger.jsonl").read_bytes() == (finished / "ledger.jsonl").read_bytes()
@@ -122,7 +122,7 @@ def test_another_configuration_is_refused_with_what_differs(finished: Path, copi
 
 def test_machine_settings_may_change(finished: Path, copied: Copy, tmp_path: Path) -> None:
     path = copied(finished)
-    assert finish(run_words(path, "launch.checkpoint_minutes=7"), tmp_path / "output")[0] == 0
+    assert finish(run_words(path, "launch.checkpoint_minutes=7", report=True), tmp_path / "output")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,10 @@ def test_a_full_disk_is_one_message_and_nothing_is_lost(
     tmp_path: Path, reference: Path, before: Callable[[], None]
 ) -> None:
     path = tmp_path / "fixed"
-    code, text = finish(run_words(path, FIXED, "-q"), tmp_path / "output", before)
+    code, text = finish(run_words(path, FIXED, "-q", report=True), tmp_path / "output", before)
     assert code == 2, text
     assert len(errors(text)) == 1 and "File too large" in errors(text)[0] and "same command again" in errors(text)[0]
-    code, text = finish(run_words(path, FIXED), tmp_path / "output")
+    code, text = finish(run_words(path, FIXED, report=True), tmp_path / "output")
     assert code == 0, text
     assert same_release(path, reference)
     assert charges(path) == ["semantic query", "dp-sgd"]

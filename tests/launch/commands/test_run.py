@@ -17,7 +17,7 @@ def test_json_is_the_guarantee_and_where_things_are(
     finished: Path, copied: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = copied(finished)
-    assert privimage(*run_words(path), "--json") == 0
+    assert privimage(*run_words(path, report=True), "--json") == 0
     output = capsys.readouterr()
     told = json.loads(output.out)
     assert output.err == ""
@@ -41,7 +41,7 @@ def test_a_person_sees_a_line_a_stage_and_the_guarantee(finished: Path) -> None:
 def test_quiet_prints_nothing(
     finished: Path, copied: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert privimage(*run_words(copied(finished)), "-q") == 0
+    assert privimage(*run_words(copied(finished), report=True), "-q") == 0
     assert capsys.readouterr() == ("", "")
 
 

@@ -35,7 +35,7 @@ def rows(path: Path) -> list[dict[str, float]]:
 def with_csv(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run that gets a tracker afterwards."""
     path = Path(shutil.copytree(finished, tmp_path_factory.mktemp("csv") / finished.name))
-    code, text = finish(run_words(path, "tracking=[csv]"), path.with_name("output"))
+    code, text = finish(run_words(path, "tracking=[csv]", report=True), path.with_name("output"))
     assert code == 0 and text.count("(done before)") == 8, text
     return path
 
@@ -59,7 +59,7 @@ def test_curves_are_those_of_the_run(with_csv: Path, stage: str) -> None:
 
 def test_the_same_command_again_adds_nothing(with_csv: Path, tmp_path: Path) -> None:
     before = sorted((with_csv / "internal" / "csv").rglob("*"))
-    assert finish(run_words(with_csv, "tracking=[csv]"), tmp_path / "again")[0] == 0
+    assert finish(run_words(with_csv, "tracking=[csv]", report=True), tmp_path / "again")[0] == 0
     assert sorted((with_csv / "internal" / "csv").rglob("*")) == before
 
 
@@ -81,7 +81,7 @@ def test_tensorboard_shows_curves_scores_and_samples(finished: Path, copied: Cop
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     path = copied(finished)
-    code, text = finish(run_words(path, "tracking=[tensorboard]"), tmp_path / "output")
+    code, text = finish(run_words(path, "tracking=[tensorboard]", report=True), tmp_path / "output")
     assert code == 0, text
 
     def events(name: str) -> Any:
