@@ -12,7 +12,7 @@ from accounting.gaussian import gaussian_mu
 from accounting.mechanisms import Mechanism, SampledGaussian
 from accounting.statements import delta_text, epsilon_text, noise_text, target_text
 from configs.errors import UserError
-from configs.noise import LARGEST_NOISE
+from configs.noise_limits import LARGEST_NOISE
 
 TOLERANCE = 1e-4  # how far the answer may be above the smallest sufficient noise multiplier
 

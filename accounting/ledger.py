@@ -9,8 +9,8 @@ from typing import Any
 
 from accounting import composition, ledger_lines
 from accounting.access import LEDGER_ONLY, PrivacyError, PrivateAccess
-from accounting.chain import Chain, LedgerError
 from accounting.groups import group_table
+from accounting.ledger_file import Chain, LedgerError
 from accounting.ledger_lines import TERMS, Line, check_meaning
 from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.run_key import RunKey

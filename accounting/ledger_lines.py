@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from accounting.chain import Chain, LedgerError
+from accounting.ledger_file import Chain, LedgerError
 from accounting.mechanisms import mechanism_from_dict
 from configs.errors import UserError
 

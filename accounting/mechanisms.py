@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from configs.errors import UserError
-from configs.noise import LARGEST_NOISE
+from configs.noise_limits import LARGEST_NOISE
 
 
 @dataclass(frozen=True, kw_only=True)

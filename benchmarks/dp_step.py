@@ -37,7 +37,7 @@ from configs.components.generators import DiffusionConfig
 from configs.components.networks import UNetConfig
 from configs.components.samplers import DDIMConfig
 from configs.schema import Image
-from launch.processes.allocator import keep_freed_memory
+from launch.processes.malloc import keep_freed_memory
 from lightning_modules.diffusion import Diffusion
 
 NONPRIVATE = ("nonprivate", "nonprivate-nhwc")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Optional, Union
 
 from configs.fields import component, key
-from configs.noise import LARGEST_NOISE, SMALLEST_NOISE
+from configs.noise_limits import LARGEST_NOISE, SMALLEST_NOISE
 
 
 @dataclass

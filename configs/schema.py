@@ -7,7 +7,7 @@ from typing import Any, Literal, Optional, Union
 
 from configs.evolution import Evolution
 from configs.fields import component, key, section
-from configs.noise import LARGEST_NOISE, SMALLEST_NOISE
+from configs.noise_limits import LARGEST_NOISE, SMALLEST_NOISE
 from configs.scoring import LargeTraining
 
 

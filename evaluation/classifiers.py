@@ -8,14 +8,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-import evaluation.cnn
-import evaluation.lenet
-import evaluation.linear_and_mlp
-import evaluation.residual  # noqa: F401
 from configs.errors import UserError
 from configs.scoring import LargeTraining
 from datamodules.sets.image_set import ImageSet
-from evaluation.scoring import SCORERS, Scorer, accuracy
+from evaluation.scorer import SCORERS, Scorer, accuracy
 
 
 def classification_accuracy(

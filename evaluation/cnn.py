@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from configs.components.scorers import CNNConfig
 from evaluation.network_scorer import NetworkScorer
-from evaluation.scoring import SCORERS
+from evaluation.scorer import SCORERS
 
 
 class PlainCNN(nn.Module):

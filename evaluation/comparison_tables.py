@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from accounting.statements import epsilon_text
-from evaluation.comparison import (
+from evaluation.comparison_statistics import (
     BEFORE,
     MARK,
     UNITS,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from datamodules.sets.image_set import ImageSet
-from evaluation.distances import FID, Normal, fid, inception_score
+from evaluation.fid import FID, Normal, fid, inception_score
 from evaluation.inception import class_probabilities, inception_features, load_class_weights, load_inception
 from evaluation.precision_recall import Manifold
 

@@ -10,7 +10,7 @@ from torch import nn
 from configs.components.networks import LeNetConfig
 from configs.components.scorers import LeNetScorerConfig
 from evaluation.network_scorer import NetworkScorer
-from evaluation.scoring import SCORERS
+from evaluation.scorer import SCORERS
 from lightning_modules.networks.lenet import LeNet
 
 DROPOUT = 0.3

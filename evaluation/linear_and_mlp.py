@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPClassifier
 
 from configs.components.scorers import LogisticRegressionConfig, MLPConfig
 from datamodules.sets.image_set import ImageSet
-from evaluation.scoring import SCORERS, Predictor, accuracy, pixels
+from evaluation.scorer import SCORERS, Predictor, accuracy, pixels
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # inverse L2 penalties to choose from
 

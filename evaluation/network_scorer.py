@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from configs.scoring import Training
 from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet
-from evaluation.scoring import Predictor, accuracy
+from evaluation.scorer import Predictor, accuracy
 from lightning_modules.precision import autocast_as
 
 PREDICTED = 250  # images at once: a wide network keeps many values per image

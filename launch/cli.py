@@ -11,9 +11,9 @@ from configs.errors import UserError
 from configs.files import unwritable
 from launch.commands import parse
 from launch.console import plain_warnings
-from launch.processes.allocator import keep_freed_memory
 from launch.processes.environment import rank
 from launch.processes.interrupts import Interrupted, expect_requeue, ignore
+from launch.processes.malloc import keep_freed_memory
 
 FIXABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 

@@ -15,17 +15,17 @@ from configs.errors import UserError
 from configs.files import atomic_json
 from configs.schema import Experiment
 from launch.console import Console
-from launch.preflight.set_up import set_up
+from launch.preflight.checked_setup import set_up
 from launch.processes.device import pick_device
 from launch.processes.ranks import Ranks
 from launch.results import send_results
 from launch.run.context import Context
 from launch.run.directory import RunDirectory
+from launch.run.do_or_skip import perform
 from launch.run.file_times import settle
-from launch.run.performing import perform
 from launch.run.setup import Setup
 from launch.run.stage import Stage, order
-from launch.stages.engine import rehearse_training
+from launch.stages.engine_choice import rehearse_training
 from launch.stages.evolution.setting import rehearse
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from configs.schema import Classifier, Image
 from lightning_modules.acceleration import evaluating
-from lightning_modules.optimisation import one_cycle
+from lightning_modules.learning_rate import one_cycle
 from lightning_modules.pixels import to_network
 from lightning_modules.public_module import Batch, PublicModule
 from lightning_modules.registries import CLASSIFIERS

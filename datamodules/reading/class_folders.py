@@ -17,7 +17,7 @@ from configs.schema import Image
 from datamodules.reading.data_loading import read_ahead
 from datamodules.reading.decoding import decode, silent_decoders
 from datamodules.reading.files_error import FilesError
-from datamodules.reading.image_folder import categories, image_files, name_hash, without_images
+from datamodules.reading.listing import categories, image_files, name_hash, without_images
 from datamodules.sets.image_set import Reading
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from configs.errors import UserError
-from datamodules.reading.image_folder import named
+from datamodules.reading.listing import named
 
 
 class FilesError(UserError):

@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.decoded_files import decode_files
 from datamodules.reading.files_error import FilesError
-from datamodules.reading.image_folder import NAMED, named
+from datamodules.reading.listing import NAMED, named
 from datamodules.sets.image_set import ImageSet
 from datamodules.sources.benchmark_files import BenchmarkFiles
 from datamodules.sources.celeba_lists import attribute_names, read_attributes, read_partition

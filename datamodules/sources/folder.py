@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.decoded_files import decode_files
 from datamodules.reading.files_error import FilesError
-from datamodules.reading.image_folder import (
+from datamodules.reading.listing import (
     NAMED,
     categories,
     existing,

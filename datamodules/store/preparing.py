@@ -15,7 +15,7 @@ from configs.schema import Image
 from datamodules.progress import track
 from datamodules.reading.class_folders import ClassFolders
 from datamodules.reading.data_loading import read_ahead
-from datamodules.reading.image_folder import NAMED, named
+from datamodules.reading.listing import NAMED, named
 from datamodules.store.beton import Layout
 from datamodules.store.beton_writer import BetonWriter
 from datamodules.store.imagenet_layout import LAYOUTS, class_names

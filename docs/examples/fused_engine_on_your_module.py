@@ -23,8 +23,8 @@ from accounting.run_key import RunKey
 from accounting.statements import delta_text, epsilon_text
 from lightning_modules.dp_sgd.engine import trained_parameters
 from lightning_modules.dp_sgd.fused.engine import FusedEngine
-from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.grid import check_noise, from_grid, grid_unit, to_grid
+from lightning_modules.dp_sgd.random_generators import keyed_generator
 from lightning_modules.dp_sgd.validation import check_records_apart
 
 TRAINING, CLASSES = 1437, 10  # records, of 1797; categories

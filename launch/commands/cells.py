@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accounting.calibration import BudgetError
 from configs.schema import Experiment
-from launch.preflight.set_up import planned
+from launch.preflight.checked_setup import planned
 from launch.studies.study import Cell
 
 

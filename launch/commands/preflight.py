@@ -49,11 +49,11 @@ def command(options: argparse.Namespace) -> None:
     if devices < 1 or not options.bandwidth > 0:
         raise UserError("--devices must be 1 or more, --bandwidth above 0.")
     from launch import components
+    from launch.preflight.checked_setup import set_up
     from launch.preflight.estimates import estimates
     from launch.preflight.measuring import Job
-    from launch.preflight.overlap import overlap
     from launch.preflight.pages import as_json, readable
-    from launch.preflight.set_up import set_up
+    from launch.preflight.shared_pixels import overlap
     from launch.processes.device import pick_device
 
     components.load()

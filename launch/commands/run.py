@@ -33,7 +33,7 @@ def command(options: argparse.Namespace) -> int:
     config = read(options)
     stop_if_asked()
     if config.launch.devices > 1 and not one_of_several():
-        from launch.processes.local import start_processes
+        from launch.processes.local_job import start_processes
 
         return start_processes(config.launch.devices, options.words)
     install()

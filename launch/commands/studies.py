@@ -50,7 +50,7 @@ def do(
     """
     config = read(options)
     from launch import components
-    from launch.studies.pages import together, write
+    from launch.studies.comparison_files import together, write
     from launch.studies.study import Study, as_json, failures
 
     components.load()

@@ -46,7 +46,7 @@ def command(options: argparse.Namespace) -> None:
     ]
     config = read(options)
     from launch import components
-    from launch.preflight.set_up import set_up
+    from launch.preflight.checked_setup import set_up
     from launch.processes.slurm import batch_script, submit
     from launch.run.directory import RunDirectory
 

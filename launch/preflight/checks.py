@@ -12,13 +12,13 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from configs.scoring import LEAST_IMAGES
 from datamodules.sources.source import ClassFoldered, Source
+from evaluation.scorer import SCORERS
 from evaluation.scores import CONTROLS
-from evaluation.scoring import SCORERS
 from launch.components import naming, new_classifier, new_generator
-from launch.preflight.apart import check_apart
 from launch.preflight.evolution_checks import check_evolution
+from launch.preflight.shared_files import check_apart
+from launch.run.reused_answers import warn_of_unused
 from launch.run.setup import Setup
-from launch.run.taken_answers import warn_of_unused
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 from semantics.by_name import named_categories, unmatched

@@ -16,7 +16,7 @@ from launch.components import new_classifier, new_generator, read
 from launch.preflight.measuring import Estimate, Job, Measurement, batch, extrapolate, median_seconds, median_update
 from launch.preflight.measuring_evolution import measure_evolution, measure_labelling, measure_rendering
 from launch.run.setup import Setup
-from launch.stages.engine import choose, tried_engine
+from launch.stages.engine_choice import choose, tried_engine
 from launch.stages.finetune import settings_without_noise
 from lightning_modules.acceleration import accelerated
 from lightning_modules.alternating import alternating_gradient

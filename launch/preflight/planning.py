@@ -15,10 +15,10 @@ from accounting.plan import EVOLUTION, SEMANTIC_QUERY, BudgetPlan, check_budget,
 from accounting.statements import noise_text, target_text
 from configs.errors import UserError
 from configs.schema import Experiment
-from launch.run.taken_answers import SECTIONS, TakenAnswers
+from launch.run.reused_answers import SECTIONS, ReusedAnswers
 
 
-def plan(config: Experiment, n: int, answers: TakenAnswers) -> BudgetPlan:
+def plan(config: Experiment, n: int, answers: ReusedAnswers) -> BudgetPlan:
     """The mechanisms of a run with their noise multipliers, calibrated to the budget. Opens no image.
 
     Args:
@@ -57,7 +57,7 @@ def plan(config: Experiment, n: int, answers: TakenAnswers) -> BudgetPlan:
 Kind = TypeVar("Kind", GaussianQuery, GaussianHistogram)
 
 
-def taken_over(config: Experiment, stage: str, kind: type[Kind], answers: TakenAnswers) -> Kind:
+def taken_over(config: Experiment, stage: str, kind: type[Kind], answers: ReusedAnswers) -> Kind:
     """The mechanism that another run was charged for the answer that a stage takes over.
 
     A run that has taken it over has it in its own ledger, and can resume even if the other run is gone.
@@ -88,7 +88,7 @@ def inherited(config: Experiment, kind: type[Kind]) -> Kind | None:
     return next((mechanism for mechanism in found if isinstance(mechanism, kind)), None)
 
 
-def semantic_query(config: Experiment, delta: float, answers: TakenAnswers) -> GaussianQuery | None:
+def semantic_query(config: Experiment, delta: float, answers: ReusedAnswers) -> GaussianQuery | None:
     """The mechanism of the semantic query, or None. Its L2 sensitivity is √k₁: a record adds 1 to k₁ bins of a row.
 
     Args:
@@ -113,7 +113,7 @@ def semantic_query(config: Experiment, delta: float, answers: TakenAnswers) -> G
 
 
 def private_evolution(
-    config: Experiment, delta: float, answers: TakenAnswers, query: GaussianQuery | None
+    config: Experiment, delta: float, answers: ReusedAnswers, query: GaussianQuery | None
 ) -> GaussianHistogram | None:
     """The mechanism of Private Evolution, or None: in each round a histogram of votes, with L2 norm 1 per image.
 

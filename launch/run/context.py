@@ -23,8 +23,8 @@ from launch.processes.device import pick_device
 from launch.processes.ranks import Ranks
 from launch.run.directory import RunDirectory
 from launch.run.guarantee import Guarantee
+from launch.run.reused_answers import Answer
 from launch.run.setup import Setup
-from launch.run.taken_answers import Answer
 from launch.tracking.tracker import TrackedRun
 from launch.tracking.tracking import Tracking
 from lightning_modules.classifier import SemanticClassifier

@@ -11,7 +11,7 @@ from configs.schema import Experiment
 from evaluation.inception import find_weights
 from launch.components import Sources
 from launch.run.guarantee import Guarantee
-from launch.run.taken_answers import TakenAnswers
+from launch.run.reused_answers import ReusedAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Setup:
     config: Experiment
     guarantee: Guarantee
     sources: Sources
-    answers: TakenAnswers
+    answers: ReusedAnswers
     """Private answers of other runs that this run takes over."""
     plan: BudgetPlan
 

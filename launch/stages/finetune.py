@@ -10,7 +10,7 @@ from accounting.statements import epsilon_text, noise_text
 from configs.schema import Experiment, Pretrain
 from launch.run.context import Context
 from launch.run.stage import stage
-from launch.stages.engine import checked_engine, choose
+from launch.stages.engine_choice import checked_engine, choose
 from launch.stages.fitting import fit_private
 from launch.stages.pretrain import pretrained, trained
 from lightning_modules.dp_sgd.engine import ClippedSum

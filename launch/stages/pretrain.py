@@ -10,7 +10,7 @@ from launch.run.context import Context
 from launch.run.stage import stage
 from launch.stages.fitting import fit_public
 from launch.stages.select import read_selection
-from lightning_modules.public_training import PublicTraining
+from lightning_modules.generator_training import PublicTraining
 from lightning_modules.transfer import transfer
 from lightning_modules.weights import load_weights, save_weights
 

@@ -19,7 +19,7 @@ from configs.errors import UserError
 from configs.files import read_json
 from configs.loading import differences, load
 from configs.schema import Experiment
-from evaluation.comparison import Entry
+from evaluation.comparison_statistics import Entry
 from evaluation.figures import data_uri
 from evaluation.scores import CONTROLS, StageCost
 from launch.console import Console

@@ -8,14 +8,14 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from accounting.access import PrivateAccess
 from lightning_modules.alternating import adams, alternate, optimizers_of
 from lightning_modules.dp_sgd.engine import ClippedSum, PrivateStatistics, sum_size, trained_parameters
-from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.grid import from_grid, grid_unit, to_grid
 from lightning_modules.dp_sgd.noise_ahead import NoiseAhead
+from lightning_modules.dp_sgd.random_generators import keyed_generator
+from lightning_modules.ema import private_ema
 from lightning_modules.registries import Learner
 
 Batch = tuple[int, Tensor, Tensor]
@@ -62,9 +62,7 @@ class PrivateTraining(LightningModule):
             raise ValueError(f"expected batch {expected_batch}, micro-batch {micro_batch}")
         self.automatic_optimization = False
         self.model = model
-        self.ema = AveragedModel(model.released, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        self.ema.requires_grad_(False)
-        self.ema.n_averaged.fill_(1)  # the initial weights are the first of the average
+        self.ema = private_ema(model.released, ema_decay)
         self.engine = engine
         self.access = access
         self.expected_batch = expected_batch

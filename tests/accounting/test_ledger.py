@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from accounting.access import PrivateAccess
-from accounting.chain import Chain
 from accounting.composition import epsilon, prv_epsilon
 from accounting.ledger import Ledger, LedgerError
+from accounting.ledger_file import Chain
 from accounting.mechanisms import GaussianQuery, SampledGaussian
 from accounting.run_key import RunKey
 from tests.power_cut import Disk

@@ -12,7 +12,7 @@ from configs.scoring import LargeTraining, Training
 from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, classification_accuracy, scorer, split
 from evaluation.cnn import CNNScorer, PlainCNN
-from evaluation.scoring import accuracy
+from evaluation.scorer import accuracy
 
 NAMES = ("lr", "mlp", "cnn")
 SMALL = {  # quick to train where the accuracy does not matter

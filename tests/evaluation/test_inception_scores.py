@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation import inception_scores as module
-from evaluation.distances import FID, inception_score
+from evaluation.fid import FID, inception_score
 from evaluation.inception import class_probabilities, inception_features, load_class_weights, load_inception
 from evaluation.inception_scores import inception_scores
 from evaluation.precision_recall import precision_recall

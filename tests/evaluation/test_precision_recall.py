@@ -75,7 +75,7 @@ MEMORY = """
 import resource
 import numpy as np
 from evaluation.precision_recall import Manifold
-from launch.processes.allocator import keep_freed_memory
+from launch.processes.malloc import keep_freed_memory
 keep_freed_memory()  # as commands have it
 features = np.random.default_rng(0).normal(size=(14_000, 4))
 Manifold.of(features[:100], 3)

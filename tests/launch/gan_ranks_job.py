@@ -19,7 +19,7 @@ from datamodules.sets.sensitive import SensitiveImages
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
 from lightning_modules.gan import GAN
-from lightning_modules.public_training import PublicTraining
+from lightning_modules.generator_training import PublicTraining
 from tests.launch.fits import Data
 from tests.launch.ranks_job import granted, whole_set
 from tests.lightning_modules.dp_sgd.private import private_training

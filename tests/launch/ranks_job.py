@@ -23,7 +23,7 @@ from datamodules.sets.image_set import ImageSet
 from datamodules.sets.sensitive import SensitiveImages
 from launch.processes.ranks import Ranks
 from launch.training.trainer import fit
-from lightning_modules.optimisation import one_cycle
+from lightning_modules.learning_rate import one_cycle
 from lightning_modules.public_module import PublicModule
 from tests.launch.fits import Crashing, Data
 from tests.lightning_modules.dp_sgd.private import FIXED_KEY, N, private_training, reserved

@@ -8,10 +8,10 @@ from accounting.plan import BudgetPlan
 from configs.schema import Experiment
 from launch.components import Sources
 from launch.preflight import checks
-from launch.preflight.set_up import planned
+from launch.preflight.checked_setup import planned
 from launch.run.guarantee import Guarantee
+from launch.run.reused_answers import ReusedAnswers
 from launch.run.setup import Setup
-from launch.run.taken_answers import TakenAnswers
 
 
 def plan(config: Experiment) -> BudgetPlan:
@@ -23,5 +23,5 @@ def check_experiment(config: Experiment) -> None:
     """Check an experiment whose budget may be impossible."""
     unplanned = cast(Any, None)
     checks.check_experiment(
-        Setup(config, Guarantee.of(config), Sources.of(config), TakenAnswers(config, 0), plan=unplanned)
+        Setup(config, Guarantee.of(config), Sources.of(config), ReusedAnswers(config, 0), plan=unplanned)
     )

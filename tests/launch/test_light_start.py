@@ -63,7 +63,7 @@ from launch import components
 components.load()
 from configs.registry import Catalogue
 from datamodules.sources.source import SOURCES
-from evaluation.scoring import SCORERS
+from evaluation.scorer import SCORERS
 from evolution.api import APIS
 from launch.tracking.tracker import TRACKERS
 from lightning_modules import registries

@@ -22,14 +22,14 @@ from accounting.plan import BudgetPlan, check_affordable, check_budget
 from accounting.run_key import RunKey
 from configs.errors import UserError
 from evaluation import comparison_tables
-from evaluation.comparison import Entry, summarised
+from evaluation.comparison_statistics import Entry, summarised
 from evaluation.report import render_report
 from launch.commands import ledger as ledger_command
 from launch.pipeline import announce
 from launch.preflight.pages import budget_lines
 from launch.run.guarantee import Guarantee
 from launch.run.release import readable_statement
-from launch.studies.pages import together
+from launch.studies.comparison_files import together
 from launch.training.progress_bar import Nominal
 from tests.evaluation.test_report import report_data
 

@@ -55,7 +55,7 @@ def same_noise() -> Iterator[None]:
     """A stage's noise depends on its fingerprint, and so on the public source's name; in these runs it must not."""
     with pytest.MonkeyPatch.context() as patch:
         name_alone = lambda step, context: hashlib.sha256(step.name.encode()).hexdigest()  # noqa: E731
-        patch.setattr("launch.run.performing.fingerprint_of", name_alone)
+        patch.setattr("launch.run.do_or_skip.fingerprint_of", name_alone)
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accounting.chain import Chain
+from accounting.ledger_file import Chain
 from configs.schema import Experiment
 from evolution.embedding import Embedding
 from launch.components import read, sensitive_source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import mutant
 
-LEDGER, CHAIN, ACCESS = "accounting/ledger.py", "accounting/chain.py", "accounting/access.py"
+LEDGER, CHAIN, ACCESS = "accounting/ledger.py", "accounting/ledger_file.py", "accounting/access.py"
 KEYSTREAM, RUN_KEY = "accounting/keystream.py", "accounting/run_key.py"
 COMPOSITION, PLAN = "accounting/composition.py", "accounting/plan.py"
 PRV, STATEMENTS = "accounting/prv.py", "accounting/statements.py"
@@ -116,7 +116,7 @@ MUTANTS = (
         "                os.fsync(descriptor)\n            except OSError:",
         "            except OSError:",
         GRANTED,
-        "accounting/test_chain.py::test_a_line_would_survive_a_power_cut_once_it_is_given_back",
+        "accounting/test_ledger_file.py::test_a_line_would_survive_a_power_cut_once_it_is_given_back",
     ),
     mutant(
         "the name of a new ledger is not on the disk",
@@ -130,28 +130,28 @@ MUTANTS = (
         CHAIN,
         'if entry.get("hash") != _digest(entry) or canonical',
         "if canonical",
-        "accounting/test_chain.py::test_any_change_in_any_whole_line_is_found",
+        "accounting/test_ledger_file.py::test_any_change_in_any_whole_line_is_found",
     ),
     mutant(
         "a line need not follow on the one before it",
         CHAIN,
         'if entry.get("index") != index or entry.get("previous") != previous:',
         'if entry.get("index") != index:',
-        "accounting/test_chain.py::test_lines_of_two_files_make_no_chain",
+        "accounting/test_ledger_file.py::test_lines_of_two_files_make_no_chain",
     ),
     mutant(
         "a published hash says when its line was written",
         CHAIN,
         '"nonce": os.urandom(16).hex(),',
         '"nonce": "",',
-        "accounting/test_chain.py::test_a_published_hash_does_not_say_when_its_line_was_written",
+        "accounting/test_ledger_file.py::test_a_published_hash_does_not_say_when_its_line_was_written",
     ),
     mutant(
         "a second writer goes unnoticed",
         CHAIN,
         "if os.fstat(descriptor).st_size != self._size:",
         "if False:",
-        "accounting/test_chain.py::test_a_second_writer_is_noticed",
+        "accounting/test_ledger_file.py::test_a_second_writer_is_noticed",
     ),
     mutant(
         "everybody may read the ledger",

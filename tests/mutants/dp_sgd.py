@@ -256,10 +256,10 @@ MUTANTS = (
     ),
     mutant(
         "a secret generator has 32 secret bits",
-        "lightning_modules/dp_sgd/generators.py",
+        "lightning_modules/dp_sgd/random_generators.py",
         "    generator.set_state(_STATES[device.type](draw, generator.get_state()))\n",
         '    generator.manual_seed(int.from_bytes(draw(8), "little") >> 1)\n',
-        TESTS + "test_generators.py::test_it_is_the_mersenne_twister_with_the_given_words",
+        TESTS + "test_random_generators.py::test_it_is_the_mersenne_twister_with_the_given_words",
     ),
     mutant(
         "the noise is for another clip norm than the engine's",
@@ -400,7 +400,7 @@ MUTANTS = (
     ),
     mutant(
         "networks are not tried out before training",
-        "launch/stages/engine.py",
+        "launch/stages/engine_choice.py",
         "    check_records_apart(model, engine, shape=config.image.shape, classes=classes, device=device)\n",
         "",
         "launch/test_pipeline_charge.py::test_a_network_that_mixes_records_is_found_before_the_query_is_charged",

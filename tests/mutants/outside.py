@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import mutant
 
 RELEASE, GUARD, WANDB = "launch/run/release.py", "launch/tracking/guard.py", "launch/tracking/weights_and_biases.py"
-PERFORMING, DIRECTORY = "launch/run/performing.py", "launch/run/directory.py"
+PERFORMING, DIRECTORY = "launch/run/do_or_skip.py", "launch/run/directory.py"
 ON_RELEASE = "launch/run/test_release.py::"
 ON_GUARD = "launch/tracking/test_guard.py::test_noiseless_numbers_pass_only_for_public_sets_and_trusted_servers"
 ON_WANDB = "launch/tracking/test_weights_and_biases.py::"

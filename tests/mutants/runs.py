@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import mutant
 
 TRAINING, CHECKPOINTING = "launch/training/trainer.py", "launch/training/checkpointing.py"
-QUERY, STAGE, REUSE = "launch/stages/query.py", "launch/run/stage.py", "launch/run/taken_answers.py"
+QUERY, STAGE, REUSE = "launch/stages/query.py", "launch/run/stage.py", "launch/run/reused_answers.py"
 EVOLVE, RENDERINGS = "launch/stages/evolution/evolve.py", "launch/stages/evolution/renderings.py"
 PIPELINE, CONTEXT = "launch/pipeline.py", "launch/run/context.py"
 METHODS = "launch/test_methods.py::test_a_private_method_is_charged_for_what_it_reads_and_releases"
@@ -293,7 +293,7 @@ MUTANTS = (
     ),
     mutant(
         "what reads a private answer has seen public images only",
-        "launch/run/performing.py",
+        "launch/run/do_or_skip.py",
         "return not stage.reads_sensitive and all(role in context.public_roles for role in inputs)",
         "return not stage.reads_sensitive",
         "launch/run/test_public_cache.py::test_nothing_that_saw_sensitive_images_is_shared",
@@ -317,21 +317,21 @@ MUTANTS = (
         "launch/preflight/checks.py",
         "    check_apart(config, public, sensitive)\n",
         "",
-        "launch/preflight/test_apart.py::test_nothing_is_begun_where_files_are_shared",
+        "launch/preflight/test_shared_files.py::test_nothing_is_begun_where_files_are_shared",
     ),
     mutant(
         "public images may be sensitive test images",
-        "launch/preflight/apart.py",
+        "launch/preflight/shared_files.py",
         'for test, split in ((True, "test"), (False, "training")):',
         'for test, split in ((False, "training"),):',
-        "launch/preflight/test_apart.py::test_sensitive_test_images_count_as_well",
+        "launch/preflight/test_shared_files.py::test_sensitive_test_images_count_as_well",
     ),
     mutant(
         "links to sensitive images are other files",
-        "launch/preflight/apart.py",
+        "launch/preflight/shared_files.py",
         "found = os.stat(path)",
         "found = os.lstat(path)",
-        "launch/preflight/test_apart.py::test_files_that_both_have_are_refused_by_the_public_category_alone",
+        "launch/preflight/test_shared_files.py::test_files_that_both_have_are_refused_by_the_public_category_alone",
     ),
     mutant(
         "votes spend the budget of a single round",

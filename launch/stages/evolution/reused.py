@@ -6,7 +6,7 @@ from configs.errors import UserError
 from evolution.outcome import FILE, Outcome
 from evolution.resampling import check_average
 from launch.run.context import Context
-from launch.run.taken_answers import Answer
+from launch.run.reused_answers import Answer
 
 
 def reused_outcome(context: Context) -> tuple[Answer, Outcome]:

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.sets.image_set import ImageSet
 from datamodules.sets.sensitive import SensitiveImages
-from evaluation.distances import frechet_distance
+from evaluation.fid import frechet_distance
 from evaluation.inception_scores import Extract, inception_scores
 from evaluation.precision_recall import Manifold
 from launch.processes.ranks import Ranks

@@ -10,7 +10,7 @@ import pytest
 from configs.components.sources import FolderConfig, ImageNetConfig
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.reading.image_folder import falls_to_testing, image_files
+from datamodules.reading.listing import falls_to_testing, image_files
 from datamodules.sources import SOURCES, Source
 from tests.datamodules.class_images import SYNSETS, store_of, write_classes
 

@@ -15,7 +15,7 @@ import pytest
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.decoding import decode
-from datamodules.reading.image_folder import image_files, name_hash
+from datamodules.reading.listing import image_files, name_hash
 from datamodules.store import preparing
 from datamodules.store.beton_writer import BetonWriter
 from datamodules.store.preparing import prepare

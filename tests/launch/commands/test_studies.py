@@ -7,8 +7,8 @@ import re
 from accounting.composition import epsilon
 from accounting.mechanisms import GaussianQuery, Mechanism, SampledGaussian
 from accounting.statements import epsilon_text
-from evaluation.comparison import Entry
-from launch.studies.pages import together
+from evaluation.comparison_statistics import Entry
+from launch.studies.comparison_files import together
 
 QUERY = GaussianQuery(name="semantic query", noise_multiplier=2.0, sensitivity=1.0)
 TRAINING = SampledGaussian(name="dp-sgd", noise_multiplier=1.0, sensitivity=1.0, sampling_rate=0.01, steps=100)

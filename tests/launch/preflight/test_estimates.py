@@ -14,9 +14,9 @@ from configs.schema import Experiment
 from evolution.apis.model import DiffusionApi
 from evolution.samples import Samples
 from launch.components import public_source
+from launch.preflight.checked_setup import planned
 from launch.preflight.estimates import estimates, measure_pretraining, measure_sampling
 from launch.preflight.measuring import Job, Measurement
-from launch.preflight.set_up import planned
 from lightning_modules.networks.unet import UNet
 from tests.launch.runs import TINY, privimage
 from tests.launch.setups import plan

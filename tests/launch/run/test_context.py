@@ -11,7 +11,7 @@ import torch
 from configs.errors import UserError
 from configs.loading import load
 from launch.components import new_classifier, new_generator
-from launch.preflight.set_up import planned
+from launch.preflight.checked_setup import planned
 from launch.processes.device import pick_device
 from launch.run.context import Context
 from lightning_modules.weights import load_weights, save_weights

@@ -12,10 +12,10 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.schema import Experiment
 from launch.console import Console
-from launch.preflight.set_up import planned
+from launch.preflight.checked_setup import planned
 from launch.run.context import Context
 from launch.run.directory import RunDirectory
-from launch.run.performing import fingerprint_of, perform
+from launch.run.do_or_skip import fingerprint_of, perform
 from launch.run.stage import STAGES, Stage, order
 from tests.launch.runs import TINY
 

@@ -9,7 +9,7 @@ import torch
 
 from configs.schema import Pretrain
 from launch.training.trainer import fit
-from lightning_modules.public_training import PublicTraining
+from lightning_modules.generator_training import PublicTraining
 from tests.launch.fits import STEPS, Crashing, Data, PublicRecords, Stop, identical, private_fit
 from tests.lightning_modules.test_gan import gan
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from accounting.access import PrivateAccess
 from lightning_modules.alternating import adams, alternating_gradient
 from lightning_modules.dp_sgd.engine import PrivateStatistics
-from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.dp_sgd.random_generators import keyed_generator
 from lightning_modules.gan import GAN
 from tests.lightning_modules.dp_sgd.private import N, PoissonRecords, private_training, reserved
 from tests.lightning_modules.dp_sgd.toy import CLASSES, records

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from accounting.access import PrivateAccess
 from lightning_modules.dp_sgd.engine import PrivateStatistics, trained_parameters
-from lightning_modules.dp_sgd.generators import keyed_generator
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from lightning_modules.dp_sgd.private_training import PrivateTraining
+from lightning_modules.dp_sgd.random_generators import keyed_generator
 from tests.lightning_modules.dp_sgd.private import CLIP, RATE, SIGMA, N, PoissonRecords, private_training, reserved
 from tests.lightning_modules.dp_sgd.toy import ToyGenerator, autograd_sum, records, toy
 

@@ -12,7 +12,7 @@ import pytest
 from configs.loading import load
 from datamodules.sets.image_set import ImageSet
 from datamodules.sets.sensitive import SensitiveImages
-from evaluation.distances import FID, frechet_distance
+from evaluation.fid import FID, frechet_distance
 from evaluation.inception_scores import InceptionScores
 from evaluation.precision_recall import precision_recall
 from launch.processes.ranks import Ranks

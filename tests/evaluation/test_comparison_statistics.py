@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import comparison_tables as tables
-from evaluation.comparison import BEFORE, Entry, measures_of, summarised, verdicts
+from evaluation.comparison_statistics import BEFORE, Entry, measures_of, summarised, verdicts
 from evaluation.scores import StageCost
 
 unit = st.floats(0, 1)

@@ -9,7 +9,7 @@ from accounting.composition import epsilon
 from accounting.statements import delta_text, epsilon_text
 from configs.files import atomic_text
 from evaluation import comparison_tables as tables
-from evaluation.comparison import UNITS, Entry, measures_of, summarised
+from evaluation.comparison_statistics import UNITS, Entry, measures_of, summarised
 from launch.console import table
 
 

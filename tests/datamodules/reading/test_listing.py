@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import UserError
-from datamodules.reading.image_folder import categories, existing, falls_to_testing, image_files, named, without_images
+from datamodules.reading.listing import categories, existing, falls_to_testing, image_files, named, without_images
 
 
 def touch(root, *names):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounting.chain import GENESIS, Chain, LedgerError, _digest
+from accounting.ledger_file import GENESIS, Chain, LedgerError, _digest
 from configs.errors import UserError
 from tests.power_cut import Disk
 

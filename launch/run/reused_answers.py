@@ -75,7 +75,7 @@ def reused(config: Experiment, stage: str) -> str | None:
     return getattr(config, SECTIONS[stage]).reuse if stage in config.stages else None
 
 
-class TakenAnswers:
+class ReusedAnswers:
     """The answers that a run takes over, each found and verified once. Opens no image.
 
     Args:

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 
 from configs.loading import load
 from configs.schema import Image
-from launch.preflight.overlap import overlap
-from launch.preflight.set_up import planned
+from launch.preflight.checked_setup import planned
+from launch.preflight.shared_pixels import overlap
 from tests.datamodules.class_images import store_of, write_classes
 from tests.launch.runs import TINY, privimage
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from configs.schema import Pretrain
 from lightning_modules.alternating import adams, alternate
-from lightning_modules.optimisation import averaged_weights, one_cycle
+from lightning_modules.ema import public_ema
+from lightning_modules.learning_rate import one_cycle
 from lightning_modules.public_module import PublicModule, step_generator
 from lightning_modules.registries import Learner
 
@@ -32,7 +33,7 @@ class PublicTraining(PublicModule):
     def __init__(self, generator: Learner, settings: Pretrain, *, seed: int) -> None:
         super().__init__(batch_size=settings.batch_size, micro_batch=settings.micro_batch, seed=seed)
         self.generator = generator
-        self.ema = averaged_weights(generator.released, settings.ema_decay)
+        self.ema = public_ema(generator.released, settings.ema_decay)
         self.learning_rate = settings.learning_rate
         self.steps = settings.steps
 

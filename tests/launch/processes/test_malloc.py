@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from launch.processes.allocator import keep_freed_memory
+from launch.processes.malloc import keep_freed_memory
 
 WORK = """
 import resource
 import numpy as np
-from launch.processes.allocator import keep_freed_memory
+from launch.processes.malloc import keep_freed_memory
 {keep}
 def step():
     blocks = [np.ones(2**21) for _ in range(8)]

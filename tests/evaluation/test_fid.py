@@ -14,7 +14,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.special import softmax
 from torchmetrics.image.inception import InceptionScore
 
-from evaluation.distances import Normal, fid, frechet_distance, gaussian_frechet_distance, inception_score
+from evaluation.fid import Normal, fid, frechet_distance, gaussian_frechet_distance, inception_score
 
 
 def features(seed, count, size):

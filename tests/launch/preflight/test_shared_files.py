@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.schema import Image
 from launch.components import public_source, sensitive_source
-from launch.preflight.apart import check_files_apart
+from launch.preflight.shared_files import check_files_apart
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import TINY, privimage

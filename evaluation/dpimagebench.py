@@ -9,7 +9,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from configs.components.scorers import ResNetScorerConfig, ResNeXtScorerConfig, WideResNetScorerConfig
 from evaluation.network_scorer import NetworkScorer
-from evaluation.scoring import SCORERS
+from evaluation.scorer import SCORERS
 
 Block = Callable[[int, int, int], nn.Module]
 """Builds a residual block from its input channels, output channels and stride."""

@@ -7,7 +7,7 @@ from configs.components.scorers import ResNetScorerConfig, ResNeXtScorerConfig, 
 from configs.scoring import Training
 from datamodules.sets.image_set import ImageSet
 from evaluation.classifiers import SCORERS, split
-from evaluation.scoring import accuracy
+from evaluation.scorer import accuracy
 
 QUICK = Training(epochs=1, least_steps=50)
 SMALL = [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounting.keystream import Keystream
-from lightning_modules.dp_sgd.generators import keyed_generator
+from lightning_modules.dp_sgd.random_generators import keyed_generator
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,8 @@ import torch
 from configs.errors import UserError
 from configs.loading import load
 from launch.components import new_generator
-from launch.stages import engine
-from launch.stages.engine import choose
+from launch.stages import engine_choice
+from launch.stages.engine_choice import choose
 from lightning_modules.dp_sgd.micro_batch import GIB
 from lightning_modules.dp_sgd.opacus_engine import OpacusEngine
 from tests.launch.runs import FIXED, TINY, Child, at, die, finish, privimage, run_words, same_release
@@ -33,7 +33,7 @@ def chosen(*overrides: str, **settings: Any) -> int:
 
 
 def free(monkeypatch: pytest.MonkeyPatch, memory: float) -> None:
-    monkeypatch.setattr(engine, "free_memory", lambda device: int(memory))
+    monkeypatch.setattr(engine_choice, "free_memory", lambda device: int(memory))
 
 
 def test_a_number_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
 
     def with_memory(memory: float, then: Any = lambda: None) -> Any:
         def before() -> None:
-            engine.free_memory = lambda device: int(memory)  # in the child process alone
+            engine_choice.free_memory = lambda device: int(memory)  # in the child process alone
             then()
 
         return before

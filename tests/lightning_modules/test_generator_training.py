@@ -12,8 +12,8 @@ from configs.components.networks import UNetConfig
 from configs.components.samplers import DDIMConfig
 from configs.schema import Image, Pretrain
 from lightning_modules.diffusion import Diffusion
+from lightning_modules.generator_training import PublicTraining
 from lightning_modules.public_module import step_generator
-from lightning_modules.public_training import PublicTraining
 
 STEPS = 12
 

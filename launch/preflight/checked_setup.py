@@ -8,9 +8,9 @@ from launch.components import Sources, naming
 from launch.preflight.checks import check_experiment
 from launch.preflight.planning import plan
 from launch.run.guarantee import Guarantee
+from launch.run.reused_answers import ReusedAnswers
 from launch.run.setup import Setup
 from launch.run.stage import order
-from launch.run.taken_answers import TakenAnswers
 
 
 def set_up(config: Experiment) -> Setup:
@@ -34,5 +34,5 @@ def planned(config: Experiment) -> Setup:
     sources = Sources.of(config)
     with naming("sensitive"):
         n = sources.sensitive.size()
-    answers = TakenAnswers(config, n)
+    answers = ReusedAnswers(config, n)
     return Setup(config, Guarantee.of(config), sources, answers, plan(config, n, answers))

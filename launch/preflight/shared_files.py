@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.errors import UserError
 from configs.schema import Experiment
-from datamodules.reading.image_folder import named
+from datamodules.reading.listing import named
 from datamodules.sources import Source
 from launch.components import naming
 
