@@ -8,6 +8,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+import evaluation.cnn  # noqa: F401  (each registers itself)
+import evaluation.dpimagebench  # noqa: F401
+import evaluation.lenet  # noqa: F401
+import evaluation.linear_and_mlp  # noqa: F401
 from configs.errors import UserError
 from configs.scoring import LargeTraining
 from datamodules.sets.image_set import ImageSet
