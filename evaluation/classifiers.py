@@ -8,13 +8,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-import evaluation.cnn  # noqa: F401  (each registers itself)
-import evaluation.dpimagebench  # noqa: F401
-import evaluation.lenet  # noqa: F401
-import evaluation.linear_and_mlp  # noqa: F401
 from configs.errors import UserError
 from configs.scoring import LargeTraining
 from datamodules.sets.image_set import ImageSet
+from evaluation import cnn, dpimagebench, lenet, linear_and_mlp  # noqa: F401  (each registers itself)
 from evaluation.scorer import SCORERS, Scorer, accuracy
 
 

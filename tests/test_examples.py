@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import subprocess
+import runpy
 import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,30 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 def output(name: str, *arguments: str) -> str:
-    """The output of an example, which must succeed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """The output of an example run as a program, in a forked process; it must succeed."""
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        run_program(EXAMPLES / f"{name}.py", arguments, writing)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        printed = file.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, printed
+    return printed
+
+
+def run_program(path: Path, arguments: Sequence[str], output: int) -> None:
+    """Run a file as Python would, print to a file descriptor, and end this process."""
+    code = 1
+    try:
+        os.dup2(output, 1)
+        sys.stdout, sys.argv = os.fdopen(1, "w"), [str(path), *arguments]
+        runpy.run_path(str(path), run_name="__main__")
+        code = 0
+    except BaseException:
+        print(traceback.format_exc())
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def imported(name: str) -> Any:

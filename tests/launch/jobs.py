@@ -1,11 +1,10 @@
-"""Jobs of several processes: started by torchrun as a user would, or forked, which saves their imports."""
+"""Jobs of several processes, which are forked: that saves their imports."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import traceback
@@ -26,16 +25,6 @@ class Ended:
     """That of the process that failed first; 0 if none did."""
     text: str
     """What its processes have printed."""
-
-
-def torchrun(processes: int, module: str, *words: str) -> Ended:
-    """A module as a job of torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, module, *words], capture_output=True, text=True, timeout=LIMIT, check=False, env=environment
-    )
-    return Ended(done.returncode, done.stdout + done.stderr)
 
 
 def forked(processes: int, act: Callable[[], int | None], output: Path) -> Ended:

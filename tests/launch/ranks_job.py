@@ -6,7 +6,6 @@ divisible by the number of processes, and work that is shared among processes. E
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,3 @@ def private(ranks: Ranks, folder: Path, steps: int, stop: int) -> None:
         require=ledger.require,
     )
     torch.save(module.state_dict(), folder / f"weights-{ranks.rank}-of-{ranks.world}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -20,6 +20,7 @@ from configs.schema import Experiment, Image
 from datamodules.sources import cifar10
 from launch.components import public_source, sensitive_source
 from launch.preflight.estimates import MEASURES
+from lightning_modules import by_image
 from tests.datamodules.class_images import store_of, write_classes
 from tests.datamodules.stand_ins import ATTRIBUTES, write_celeba, write_cifar10, write_idx_files
 from tests.launch.runs import RELEASE, privimage
@@ -91,6 +92,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "BATCH_RECORDS", 20)
+    monkeypatch.setattr(by_image, "BATCH", 16)
 
 
 @pytest.mark.parametrize("name", PRESETS)
