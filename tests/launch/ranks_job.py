@@ -1,7 +1,7 @@
-"""What every process does that `torchrun -m tests.launch.ranks_job FOLDER STEPS STOP` starts.
+"""What every process of a job does in these tests: `main(folder, steps, stop)`.
 
-A private fit, which crashes when step STOP is due (never, if STOP is STEPS). Then public fits whose batch size is not
-divisible by the number of processes, and work that is shared among processes. Each process saves its results in FOLDER.
+A private fit, which crashes when step `stop` is due (never, if it is `steps`). Then public fits whose batch size is not
+divisible by the number of processes, and work that is shared among processes. Each process saves its results in `folder`.
 """
 
 from __future__ import annotations
