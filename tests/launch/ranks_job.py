@@ -1,7 +1,7 @@
 """What every process of a job does in these tests: `main(folder, steps, stop)`.
 
 A private fit, which crashes when step `stop` is due (never, if it is `steps`). Then public fits whose batch size is not
-divisible by the number of processes, and work that is shared among processes. Each process saves its results in `folder`.
+divisible by the number of processes, and work that is shared among processes. Each process saves its results.
 """
 
 from __future__ import annotations
