@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from configs.errors import UserError
 
 Read = Callable[[np.ndarray], Any]
+LOOK_EVERY = 0.2  # seconds after which a worker looks whether it should end
 
 
 class _Calls(Dataset):
@@ -79,11 +80,15 @@ def _as_it_is(value: Any) -> Any:
 
 
 class _Shutdown:
-    """Lets a worker tell where a SIGTERM comes from.
+    """Lets a worker tell where a SIGTERM comes from, and end by itself.
 
     A SIGTERM to the whole process group asks the training process to stop at a time of its choice. Until then workers
     ignore it and continue. After shutdown has begun, at the latest when the training process exits, a SIGTERM comes
     from torch or Python. It must end the worker, because both then wait for the worker to end.
+
+    A worker also looks whether shutdown has begun: when the garbage collector finds the iterator in a cycle (with an
+    error, for instance), it closes torch's queues before torch can send the message that ends the workers, and torch
+    would wait five seconds for each.
     """
 
     def __init__(self) -> None:
@@ -95,4 +100,6 @@ class _Shutdown:
         begun = self._begun
         for number in (signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if begun.value else None)
+        for number in (signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, lambda *_: os._exit(0) if begun.value else None)
+        signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY, LOOK_EVERY)

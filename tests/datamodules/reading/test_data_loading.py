@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import subprocess
@@ -68,3 +70,14 @@ def test_other_errors_stay_what_they_are(workers: int) -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(read_ahead(failing, ROWS, workers))
+
+
+def test_an_iterator_in_a_cycle_ends_its_workers_without_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch ends a worker by force when it has waited for five seconds."""
+    forced = []
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "terminate", forced.append)
+    before, values = helpers(), [begun()]
+    values.append(values)
+    del values
+    gc.collect()
+    assert gone_but(before) and not forced
