@@ -50,6 +50,7 @@ def event(mechanisms: list[Mechanism], records: int) -> DpEvent:
     return ComposedDpEvent([one(m) for m in mechanisms])
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(mechanisms=LISTS, delta=DELTAS, records=st.sampled_from([2, 3, 5, 10]))
 def test_groups_cost_no_less_than_pld_says(mechanisms: list[Mechanism], delta: float, records: int) -> None:

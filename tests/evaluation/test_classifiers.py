@@ -84,6 +84,7 @@ def test_hold_out_is_a_part_of_the_synthetic_set(digits):
         np.testing.assert_array_equal(np.unique(both, axis=0), np.unique(train.images.reshape(900, -1), axis=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_hold_out_makes_the_choice(name, digits):
     """If every hold-out image has one category, the chosen fit is the one that predicts this category most often."""

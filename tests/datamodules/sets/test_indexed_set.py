@@ -82,6 +82,7 @@ def test_batches_are_those_from_memory_on_any_number_of_ranks_from_any_step(on_d
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_a_resume_within_the_epoch_takes_the_next_step(on_disk: OnDisk, name: str) -> None:
     images, reading = on_disk.reader(name)

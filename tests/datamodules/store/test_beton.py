@@ -67,6 +67,7 @@ def test_ffcv_reads_what_is_written(tmp_path: Path, shape) -> None:
         assert np.array_equal(column.reshape(expected.shape), expected)
 
 
+@pytest.mark.slow
 def test_what_ffcv_writes_is_read(tmp_path: Path) -> None:
     needs_ffcv()
     from ffcv.fields import IntField, NDArrayField

@@ -31,6 +31,7 @@ def page_faults(keep: str) -> int:
     return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_memory_that_was_freed_is_not_asked_for_again() -> None:
     if not keep_freed_memory():
         pytest.skip("the C library is not glibc")

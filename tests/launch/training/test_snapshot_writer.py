@@ -37,6 +37,7 @@ def test_steps_are_even_and_leave_out_both_ends(total: int, count: int, expected
     assert snapshot_steps(total, count) == expected
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_of_the_wanted_steps_are_kept(tmp_path: Path) -> None:
     private_fit(tmp_path / "a", snapshots=writer(tmp_path / "a", 3, 7), every_steps=None)
     files = kept(tmp_path / "a")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import pytest
 import torch
 from torch import Tensor
 
@@ -79,6 +80,7 @@ def other_records() -> tuple[Tensor, Tensor]:
     return 255 - images, torch.full_like(labels, CLASSES - 1)
 
 
+@pytest.mark.slow
 def test_with_the_discriminators_steps_held_equal_other_records_give_the_same_network(tmp_path: Path) -> None:
     _, access = reserved(tmp_path, steps=STEPS)
     one = trained(gan(), access, records(N), withheld=True)
