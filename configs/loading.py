@@ -36,7 +36,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     """The configuration of an experiment: method overlay < preset < overrides, each key checked.
 
     Within a preset, `for_method.NAME` overrides `for_generator.NAME`, which overrides `for_api.NAME` (the API of
-    Private Evolution), which overrides the rest.
+    Private Evolution), which overrides `for_sensitive.NAME` (the source of the sensitive images), which overrides the
+    rest.
 
     Args:
         experiment: name of a preset in `configs/experiments`, or path of a YAML file.

@@ -43,7 +43,7 @@ def read_preset(kind: str, name: str) -> Tree:
     return typing.cast(Tree, tree)
 
 
-VARIANTS = {"for_api": ("evolution", "api"), "for_generator": ("generator",)}
+VARIANTS = {"for_sensitive": ("sensitive",), "for_api": ("evolution", "api"), "for_generator": ("generator",)}
 """Groups of a preset that apply to one choice of a component only, and where that component is. Later groups win."""
 
 

@@ -16,10 +16,10 @@ class SensitiveImages:
     """
 
     def __init__(self, images: ImageSet) -> None:
-        self._images = images
+        self.__images = images
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.__images)
 
     def __repr__(self) -> str:
         return "<SensitiveImages, contents hidden>"
@@ -27,11 +27,11 @@ class SensitiveImages:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the categories, public by declaration."""
-        return self._images.class_names
+        return self.__images.class_names
 
     def exposed(self) -> ImageSet:
         """The images themselves.
 
         Sensitive: what is computed from them is private only by a mechanism that the ledger has charged.
         """
-        return self._images
+        return self.__images

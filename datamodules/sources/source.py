@@ -13,23 +13,28 @@ from configs.registry import Registry
 from datamodules.sets.image_set import LabelledImages
 
 
-class Source(Protocol):
-    """Images from one place, built by `SOURCES.build(config, image)` with `image` a `configs.schema.Image`.
-
-    How images are brought to that resolution and number of channels is fixed and never fitted to them. The message of a
-    UserError begins with its key (`root: ...`); the caller knows whether this is the sensitive or the public source.
-    """
+class Declared(Protocol):
+    """What is public of a set of images by declaration: all that a stage gets of the sensitive source."""
 
     public_benchmark: bool
     """Declares that the images are public, so that scores on them may be shown."""
-    folders: tuple[Path, ...]
-    """The folders of class folders that the images come from; empty for a source without class folders."""
     class_names: tuple[str, ...]
     """Names of the categories, distinct."""
 
     def size(self) -> int:
         """Number of training records, public by declaration; opens no image."""
         ...
+
+
+class Source(Declared, Protocol):
+    """Images from one place, built by `SOURCES.build(config, image)` with `image` a `configs.schema.Image`.
+
+    How images are brought to that resolution and number of channels is fixed and never fitted to them. The message of a
+    UserError begins with its key (`root: ...`); the caller knows whether this is the sensitive or the public source.
+    """
+
+    folders: tuple[Path, ...]
+    """The folders of class folders that the images come from; empty for a source without class folders."""
 
     def train(self, *, progress: bool = True) -> LabelledImages:
         """All training images."""

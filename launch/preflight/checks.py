@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import torch
 
@@ -22,6 +21,7 @@ from launch.run.setup import Setup
 from launch.tracking.tracking import check_tracking
 from lightning_modules.dp_sgd.validation import check_network
 from semantics.by_name import named_categories, unmatched
+from semantics.similarity import load_word_vectors
 
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k₂ public categories for each row
 ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
@@ -138,11 +138,8 @@ def check_files(setup: Setup) -> None:
     config, settings = setup.config, setup.config.evaluate
     if config.privacy.insecure_key is not None:
         RunKey.create_or_load("", config.privacy.insecure_key)  # only checks a fixed key, writes nothing
-    if settings.word_vectors is not None and not Path(settings.word_vectors).is_file():
-        raise UserError(
-            f"evaluate.word_vectors: no file at '{settings.word_vectors}'. Give GloVe's text file, or leave the key "
-            "out to compare the classifier's own embeddings."
-        )
+    if settings.word_vectors is not None and "evaluate" in config.stages:
+        load_word_vectors(settings.word_vectors, setup.sources.public.class_names)  # raises if they are of no use
     if settings.inception_weights is not None:
         setup.inception  # noqa: B018 (raises if it is another file)
 

@@ -16,7 +16,7 @@ from accounting.run_key import RunKey
 from configs.schema import Experiment
 from datamodules.sets.image_set import LabelledImages
 from datamodules.sets.sensitive import SensitiveImages
-from datamodules.sources import Source
+from datamodules.sources.source import Declared, Source
 from launch.components import new_classifier, new_generator, read, read_sensitive
 from launch.console import Console
 from launch.processes.device import pick_device
@@ -76,8 +76,8 @@ class Context:
         return self.setup.guarantee
 
     @property
-    def sensitive_source(self) -> Source:
-        """The source of the sensitive images; opens no image."""
+    def sensitive_source(self) -> Declared:
+        """What is declared of the sensitive images; the images themselves are `sensitive` and `sensitive_test`."""
         return self.setup.sources.sensitive
 
     @property
@@ -109,7 +109,7 @@ class Context:
     def _read_sensitive(self, *, test: bool) -> SensitiveImages:
         process = f"-{self.ranks.rank}" if self.ranks.rank else ""  # each machine of a job may have files of its own
         names_to = self.directory.internal / f"unreadable-files{process}.txt"
-        return read_sensitive(self.sensitive_source, names_to, test=test, progress=self.console.progress)
+        return read_sensitive(self.setup.sources.sensitive, names_to, test=test, progress=self.console.progress)
 
     @property
     def class_names(self) -> tuple[str, ...]:

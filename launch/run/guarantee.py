@@ -7,7 +7,7 @@ from typing import Any
 
 from accounting.plan import BudgetPlan
 from configs.schema import Experiment
-from datamodules.sources import Source
+from datamodules.sources.source import Declared
 from launch.tracking.guard import Guard
 
 FIXED_KEY = "NOT PRIVATE: made with a fixed key (privacy.insecure_key), so the noise can be computed and removed."
@@ -53,7 +53,7 @@ class Guarantee:
             plan |= {"epsilon": None, "delta": None}
         return {**({"notice": self.notice} if self.notice else {}), **plan}
 
-    def guard(self, config: Experiment, sensitive: Source) -> Guard:
+    def guard(self, config: Experiment, sensitive: Declared) -> Guard:
         """What dashboards may see of the run."""
         return Guard(
             public_benchmark=sensitive.public_benchmark,

@@ -100,6 +100,16 @@ def test_settings_for_a_generator_count_where_it_is_chosen(tmp_path: Path) -> No
         load(str(path))
 
 
+@pytest.mark.parametrize("preset", preset_names("experiments"))
+def test_other_images_than_a_presets_own_get_a_delta_of_their_own(preset: str) -> None:
+    """It depends on n, so that of a preset may be no guarantee for another set."""
+    own = load(preset)
+    assert own.privacy.delta is not None
+    other = load(preset, ["sensitive.name=folder", "sensitive.root=scans"])
+    assert other.privacy.delta is None and other.privacy.epsilon == own.privacy.epsilon
+    assert load(preset, ["sensitive.name=folder", "privacy.delta=1e-6"]).privacy.delta == 1e-6
+
+
 def test_settings_for_a_method_count_for_it_alone_and_above_those_of_its_components(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from typing import get_type_hints
 
 import numpy as np
 
 from datamodules.sets.image_set import ImageSet
 from datamodules.sets.sensitive import SensitiveImages
+from datamodules.sources.source import Declared
+from launch.run.context import Context
 from tests.test_imports import PACKAGES, ROOT
 
 EXPOSED = {
@@ -23,18 +26,35 @@ EXPOSED = {
 }
 
 
-def exposing() -> set[str]:
-    """The files of the project that expose sensitive images."""
+UNTYPED = {
+    "launch/components.py": "reads a source, and makes the sensitive images of it",
+    "launch/preflight/shared_pixels.py": "counts copies, for the owner of the images",
+}
+"""Files that may read a source without the type."""
+
+
+def using(name: str) -> set[str]:
+    """The files of the project that use an attribute, a function or a variable of this name."""
     found = set()
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        nodes = ast.walk(ast.parse(path.read_text()))
-        if any(isinstance(node, ast.Attribute) and node.attr == "exposed" for node in nodes):
+        text = path.read_text()
+        nodes = ast.walk(ast.parse(text)) if name in text else ()
+        if any(name in (getattr(node, "attr", None), getattr(node, "id", None)) for node in nodes):
             found.add(str(path.relative_to(ROOT)))
     return found
 
 
-def test_they_are_exposed_where_this_list_says_and_nowhere_else() -> None:
-    assert exposing() == set(EXPOSED)
+def test_they_are_exposed_where_these_lists_say_and_nowhere_else() -> None:
+    assert using("exposed") == set(EXPOSED)
+    assert using("images_of") == set(UNTYPED)
+    assert using("_SensitiveImages__images") == set()
+
+
+def test_of_their_source_a_stage_gets_what_is_declared_alone() -> None:
+    """So that a type checker refuses `context.sensitive_source.train()`."""
+    assert get_type_hints(Context.sensitive_source.fget)["return"] is Declared
+    assert not {"train", "test", "paths", "folders"} & set(dir(Declared))
+    assert not [file for file in using("sources") if file.startswith(("launch/stages/", "launch/tracking/"))]
 
 
 def test_they_are_no_ordinary_images_and_show_nothing() -> None:

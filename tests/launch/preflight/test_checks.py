@@ -56,6 +56,14 @@ def test_what_could_only_fail_later_is_refused(overrides: list[str], message: st
         check_experiment(load("demo", overrides))
 
 
+def test_word_vectors_that_know_no_public_category_are_refused(tmp_path: Path) -> None:
+    """They are read in the stage `evaluate`, after the whole budget is spent."""
+    path = tmp_path / "glove.txt"
+    path.write_text("zebra 0.1 0.2\n")
+    with pytest.raises(UserError, match=r"^evaluate\.word_vectors: .* has no vector for any of the 129 category names"):
+        check_experiment(load("demo", [f"evaluate.word_vectors={path}"]))
+
+
 @dataclass
 class MixedConfig:
     name: str = "mixed"
