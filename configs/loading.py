@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 import configs.components  # noqa: F401  (the names of every component)
 from configs.errors import UserError
 from configs.fields import allowed, alternatives, first_key, section_type, type_name, walk, within
-from configs.presets import Tree, for_method, part_of, read_preset, variants
+from configs.presets import Tree, for_another_method, for_method, part_of, read_preset, variants
 from configs.registry import Catalogue
 from configs.schema import Experiment
 
@@ -37,7 +37,7 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
 
     Within a preset, `for_method.NAME` overrides `for_generator.NAME`, which overrides `for_api.NAME` (the API of
     Private Evolution), which overrides `for_sensitive.NAME` (the source of the sensitive images), which overrides the
-    rest.
+    rest. If the file states a method and another one is asked for, its stages and components are those of that one.
 
     Args:
         experiment: name of a preset in `configs/experiments`, or path of a YAML file.
@@ -53,6 +53,8 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
     stem = Path(experiment).stem
     tree: Tree = {"run": {"name": stem}, "wandb": {"group": stem}, "method": method}
     overlay = read_preset("methods", method)
+    if "method" in preset and method != own:
+        preset = for_another_method(preset, read_preset("methods", own), overlay)
     for layer in (overlay, *variants(preset, given, overlay), for_method(preset, method), given):
         tree = merge(tree, layer, Experiment, "")
     if (

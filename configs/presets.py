@@ -96,3 +96,26 @@ def part_of(tree: Tree, place: tuple[str, ...]) -> Any:
     for name in place:
         node = node.get(name) if isinstance(node, dict) else None
     return node
+
+
+def for_another_method(tree: Tree, own: Tree, other: Tree) -> Tree:
+    """What a file that was written for one method says that holds for another one as well.
+
+    That is everything but the keys that either method sets and the components that only one of them chooses.
+
+    Args:
+        tree: settings of the file.
+        own: overlay of the method that it was written for.
+        other: overlay of the other method.
+    """
+    left: Tree = {}
+    for key, value in tree.items():
+        if key not in own and key not in other:
+            left[key] = value
+        elif isinstance(value, dict):
+            mine, theirs = own.get(key, {}), other.get(key, {})
+            if "name" not in value or ("name" not in mine and "name" not in theirs):
+                left[key] = for_another_method(value, mine, theirs)
+            elif theirs.get("name") == value["name"]:
+                left[key] = {**for_another_method(value, mine, theirs), "name": value["name"]}
+    return left

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from configs.errors import UserError
 from configs.fields import walk, within
 from configs.loading import differences, load, to_yaml, typed
-from configs.presets import preset_names
+from configs.presets import preset_names, read_preset
 from configs.registry import Catalogue
 from configs.schema import Experiment
 
@@ -108,6 +108,34 @@ def test_other_images_than_a_presets_own_get_a_delta_of_their_own(preset: str) -
     other = load(preset, ["sensitive.name=folder", "sensitive.root=scans"])
     assert other.privacy.delta is None and other.privacy.epsilon == own.privacy.epsilon
     assert load(preset, ["sensitive.name=folder", "privacy.delta=1e-6"]).privacy.delta == 1e-6
+
+
+@pytest.mark.parametrize("method", preset_names("methods"))
+@pytest.mark.parametrize("own", ["privimage_d", "sim_pe_then_pe", "sim_pe_voted"])
+def test_a_method_that_is_asked_for_is_that_method_whatever_a_saved_file_was_of(
+    tmp_path: Path, method: str, own: str
+) -> None:
+    path = tmp_path / "saved.yaml"
+    path.write_text(to_yaml(load("demo", [f"method={own}", "pretrain.batch_size=33", "privacy.epsilon=3"])))
+    found, plain = load(str(path), [f"method={method}"]), load("demo", [f"method={method}"])
+    assert found.method == method and found.stages == plain.stages
+    assert found.generator.name == plain.generator.name or method in ("sim_pe", "query_only", "public_only", "nonpriv")
+    assert found.evolution.api.name == plain.evolution.api.name
+    assert (found.pretrain.batch_size, found.privacy.epsilon) == (33, 3)
+    for name, value in read_preset("methods", method).get("evolution", {}).items():
+        if method != own and not isinstance(value, dict):
+            assert getattr(found.evolution, name) == value
+
+
+def test_a_saved_file_that_was_changed_keeps_its_changes(tmp_path: Path) -> None:
+    path = tmp_path / "saved.yaml"
+    stages = "stages=[classifier,query,select,pretrain,finetune,synthesize,evaluate]"
+    path.write_text(to_yaml(load("demo", [stages, "generator.multiplicity=7"])))
+    for words in ([], ["method=privimage_d"]):
+        found = load(str(path), words)
+        assert found.generator.multiplicity == 7 and found.stages[-1] == "evaluate"
+    other = load(str(path), ["method=dpdm"])
+    assert other.generator.multiplicity == 7 and other.stages[-1] == "report"
 
 
 def test_settings_for_a_method_count_for_it_alone_and_above_those_of_its_components(tmp_path: Path) -> None:
