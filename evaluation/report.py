@@ -27,6 +27,7 @@ from datamodules.sets.image_set import ImageSet, LabelledImages
 from evaluation.feature_map import FeatureMap, feature_map_svg
 from evaluation.figures import Chart, Series, data_uri, first_of_class, image_strip, line_chart
 from evaluation.formatting import duration, number, percent, size
+from evaluation.guessing import ADVICE, Guessing
 from evaluation.scores import SCORE_NAMES, ScoreRow, Similarities, StageCost
 
 SHOWN_IMAGES = 8  # per category in the sample grid
@@ -139,6 +140,8 @@ def render_report(data: ReportData) -> str:
         classifiers=list(dict.fromkeys(name for row in data.scores for name in row.accuracies)),
         error=lambda value: math.sqrt(value * (1 - value) / max(1, len(data.real_test))),
         headline=list(data.scores[0].accuracies.items())[-1] if data.scores and data.scores[0].accuracies else None,
+        guessing=Guessing.on(data.real_test.labels, len(data.real_test.class_names)),
+        advice=ADVICE,
         columns=[name for name in SCORE_NAMES if any(getattr(row, name) is not None for row in data.scores)],
         score_names=SCORE_NAMES,
         feature_map=Markup(feature_map_svg(data.feature_map)) if data.feature_map else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from configs.errors import UserError
@@ -12,6 +12,7 @@ from datamodules.progress import track
 from datamodules.sets.image_set import ImageSet, LabelledImages, balanced_sample
 from datamodules.sets.sensitive import SensitiveImages
 from evaluation.classifiers import classification_accuracy
+from evaluation.guessing import Guessing
 from evaluation.scores import CONTROLS, EVOLVED, ScoreRow
 from launch.run.context import Context
 from launch.run.release import read_images
@@ -59,9 +60,11 @@ def evaluate(context: Context) -> str:
     extract = classifier_features(context, context.ranks)
     from_features = feature_scores(context, extract, every, [SYNTHETIC, *on_the_way], test)
     rows = score_rows(context, every, from_features, test)
+    guessing = Guessing.on(test.exposed().labels, len(test.class_names))
     scores = {
         "notice": "NOT private: computed from sensitive test images without noise.",
         "scores": [asdict(rows[name]) for name in sets],
+        "guessing": asdict(guessing),
         "fid_reason": from_features.fid_reason,
         "precision_features": from_features.precision_features,
         "on_the_way": [asdict(rows[name]) | point.place for name, point in on_the_way.items()],
@@ -71,8 +74,21 @@ def evaluate(context: Context) -> str:
         kept_accuracies(context).forget()
     if not context.sensitive_source.public_benchmark:
         return "scores are in internal/ (not shown: they are computed from sensitive images without noise)"
-    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in rows[SYNTHETIC].accuracies.items())
-    return f"trained on synthetic, tested on {len(test)} real: {shown or 'no accuracy, since there is one category'}"
+    return f"trained on synthetic, tested on {len(test)} real: {in_words(rows[SYNTHETIC].accuracies, guessing)}"
+
+
+def in_words(accuracies: Mapping[str, float], guessing: Guessing) -> str:
+    """The accuracies, next to that of guessing.
+
+    Args:
+        accuracies: by classifier; none if there is only one category.
+        guessing: on the same test images.
+    """
+    if not accuracies:
+        return "no accuracy, since there is one category"
+    shown = ", ".join(f"{name.upper()} {value:.1%}" for name, value in accuracies.items())
+    best = f"guessing {max(guessing.chance, guessing.largest):.1%}"
+    return f"{shown} ({best})" if guessing.beaten_by(accuracies.values()) else f"{shown}, no better than {best}"
 
 
 def training_sets(context: Context) -> dict[str, ImageSet]:
