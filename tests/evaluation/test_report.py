@@ -170,5 +170,5 @@ def test_words_for_numbers(words, value, expected):
 @pytest.mark.parametrize(("accuracy", "taught"), [(0.9, True), (0.45, False)])
 def test_accuracies_stand_next_to_guessing_and_images_that_teach_nothing_are_said(accuracy, taught):
     page = html.unescape(render_report(report_data(scores=[ScoreRow(name="this run", accuracies={"cnn": accuracy})])))
-    assert "Guessing has 50.0% by chance, and 5" in page
+    assert "Guessing has 50.0 % by chance, and 5" in page
     assert ("the images teach nothing yet" not in page) == taught
