@@ -48,11 +48,13 @@ def test_the_smallest_that_suffices(target: float, rate: float, steps: int, quer
     assert _composed(setting, found - TOLERANCE, "rdp") > target
 
 
+@pytest.mark.slow
 def test_without_a_query() -> None:
     setting = {**PAPER, "others": []}
     assert calibrate_noise_multiplier(**setting) <= calibrate_noise_multiplier(**PAPER)
 
 
+@pytest.mark.slow
 def test_prv_reaches_budgets_that_rdp_cannot_state() -> None:
     setting = {**PAPER, "epsilon": 0.1, "steps": 1}
     with pytest.raises(BudgetError, match="prv"):

@@ -50,6 +50,7 @@ def test_rdp_agrees_with_dp_accounting_at_the_same_orders(mechanisms: list[Mecha
     assert rdp_epsilon(mechanisms, delta, WHOLE_ORDERS) == pytest.approx(theirs, rel=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_rdp_at_the_default_orders_is_at_most_dp_accountings(mechanisms: list[Mechanism], delta: float) -> None:
@@ -76,6 +77,7 @@ def test_rdp_is_the_divergence_it_claims_to_be(multiplier: float, rate: float, o
     assert rdp_curve([one], (order,))[0] == pytest.approx(math.log(moment) / (order - 1), rel=1e-3, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(mechanisms=LISTS, delta=DELTAS)
 def test_prv_agrees_with_pld(mechanisms: list[Mechanism], delta: float) -> None:
@@ -143,6 +145,7 @@ def test_orders_without_a_statement_are_not_taken(
     assert found == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(mechanism=st.one_of(QUERIES, HISTOGRAMS, TRAININGS), delta=DELTAS)
 def test_the_same_mechanism_twice_is_one_of_twice_the_steps(mechanism: Mechanism, delta: float) -> None:
@@ -166,6 +169,7 @@ def test_a_rate_of_one_half_keeps_the_low_orders() -> None:
     assert by_pld * 0.99 <= rdp_epsilon([half], 1e-5) <= by_rdp
 
 
+@pytest.mark.slow
 def test_small_epsilon_is_not_drowned_by_the_grid() -> None:
     faint = SampledGaussian(name="t", noise_multiplier=60, sampling_rate=0.3, steps=1, sensitivity=1)
     ours = prv_epsilon([QUERY, faint], 1e-6)

@@ -62,6 +62,7 @@ def test_a_worse_second_direction_counts() -> None:
     assert Narrower(0.5, 1.0).renyi((1.5,))[0] == pytest.approx(backward, rel=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(rate=RATES, noise=NOISES)
 def test_for_one_record_it_is_what_opacus_has(rate: float, noise: float) -> None:

@@ -47,6 +47,7 @@ def test_the_demo_uses_its_budget_up(accountant: str) -> None:
     assert plan.composed("prv") < plan.composed("rdp")
 
 
+@pytest.mark.slow
 def test_rows_state_each_mechanism_and_its_share() -> None:
     plan = plan_budget(**DEMO, query=QUERY, clip_norm=1.0)
     query, training = plan.rows()
@@ -56,6 +57,7 @@ def test_rows_state_each_mechanism_and_its_share() -> None:
     json.dumps(plan.rows())
 
 
+@pytest.mark.slow
 def test_json_carries_a_plan_without_loss() -> None:
     plan = plan_budget(**DEMO, query=None, clip_norm=1.0)
     assert [m.name for m in plan.mechanisms] == ["dp-sgd"]

@@ -110,6 +110,7 @@ def test_other_images_than_a_presets_own_get_a_delta_of_their_own(preset: str) -
     assert load(preset, ["sensitive.name=folder", "privacy.delta=1e-6"]).privacy.delta == 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", preset_names("methods"))
 @pytest.mark.parametrize("own", ["privimage_d", "sim_pe_then_pe", "sim_pe_voted"])
 def test_a_method_that_is_asked_for_is_that_method_whatever_a_saved_file_was_of(
@@ -158,6 +159,7 @@ def test_settings_for_a_method_count_for_it_alone_and_above_those_of_its_compone
             load(str(path), ["method=sim_pe"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", preset_names("experiments"))
 @pytest.mark.parametrize("method", preset_names("methods"))
 def test_every_preset_goes_with_every_method(experiment: str, method: str) -> None:
@@ -245,6 +247,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", BAD)
 def test_a_mistake_is_answered_with_key_value_and_range(override: str) -> None:
     with pytest.raises(UserError) as error:

@@ -105,6 +105,7 @@ def test_numbers_stand_on_the_page():
     assert "-5 votes" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCORE_NAMES)
 def test_a_score_has_its_column_where_there_is_one(name):
     rows = [ScoreRow(name="synthetic (this run)", accuracies={"cnn": 0.9}, **{name: 27.25}), ScoreRow(name="public")]
@@ -121,6 +122,7 @@ def test_banner_where_there_is_no_guarantee():
     assert "guarantee of the release, by" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -41,6 +41,7 @@ def test_they_are_those_of_a_plain_search(
         assert (found[:, 0] == squared.argmin(axis=1)).all()  # of equals the one with the lowest index
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [9, 20, 27, 81, 225])
 @pytest.mark.parametrize("candidates", [2, 5, 8, 11, 300])
 def test_a_query_does_not_hang_on_the_others(features: int, candidates: int) -> None:

@@ -103,6 +103,7 @@ def test_progress_is_given_the_loss_of_each_step() -> None:
     assert seen.losses[-1] == pytest.approx(float(trainer.callback_metrics["train/loss"]))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_resumed_run_ends_with_the_same_weights_and_average(tmp_path: Path) -> None:
     whole = training()
@@ -127,6 +128,7 @@ def test_the_seed_decides_the_draws() -> None:
     assert not torch.equal(weights(first), weights(other))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("micro_batch", [1, 5, 16])
 def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch(micro_batch: int) -> None:

@@ -82,6 +82,7 @@ def allocated(work) -> int:
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 300])
 def test_training_takes_what_the_allocator_says(size: int) -> None:
     network = nn.Sequential(nn.Linear(50, 200), nn.LayerNorm(200), nn.SiLU(), nn.Linear(200, 30))
@@ -95,6 +96,7 @@ def test_training_takes_what_the_allocator_says(size: int) -> None:
     assert peak_memory(step, CPU) == pytest.approx(allocated(step), rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_clipped_sum_takes_what_the_allocator_says() -> None:
     """The engine of every run, on a network of convolutions, norms and attention: kernels hide no memory."""
     engine = OpacusEngine(build(multiplicity=2), 1.0)

@@ -56,6 +56,7 @@ def test_the_batches_are_the_ledgers_poisson_samples(access_for):
         assert np.array_equal(rows, access.sample(step, 200))
 
 
+@pytest.mark.slow
 def test_another_key_draws_other_batches(access_for):
     images = numbered_set(200)
     one, other = (

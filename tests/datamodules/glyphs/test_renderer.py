@@ -25,6 +25,7 @@ def test_the_alphabet_is_large_and_every_category_is_its_own():
     assert not any(FONTS[font] in LATIN_ONLY for font in fonts_of(ALPHABET["alpha"])) and "0" in LATIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", [8, 28])
 def test_no_character_is_blank_in_any_font(resolution):
     for character in ALPHABET.values():

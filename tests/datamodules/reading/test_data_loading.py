@@ -34,6 +34,7 @@ def begun() -> Iterator[torch.Tensor]:
     return values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_to_the_whole_group_does_not_stop_the_workers(number: signal.Signals) -> None:
     before, values = helpers(), begun()
@@ -72,6 +73,7 @@ def test_other_errors_stay_what_they_are(workers: int) -> None:
         list(read_ahead(failing, ROWS, workers))
 
 
+@pytest.mark.slow
 def test_an_iterator_in_a_cycle_ends_its_workers_without_force(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch ends a worker by force when it has waited for five seconds."""
     forced = []

@@ -96,6 +96,7 @@ def test_a_resume_within_the_epoch_takes_the_next_step(on_disk: OnDisk, name: st
     batches.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_what_reads_ahead_ends_with_the_iterator(on_disk: OnDisk, name: str) -> None:
     images, reading = on_disk.reader(name)
@@ -187,6 +188,7 @@ def test_ffcv_does_not_read_folders(on_disk: OnDisk) -> None:
         list(ShuffledBatches(images, 4, 1, 0, reading=Reading(0, "ffcv")))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (CIFAR / "train_10k.tar").is_file(), reason=f"no JPEGs of CIFAR-10 in {CIFAR}")
 def test_real_jpegs_are_the_same_from_a_store_and_from_their_files(tmp_path: Path) -> None:
     with tarfile.open(CIFAR / "train_10k.tar") as tar:

@@ -67,6 +67,7 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [1, 64, 150, 200])
 def test_a_store_whose_making_was_killed_is_none_and_is_gone_on_with(
     root: Path, tmp_path: Path, done: int, monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,7 @@ def test_second_ctrl_c_stops_at_once() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_training_saves_at_a_signal_and_goes_on_exactly(tmp_path: Path, number: signal.Signals) -> None:
     def kill_in_step_three(module: PrivateTraining) -> None:

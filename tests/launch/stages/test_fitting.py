@@ -13,6 +13,7 @@ from launch.training.progress_bar import Nominal, ProgressLines
 from tests.launch.run.test_stage import context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accountant", ["rdp", "prv"])
 def test_epsilon_grows_with_the_steps_and_never_passes_the_plan(tmp_path: Path, accountant: str) -> None:
     plan = context(tmp_path, f"privacy.accountant={accountant}").plan

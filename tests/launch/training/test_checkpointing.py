@@ -30,6 +30,7 @@ def test_clock_and_count_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert saved == [STEPS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [0, 10, 2000])
 def test_damaged_checkpoint_is_set_aside_and_the_one_before_taken(tmp_path: Path, cut: int) -> None:
     with pytest.raises(Stop):

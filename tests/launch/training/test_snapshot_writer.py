@@ -51,6 +51,7 @@ def test_the_averaged_weights_of_the_wanted_steps_are_kept(tmp_path: Path) -> No
             assert torch.equal(value, found.content["state_dict"][f"ema.module.{name}"])
 
 
+@pytest.mark.slow
 def test_snapshots_change_nothing_of_the_result(tmp_path: Path) -> None:
     assert identical(private_fit(tmp_path / "with", snapshots=writer(tmp_path / "with", 4)), private_fit(tmp_path))
 
@@ -69,6 +70,7 @@ def test_each_is_written_when_its_step_is_durable(tmp_path: Path, monkeypatch: p
     assert durable == [3, 7]
 
 
+@pytest.mark.slow
 def test_one_that_a_crash_cut_off_is_made_up_for(tmp_path: Path) -> None:
     private_fit(tmp_path / "whole", snapshots=writer(tmp_path / "whole", 5, 8))
     with pytest.raises(Stop):

@@ -142,6 +142,7 @@ def test_no_value_of_the_noised_sum_excludes_a_hypothesis(
         assert [impossible(found, totals[n], module.unit) for n in (17, 16)] == [0, 0]
 
 
+@pytest.mark.slow
 def test_no_value_of_the_published_networks_sum_excludes_a_hypothesis(
     access: PrivateAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

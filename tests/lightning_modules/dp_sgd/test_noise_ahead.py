@@ -63,6 +63,7 @@ def expected(access: PrivateAccess, step: int, count: int) -> Tensor:
     return torch.from_numpy(access.whole_noise(step, count, UNIT))
 
 
+@pytest.mark.slow
 @given(
     steps=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=5, unique=True).map(sorted),
     count=st.integers(0, 60),

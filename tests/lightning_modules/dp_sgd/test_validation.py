@@ -152,6 +152,7 @@ def test_a_network_that_would_break_the_guarantee_is_refused(kind: type, network
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [FusedEngine, OpacusEngine])
 def test_layers_that_see_other_records_are_found_out_whatever_the_weights(kind: type) -> None:
     """Their sum can be close to the right one: it contains each record's gradient in parts, clipped almost equally."""

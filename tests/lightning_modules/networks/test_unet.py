@@ -64,6 +64,7 @@ def parameters(name: str, shape: tuple[int, int, int]) -> int:
     return sum(p.numel() for p in built.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "millions"), [(shape, size) for shape in PUBLISHED for size in PUBLISHED[shape]])
 def test_presets_have_the_published_sizes(shape: tuple[int, int, int], millions: str) -> None:
     """PrivImage's tables, Figure 7 and appendix B: the count that rounds to the published one, to its last digit."""

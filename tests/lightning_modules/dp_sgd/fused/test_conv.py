@@ -48,6 +48,7 @@ def axis_of(layer: nn.Conv2d, x: Tensor, gradient: Tensor, draws: int) -> FlatAx
     return FlatAxis.between(layer, layer.padding, x, gradient, draws)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(layers(), st.integers(1, 3), st.integers(1, 3), st.tuples(st.integers(1, 6), st.integers(1, 6)))
 def test_shifted_form_is_the_frameworks_gradient_of_each_record(

@@ -33,6 +33,7 @@ def hold(monkeypatch: pytest.MonkeyPatch, ratio: float | None) -> None:
         monkeypatch.setattr(gradients, "LARGE", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
 @settings(max_examples=40)
 @given(
@@ -69,6 +70,7 @@ def test_a_parameter_that_is_used_twice_has_the_norm_of_the_sum_of_both_uses(
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), multiplicity=st.sampled_from([1, 4]))
@@ -82,6 +84,7 @@ def test_float32_sum_is_that_of_autograd(ratio: float | None, seed: int, multipl
     assert (found - expected).norm() <= 1e-3 * expected.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multiplicity", [1, 2])
 @pytest.mark.parametrize("ratio", [HELD, AS_IT_IS, FACTORED])
 def test_sum_over_the_real_network_is_that_of_autograd(
