@@ -20,7 +20,8 @@ from datamodules.store.ffcv_reading import SEGMENT, ffcv_installed
 from datamodules.store.store import Store
 from tests.datamodules.class_images import CIFAR, gone_but, helpers, needs_ffcv, store_of, write_classes
 
-READERS = ["plain", "plain by 2", "ffcv", "folder", "folder by 2"]
+FFCV = pytest.param("ffcv", marks=pytest.mark.slow)  # numba compiles for seconds
+READERS = ["plain", "plain by 2", FFCV, "folder", "folder by 2"]
 STEPS = 11
 
 
@@ -108,7 +109,7 @@ def test_what_reads_ahead_ends_with_the_iterator(on_disk: OnDisk, name: str) -> 
     assert gone_but(before)
 
 
-@pytest.mark.parametrize("name", ["plain", "ffcv"])
+@pytest.mark.parametrize("name", ["plain", FFCV])
 def test_batches_may_be_kept_and_written_to(on_disk: OnDisk, name: str) -> None:
     images, reading = on_disk.reader(name)
     kept = list(ShuffledBatches(images, 4, 30, 0, reading=reading))
@@ -118,12 +119,14 @@ def test_batches_may_be_kept_and_written_to(on_disk: OnDisk, name: str) -> None:
     assert same(ShuffledBatches(images, 4, 30, 0, reading=reading), ShuffledBatches(on_disk.memory, 4, 30, 0))
 
 
+@pytest.mark.slow
 def test_more_steps_than_are_handed_to_ffcv_at_once(on_disk: OnDisk) -> None:
     images, reading = on_disk.reader("ffcv")
     steps = 2 * SEGMENT + 3
     assert same(ShuffledBatches(images, 3, steps, 1, reading=reading), ShuffledBatches(on_disk.memory, 3, steps, 1))
 
 
+@pytest.mark.slow
 def test_what_fails_in_ffcvs_thread_is_raised(on_disk: OnDisk) -> None:
     images, reading = on_disk.reader("ffcv")
     with pytest.raises(Exception, match=r"out of range|index"):
