@@ -24,5 +24,10 @@ class UserError(Exception):
         return str(self) if self.key is None else str(self).split(": ", 1)[1]
 
     def under(self, section: str) -> UserError:
-        """The same mistake, with its key under a section."""
-        return UserError(f"{section}.{self}")
+        """The same mistake, with its key under a section, and every `.key=value` that its advice writes."""
+        return UserError(keys_under(section, f".{self}"))
+
+
+def keys_under(section: str, text: str) -> str:
+    """A text in which every `.key=` and a `.key:` at its beginning have the section before them."""
+    return re.sub(r"(?<![^ ])[.](?=[a-z][\w.]*=)|^[.]", f"{section}.", text)

@@ -45,7 +45,17 @@ def allowed(metadata: Any) -> str:
     if metadata.get("choices"):
         return "one of " + ", ".join(map(str, metadata["choices"]))
     words = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
-    return " and ".join(f"{words[name]} {limit:g}" for name, limit in metadata.get("limits", {}).items())
+    return " and ".join(
+        f"{words[name]} {int(limit) if limit == int(limit) else limit}"
+        for name, limit in metadata.get("limits", {}).items()
+    )
+
+
+def expected(kind: type, field: dataclasses.Field[Any]) -> str:
+    """What may be given for a key, in words: its type and range."""
+    limits = allowed(field.metadata)
+    apart = ", " if limits.startswith("one of") or type(None) in alternatives(section_type(kind, field)) else " "
+    return apart.join(filter(None, [type_name(kind, field), limits]))
 
 
 def within(value: Any, metadata: Any) -> bool:
@@ -92,7 +102,7 @@ def type_name(kind: type, field: dataclasses.Field[Any]) -> str:
     plain = next(option for option in options if typing.get_origin(option) is not typing.Literal)
     word = words.get(typing.get_origin(plain) or plain, getattr(plain, "__name__", str(plain)))
     word = " or ".join([*names, word])
-    return f"{word} or null," if type(None) in options else word
+    return f"{word} or null" if type(None) in options else word
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:

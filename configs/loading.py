@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import configs.components  # noqa: F401  (the names of every component)
 from configs.errors import UserError
-from configs.fields import allowed, alternatives, first_key, section_type, type_name, walk, within
+from configs.fields import alternatives, expected, first_key, section_type, walk, within
 from configs.presets import Tree, for_another_method, for_method, part_of, read_preset, variants
 from configs.registry import Catalogue
 from configs.schema import Experiment
@@ -167,23 +167,23 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     plain_text = typing.get_origin(annotation) is not dict and str in (annotation, *typing.get_args(annotation))
     if isinstance(value, Written):
         value = value.text if plain_text and value.value is not None else value.value
-    expected = " ".join(filter(None, [type_name(kind, field), allowed(field.metadata)]))
+    may_be = expected(kind, field)
     if plain_text and value is not None and not isinstance(value, (str, list)):
-        raise UserError(f"{here}: got {value!r}; allowed is {expected}. Put it in quotes.")
+        raise UserError(f"{here}: got {value!r}; allowed is {may_be}. Put it in quotes.")
     kinds = alternatives(section_type(kind, field))
     try:
         if type(value) is int and float in kinds and int not in kinds:
             value = float(value)  # OmegaConf converts for a plain float, but not if other types are allowed as well
         if isinstance(value, float) and int in kinds:
             if not value.is_integer():
-                raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
+                raise UserError(f"{here}: got {value!r}; allowed is {may_be}.")
             value = int(value)
         OmegaConf.update(node, "value", value, merge=False)
         value = OmegaConf.to_container(node)["value"]  # type: ignore[index, call-overload]
     except OmegaConfBaseException as error:
-        raise UserError(f"{here}: got {value!r}; allowed is {expected}.") from error
+        raise UserError(f"{here}: got {value!r}; allowed is {may_be}.") from error
     if not within(value, field.metadata):
-        raise UserError(f"{here}: got {value!r}; allowed is {expected}.")
+        raise UserError(f"{here}: got {value!r}; allowed is {may_be}.")
     return value
 
 

@@ -26,7 +26,10 @@ def preset_names(kind: str) -> list[str]:
 
 def read_preset(kind: str, name: str) -> Tree:
     """A preset by name, or a YAML file by path."""
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PRESETS / kind / f"{name}.yaml"
+    given = str(name).endswith((".yaml", ".yml"))
+    path = Path(name) if given else PRESETS / kind / f"{name}.yaml"
+    if given and not path.is_file():
+        raise UserError(f"'{name}' is a folder, not a file." if path.is_dir() else f"there is no file '{name}'.")
     if not path.is_file():
         near = get_close_matches(str(name), preset_names(kind), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""

@@ -126,7 +126,7 @@ class Finetune:
     )
     micro_batch: Union[int, Literal["auto"]] = key(
         32,
-        "records whose gradients are in memory at once (auto: all that fit); changes memory, never the result",
+        "records whose gradients are in memory at once (auto: all that fit); changes memory, and rounding",
         at_least=1,
     )
     memory_gib: Optional[float] = key(
@@ -232,7 +232,7 @@ class Wandb:
 class Experiment:
     """One run from data to report. The order of the keys is the order of the work."""
 
-    method: str = key("privimage_d", "overlay in configs/methods")
+    method: str = key("privimage_d", "which method to run; `privimage list` shows them")
     stages: list[str] = key(
         ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"],
         "the stages of the run, in order",

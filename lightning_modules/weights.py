@@ -22,6 +22,8 @@ def save_weights(network: nn.Module, path: Path, notice: str | None = None) -> N
 
 def load_weights(network: nn.Module, path: Path) -> None:
     """Read weights that `save_weights` wrote. Raises UserError for a missing or damaged file."""
+    if not path.is_file():
+        raise UserError(f"there are no weights at '{path}'. Give the run's command again to rebuild them.")
     try:
         network.load_state_dict(load_file(path))
     except Exception as error:  # safetensors raises its own errors, torch a RuntimeError, the system an OSError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from configs.errors import UserError
+from configs.errors import UserError, keys_under
 from datamodules.reading.listing import named
 
 
@@ -34,4 +34,4 @@ class FilesError(UserError):
 
     def under(self, section: str) -> FilesError:
         """The same message, with the key placed in a section."""
-        return FilesError(f"{section}.{self.what}", self.names, self.advice)
+        return FilesError(f"{section}.{self.what}", self.names, keys_under(section, self.advice))

@@ -52,7 +52,7 @@ class BenchmarkFiles:
     def _missing(self, root: Path) -> UserError:
         advice = (
             f"Give the folder that holds {self.title}, or one with '{self.below}' in it (see docs/benchmark-data.md), "
-            "or download it with download=true."
+            "or download it with .download=true."
         )
         if not root.is_dir():
             return UserError(f"root: no folder at '{root}'. {advice}")

@@ -119,7 +119,7 @@ class Folder:
             raise FilesError(
                 f"{key_name}: files that cannot be read as images",
                 unreadable,
-                "Fix or remove them, or leave them out with corrupt=skip. If the run has started, give it another "
+                "Fix or remove them, or leave them out with .corrupt=skip. If the run has started, give it another "
                 "run.name then.",
             )
         if unreadable:

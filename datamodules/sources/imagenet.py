@@ -28,9 +28,10 @@ class ImageNet:
 
     def __init__(self, config: ImageNetConfig, image: Image) -> None:
         if bool(config.store) == bool(config.root):
+            both = "both store and root are given" if config.store else "neither store nor root is given"
             raise UserError(
-                "store: give store=FILE.beton, which `privimage prepare imagenet` makes, or root=DIR to read the "
-                "folder itself, and not both (see docs/public-data.md)."
+                f"store: {both}. Give .store=FILE.beton, which `privimage prepare imagenet` makes, or .root=DIR "
+                "for the folder itself (see docs/public-data.md)."
             )
         self.config = config
         self.public_benchmark = config.public_benchmark

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from configs.errors import UserError
-from configs.fields import allowed, type_name
+from configs.fields import expected
 from configs.loading import load
 from configs.presets import preset_names
 from configs.registry import Catalogue
@@ -45,7 +45,7 @@ def dispatch(parser: argparse.ArgumentParser, command: Command, options: argpars
         return 0
     if not options.experiment:
         raise UserError(
-            f"which experiment? There are: {', '.join(preset_names('experiments'))}. Try: privimage run demo"
+            f"which experiment? There are: {', '.join(preset_names('experiments'))}. Try: {parser.prog} demo"
         )
     return command(options)
 
@@ -74,7 +74,6 @@ def section_lines(config: Any, path: str) -> list[str]:
         elif here.endswith(".name") and not help:
             lines.append(f"  {here}={value}")
         else:
-            limits = " ".join(filter(None, [type_name(type(config), field), allowed(field.metadata)]))
             shown = "null" if value is None else value
-            lines += [f"  {here}={shown}", f"      {limits}; {help}"]
+            lines += [f"  {here}={shown}", f"      {expected(type(config), field)}; {help}"]
     return lines + nested

@@ -27,6 +27,16 @@ def add(commands: Any) -> None:
     parser.set_defaults(command=command)
 
 
+def given_images(path: Path) -> Any:
+    """The images of a file that was given."""
+    from launch.run.release import read_images
+
+    try:
+        return read_images(path)
+    except UserError as error:
+        raise UserError(f"--images: cannot read '{path}'. Give an .npz file that privimage wrote.") from error
+
+
 def command(options: argparse.Namespace) -> None:
     """Read the release, write the files."""
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
@@ -38,7 +48,7 @@ def command(options: argparse.Namespace) -> None:
 
     directory, _ = read_run(options.run, options.root)
     release, notice = directory.outputs, released_notice(directory)
-    images = read_images(options.images or release / "synthetic.npz")
+    images = read_images(release / "synthetic.npz") if options.images is None else given_images(options.images)
     try:
         exporting.FORMATS[options.format](images, options.folder)
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it

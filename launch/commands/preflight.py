@@ -47,7 +47,9 @@ def command(options: argparse.Namespace) -> None:
     config = read(options)
     devices = config.launch.devices if options.devices is None else options.devices
     if devices < 1 or not options.bandwidth > 0:
-        raise UserError("--devices must be 1 or more, --bandwidth above 0.")
+        raise UserError(
+            f"--devices, --bandwidth: got {options.devices} and {options.bandwidth}; allowed is 1 or more, and above 0."
+        )
     from launch import components
     from launch.preflight.checked_setup import set_up
     from launch.preflight.estimates import estimates

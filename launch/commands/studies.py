@@ -29,7 +29,7 @@ def check_options(options: argparse.Namespace) -> None:
     """Check the options of `add_options`, before anything that takes time."""
     for option in ("seeds", "jobs"):
         if getattr(options, option) < 1:
-            raise UserError(f"--{option} must be 1 or more.")
+            raise UserError(f"--{option}: got {getattr(options, option)}; allowed is 1 or more.")
     if options.name is not None and (not options.name or "/" in options.name or options.name.startswith(".")):
         raise UserError(f"--name: got {options.name!r}; allowed is a plain folder name.")
 

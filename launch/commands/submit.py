@@ -28,12 +28,15 @@ OPTIONS = {
     "account": "account to charge",
 }
 
+METAVARS = {"time": "TIME", "partition": "NAME", "account": "NAME"}
+"""What stands for the value of an option in the help; for the others, a number."""
+
 
 def add(commands: Any) -> None:
     """Add the command."""
     parser = add_experiment(commands, "submit", "run an experiment as a SLURM job", DESCRIPTION, command)
     for name, help in OPTIONS.items():
-        parser.add_argument(f"--{name}", metavar=name.rpartition("-")[2].upper(), help=help)
+        parser.add_argument(f"--{name}", metavar=METAVARS.get(name, "N"), help=help)
     parser.add_argument("--dry-run", action="store_true", help="print the script, submit nothing")
 
 

@@ -39,10 +39,13 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Load the released model, sample, write."""
-    if options.count < 1 or options.batch_size < 1:
-        raise UserError("--count and --batch-size must be 1 or more.")
+    for option in ("count", "batch_size"):
+        if getattr(options, option) < 1:
+            raise UserError(f"--{option.replace('_', '-')}: got {getattr(options, option)}; allowed is 1 or more.")
     if options.seed is not None and not 0 <= options.seed < 2**63:
-        raise UserError("--seed must be in 0 … 2^63 - 1.")
+        raise UserError(f"--seed: got {options.seed}; allowed is 0 … 2^63 - 1.")
+    if options.output is not None and options.output.suffix != ".npz":
+        raise UserError(f"--output: got '{options.output}'; give a name that ends in .npz.")
     import torch
 
     from datamodules.progress import track

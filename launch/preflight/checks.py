@@ -162,6 +162,11 @@ def check_semantics(config: Experiment, *, rows: int, categories: int) -> None:
             f"of '{config.public.name}'."
         )
     rows = rows if config.query.per_category else 1
+    if categories < rows:
+        raise UserError(
+            f"public: '{config.public.name}' has {categories} categories, but each of the {rows} sensitive ones needs "
+            "one of its own. Give a public set with more categories, or query.per_category=false."
+        )
     count = config.selection.semantics or config.query.semantics
     if rows * count > categories:
         raise UserError(

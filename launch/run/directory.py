@@ -211,12 +211,14 @@ def find_run(run: str, root: str = "runs") -> RunDirectory:
     Raises:
         UserError: if there is no such run; it lists the runs that exist.
     """
-    for path in (Path(run), Path(root) / run):
+    places = list(dict.fromkeys([Path(run), Path(root) / run]))
+    for path in places:
         if (path / "config.yaml").is_file():
             return RunDirectory(path)
     names = sorted(path.parent.name for path in Path(root).glob("*/config.yaml"))
     known = f"Runs in '{root}': {', '.join(names)}." if names else f"There are no runs in '{root}' yet."
-    raise UserError(f"there is no run '{run}' (looked for '{run}/config.yaml' and '{root}/{run}/config.yaml'). {known}")
+    looked = " and ".join(f"'{path / 'config.yaml'}'" for path in places)
+    raise UserError(f"there is no run '{run}' (looked for {looked}). {known}")
 
 
 def read_run(run: str, root: str = "runs") -> tuple[RunDirectory, Experiment]:

@@ -119,7 +119,7 @@ def answer_of(config: Experiment, stage: str, n: int) -> Answer:
         if DP_SGD in answer.follows:
             raise UserError(
                 f"{key}: the answer in '{reused(config, stage)}' follows from a model that was trained privately "
-                "there, and no run can take over such a model. Name another run."
+                "there, and no run can take over such a model. Give another run."
             )
         raise UserError(
             f"{key}: the answer in '{reused(config, stage)}' follows from another private answer of that run. Take "
@@ -152,12 +152,12 @@ def found_answer(config: Experiment, stage: str, n: int) -> Answer:
         )
     differ = [name for name in SAME[stage] if value_of(other, name) != value_of(config, name)]
     if differ:
-        raise UserError(f"{key}: the run '{path}' has another {', '.join(differ)}: its answer does not fit this run.")
+        raise UserError(f"{key}: the answer of '{path}' does not fit this run, which differs in: {', '.join(differ)}.")
     charges = ledger_lines.charges(ledger.entries)
     own = [i for i, entry in enumerate(charges) if entry["kind"] == "reserve" and entry["stage"] == stage]
     starts = ledger_lines.last_starts(ledger.entries)
     if not own or charges[own[-1]]["index"] not in starts:
-        raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; name the run that was.")
+        raise UserError(f"{key}: the run '{path}' was not charged for '{stage}'; give the run that was.")
     charge = charges[own[-1]]
     start, earlier = starts[charge["index"]], ledger.release_ids()[: own[-1]]
     mechanism = mechanism_from_dict(charge["mechanism"])

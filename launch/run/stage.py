@@ -88,7 +88,7 @@ def order(config: Experiment) -> list[Stage]:
         UserError: if a stage is unknown or has a role twice, an input is missing, or the stages do not go together.
     """
     if not config.stages:
-        raise UserError(f"stages: there is nothing to do. Name some of: {', '.join(STAGES)}.")
+        raise UserError(f"stages: there is nothing to do. Choose some of: {', '.join(STAGES)}.")
     chosen: list[Stage] = []
     for name in config.stages:
         if name not in STAGES:

@@ -22,6 +22,13 @@ def test_a_message_begins_with_its_key_if_it_has_one(message: str, key: str | No
     assert (str(error), error.key, error.reason) == (message, key, reason)
 
 
+def test_advice_names_whole_keys_once_the_section_is_known() -> None:
+    error = UserError("root: no folder at '.a=b/x.png'. Give .store=FILE, or leave it to sensitive.root=b.")
+    assert str(error.under("public")) == (
+        "public.root: no folder at '.a=b/x.png'. Give public.store=FILE, or leave it to sensitive.root=b."
+    )
+
+
 def test_a_mistake_can_be_put_under_a_section() -> None:
     error = UserError("root: there is no folder.").under("public").under("first")
     assert str(error) == "first.public.root: there is no folder." and error.key == "first.public.root"

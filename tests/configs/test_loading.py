@@ -281,11 +281,14 @@ def test_a_faulty_file_is_named(tmp_path: Path, text: str, message: str) -> None
     assert message in str(error.value)
 
 
-def test_an_experiment_that_is_not_there() -> None:
+def test_an_experiment_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no experiment 'demmo'.*there are: .*demo.*Did you mean 'demo'"):
         load("demmo")
-    with pytest.raises(UserError, match=r"no experiment 'missing\.yaml'"):
+    with pytest.raises(UserError, match=r"^there is no file 'missing\.yaml'\.$"):
         load("missing.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(UserError, match=r"folder\.yaml' is a folder, not a file"):
+        load(str(tmp_path / "folder.yaml"))
 
 
 KEYS = [path for path, _ in walk(DEMO)]

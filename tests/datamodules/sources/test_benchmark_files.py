@@ -51,8 +51,10 @@ def test_without_being_asked_nothing_is_fetched(tmp_path: Path, there: tuple[str
     touch(tmp_path / "below", *there)
     fetch = Fetched("one", "two")
     files = BenchmarkFiles("Things", "below", NAMES, fetch)
-    with pytest.raises(UserError, match=rf"^root: no file '{missing}' in '.*below'\. Give .* download=true\.$"):
+    message = rf"^root: no file '{missing}' in '.*below'\. Give .* \.download=true\.$"
+    with pytest.raises(UserError, match=message) as error:
         files.folder(str(tmp_path), download=False)
+    assert str(error.value.under("sensitive")).endswith("with sensitive.download=true.")
     assert not fetch.calls
     assert files.folder(str(tmp_path), download=True) == tmp_path / "below" and fetch.calls == 1
 

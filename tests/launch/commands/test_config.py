@@ -42,7 +42,8 @@ def test_help_teaches_every_key(command: str, capsys: pytest.CaptureFixture[str]
     assert text.startswith(f"usage: privimage {command}") and "key=value" in text
     for path, value in walk(load("demo", ["privacy.epsilon=3"])):
         assert f"  {path}={'null' if value is None else value}\n" in text
-    assert "privacy.epsilon=3.0\n      a number >= 1e-06 and <= 1e+06; privacy budget of the whole run" in text
+    assert "privacy.epsilon=3.0\n      a number >= 1e-06 and <= 1000000; privacy budget of the whole run" in text
+    assert "      text, one of rdp, prv; " in text and "null,;" not in text
     assert f"[sensitive.name: {', '.join(Catalogue.all['source'].names())}]" in text
 
 

@@ -15,6 +15,7 @@ from configs.loading import load
 from evaluation.scores import CONTROLS
 from launch.stages.evaluate import MAKE
 from lightning_modules.registries import NETWORKS
+from tests.datamodules.class_images import write_classes
 from tests.launch.setups import check_experiment
 
 
@@ -54,6 +55,12 @@ def test_as_many_categories_as_there_are_may_be_taken() -> None:
 def test_what_could_only_fail_later_is_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_experiment(load("demo", overrides))
+
+
+def test_a_public_set_with_fewer_categories_than_the_sensitive_one_is_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path / "public", {"a": 2, "b": 2})
+    with pytest.raises(UserError, match=r"^public: 'folder' has 2 categories, but each of the 10 sensitive ones"):
+        check_experiment(load("demo", ["public.name=folder", f"public.root={tmp_path / 'public'}"]))
 
 
 def test_word_vectors_that_know_no_public_category_are_refused(tmp_path: Path) -> None:
