@@ -97,7 +97,10 @@ class Registry(Generic[T]):
         """
         self.catalogue.config(name)
         if name not in self._builders:
-            raise RuntimeError(f"nothing builds {self.catalogue.kind} {name!r} yet: call launch.components.load()")
+            raise RuntimeError(
+                f"nothing builds {self.catalogue.kind} {name!r}: call launch.components.load() first, and import its module "
+                "where its package imports the others"
+            )
         return self._builders[name]
 
     def build(self, config: Any, *args: Any, **kwargs: Any) -> T:

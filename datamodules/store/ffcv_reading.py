@@ -49,7 +49,7 @@ class FfcvReading:
                 from ffcv.loader import Loader
             except (ImportError, OSError) as error:  # not installed, or without its system libraries
                 raise UserError(
-                    f"launch.reader: FFCV cannot be loaded ({error}). Install it (`pip install 'privimage[ffcv]'`, "
+                    f"launch.reader: FFCV cannot be loaded ({error}). Install it (`pip install -e '.[ffcv]'`, "
                     "with OpenCV and libjpeg-turbo), or read the same batches with launch.reader=plain."
                 ) from error
             pipelines = {"image": [NDArrayDecoder()], "label": None, "name_hash": None}

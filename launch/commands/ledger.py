@@ -57,7 +57,7 @@ def command(options: argparse.Namespace) -> None:
 
 def readable(report: dict[str, Any]) -> str:
     """The report for a person; no epsilon is shown as less than it is."""
-    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε alone", "release id"]]
+    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "ε by itself", "release id"]]
     for row in report["mechanisms"]:
         rows.append(
             [

@@ -56,7 +56,7 @@ def readable(budget: BudgetPlan, costs: list[Estimate], devices: int, notice: st
 
 def budget_lines(budget: BudgetPlan) -> list[str]:
     """Every mechanism, and what they compose to."""
-    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "sensitivity", "ε alone"]]
+    rows = [["mechanism", "noise multiplier", "sampling rate", "steps", "sensitivity", "ε by itself"]]
     for row in budget.rows():
         rows.append(
             [

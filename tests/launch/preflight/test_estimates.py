@@ -62,7 +62,7 @@ def test_nothing_is_written(unreadable: list[str], tmp_path: Path, capsys: pytes
     assert privimage("preflight", "demo", *unreadable, f"run.root={tmp_path}", "--no-measure") == 0
     text = capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    for part in ("semantic query", "dp-sgd", "noise multiplier", "ε alone", "RDP ε =", "PRV ε =", "left: "):
+    for part in ("semantic query", "dp-sgd", "noise multiplier", "ε by itself", "RDP ε =", "PRV ε =", "left: "):
         assert part in text
 
 
