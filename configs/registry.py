@@ -98,8 +98,8 @@ class Registry(Generic[T]):
         self.catalogue.config(name)
         if name not in self._builders:
             raise RuntimeError(
-                f"nothing builds {self.catalogue.kind} {name!r}: call launch.components.load() first, and import its module "
-                "where its package imports the others"
+                f"nothing builds {self.catalogue.kind} {name!r}: call launch.components.load() first, and import its "
+                "module where its package imports the others"
             )
         return self._builders[name]
 

@@ -49,7 +49,7 @@ def test_quiet_prints_nothing(
     ("overrides", "message"),
     [
         (["privacy.epsilom=1"], "privacy.epsilom: unknown key. Did you mean privacy.epsilon?"),
-        (["privacy.epsilon=0"], "privacy.epsilon: got 0.0; allowed is a number >= 1e-06 and <= 1e+06."),
+        (["privacy.epsilon=0"], "privacy.epsilon: got 0.0; allowed is a number >= 1e-06 and <= 1000000."),
         (["privacy.epsilon=-2"], "privacy.epsilon: got -2"),
         (["privacy.epsilon=nan"], "privacy.epsilon: got nan"),
         (["sensitive.name=folder", "sensitive.root=no/where"], "sensitive.root: no folder at 'no/where'."),
@@ -60,7 +60,7 @@ def test_quiet_prints_nothing(
         (["privacy.insecure_key=12"], "privacy.insecure_key must be 64 hexadecimal digits"),
         (["run.name=a/b"], "run.name: got 'a/b'"),
         (["evaluate.classifiers=[svm]"], "evaluate.classifiers: there is no 'svm'"),
-        (["launch.accelerator=tpu"], "launch.accelerator: got 'tpu'; allowed is text one of auto, cpu, cuda."),
+        (["launch.accelerator=tpu"], "launch.accelerator: got 'tpu'; allowed is text, one of auto, cpu, cuda."),
     ],
 )
 def test_bad_input_is_one_message_and_begins_nothing(
