@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.metadata import version
 
 from launch.commands import (
     compare,
@@ -49,22 +52,28 @@ fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) cove
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The options of a command line; overrides may come before and after options such as `-q`."""
-    root = parser()
-    options, rest = root.parse_known_args(arguments)
-    options.words = list(sys.argv[1:] if arguments is None else arguments)
+    root, commands = parsers()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = get_close_matches(words[0], COMMANDS, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        root.error(f"there is no command '{words[0]}' (there are: {', '.join(COMMANDS)}).{hint}")
+    options, rest = root.parse_known_args(words)
+    options.words = words
     if rest and hasattr(options, "overrides") and not any(word.startswith("-") for word in rest):
         options.overrides += rest
     elif rest:
-        root.error(f"unrecognized arguments: {' '.join(rest)}")
+        commands[words[0]].error(f"unrecognized arguments: {' '.join(rest)}. Try: privimage {words[0]} --help")
     return options
 
 
-def parser() -> argparse.ArgumentParser:
-    """The argument parser of every command."""
+def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """The argument parser of the program, and that of each command by its name."""
     root = argparse.ArgumentParser(
         prog="privimage", description=OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    root.add_argument("--version", action="version", version=f"privimage {version('privimage')}")
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in COMMANDS.values():
         module.add(commands)
-    return root
+    return root, commands.choices

@@ -13,12 +13,20 @@ from launch.console import table
 DESCRIPTION = """\
 Checks every line of a run's ledger against the hash of the one before, and the whole against what finished stages, the
 query's answer and the release know of it, then prints the charged mechanisms and the composed epsilon.
+
+  privimage ledger demo                       a run by its name
+  privimage ledger copy/ledger.jsonl --json   a file, for a program
 """
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("ledger", help="verify a run's ledger and print its epsilon", description=DESCRIPTION)
+    parser = commands.add_parser(
+        "ledger",
+        help="verify a run's ledger and print its epsilon",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("run", help="name or folder of a run, or a ledger file")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")

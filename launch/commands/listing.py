@@ -11,6 +11,14 @@ import configs.components  # noqa: F401  (the names of every component)
 from configs.presets import PRESETS, preset_names
 from configs.registry import Catalogue
 
+DESCRIPTION = """\
+Lists every name that a configuration can use, by kind, with the key that takes it: experiments, methods, sources of
+images, networks, samplers, scores, dashboards and presets of published sizes.
+
+  privimage list                              everything
+  privimage run demo method=sim_pe            a method of the list
+  privimage run demo --help                   the keys of an experiment
+"""
 COMPONENT_KINDS = {
     "source": "sources (sensitive.name, public.name)",
     "generator": "generators (generator.name)",
@@ -37,7 +45,12 @@ PRESET_KINDS = {
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("list", help="list experiments, methods, sources and models", description=__doc__)
+    parser = commands.add_parser(
+        "list",
+        help="list experiments, methods, sources and models",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(command=command)
 

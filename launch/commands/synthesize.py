@@ -14,13 +14,18 @@ from configs.errors import UserError
 DESCRIPTION = """\
 Draws more synthetic images from the released model of a finished run. Sampling is post-processing: it reads nothing
 sensitive and costs no privacy budget, however many images are drawn.
+
+  privimage synthesize demo --count 20000
 """
 
 
 def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "synthesize", help="draw more images from a finished run, at no privacy cost", description=DESCRIPTION
+        "synthesize",
+        help="draw more images from a finished run, at no privacy cost",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="name or folder of a run")
     parser.add_argument("--count", type=int, required=True, help="number of images")

@@ -94,12 +94,42 @@ def test_a_wrong_command_line_is_shown_the_right_one(words: list[str], capsys: p
     assert re.match(r"privimage( \w+)?: error: ", output.err.splitlines()[-1])
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu", "demo"], "there is no command 'rnu' (there are: run, compare, "),
+        (["rnu", "demo"], "Did you mean 'run'?"),
+        (["run", "demo", "--foo"], "usage: privimage run"),
+        (["run", "demo", "--foo"], "unrecognized arguments: --foo. Try: privimage run --help"),
+        (["list", "demo"], "usage: privimage list"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_one_that_was_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert privimage(*words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert privimage("--help") == 0
     text = capsys.readouterr().out
     for command in ("run", "preflight", "config", "list", "ledger", "synthesize", "export"):
         assert re.search(rf"^ +{command}( |$)", text, flags=re.MULTILINE)
     assert "privimage run demo" in text
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("--version") == 0
+    assert re.fullmatch(r"privimage \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_the_help_of_every_command_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """More than a line of description."""
+    assert privimage(command, "--help") == 0
+    described = capsys.readouterr().out.split("\n\n")[1:]
+    assert len(" ".join(described).split("options:")[0].split()) > 25
 
 
 def test_messages_of_a_child_can_be_told_from_warnings() -> None:
