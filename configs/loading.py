@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import typing
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -20,6 +20,7 @@ from configs.fields import alternatives, expected, first_key, section_type, walk
 from configs.presets import Tree, for_another_method, for_method, part_of, read_preset, variants
 from configs.registry import Catalogue
 from configs.schema import Experiment
+from configs.typed_values import typed_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ def load(experiment: str, overrides: list[str] | None = None) -> Experiment:
 
 
 def parse_overrides(overrides: list[str]) -> Tree:
-    """`a.b=value` strings as a tree; values are read as YAML."""
+    """`a.b=value` strings as a tree; values are read as `typed_value` says."""
     tree: Tree = {}
     for override in overrides:
         path, equals, value = override.partition("=")
@@ -82,11 +83,8 @@ def parse_overrides(overrides: list[str]) -> Tree:
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise UserError(f"{path}: an earlier override gives '{parent}' a plain value, so it has no keys.")
-        try:
-            read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index, call-overload]
-            node[last] = read if isinstance(read, (str, list, dict)) else Written(value, read)
-        except (yaml.YAMLError, OmegaConfBaseException) as error:
-            raise UserError(f"{path}: cannot read the value {value!r}. Quote it, or write it as YAML.") from error
+        read = typed_value(path, value)
+        node[last] = read if isinstance(read, (str, list, dict)) else Written(value, read)
     return tree
 
 
@@ -170,6 +168,8 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
     may_be = expected(kind, field)
     if plain_text and value is not None and not isinstance(value, (str, list)):
         raise UserError(f"{here}: got {value!r}; allowed is {may_be}. Put it in quotes.")
+    if plain_text and isinstance(value, str):
+        return checked(value, field, here, may_be)
     kinds = alternatives(section_type(kind, field))
     try:
         if type(value) is int and float in kinds and int not in kinds:
@@ -178,10 +178,15 @@ def read_key(kind: type, field: dataclasses.Field[Any], tree: Tree, here: str) -
             if not value.is_integer():
                 raise UserError(f"{here}: got {value!r}; allowed is {may_be}.")
             value = int(value)
-        OmegaConf.update(node, "value", value, merge=False)
-        value = OmegaConf.to_container(node)["value"]  # type: ignore[index, call-overload]
+        OmegaConf.update(node, "value", escaped(value), merge=False)
+        value = OmegaConf.to_container(node, resolve=True)["value"]  # type: ignore[index, call-overload]
     except OmegaConfBaseException as error:
         raise UserError(f"{here}: got {value!r}; allowed is {may_be}.") from error
+    return checked(value, field, here, may_be)
+
+
+def checked(value: Any, field: dataclasses.Field[Any], here: str, may_be: str) -> Any:
+    """A value of the right type, if it is in the range of its key."""
     if not within(value, field.metadata):
         raise UserError(f"{here}: got {value!r}; allowed is {may_be}.")
     return value
@@ -223,7 +228,16 @@ def unknown_key(path: str, name: str, known: list[str], component: str | None = 
 
 def to_yaml(config: Experiment) -> str:
     """The resolved configuration as YAML. Reading it back gives the same configuration."""
-    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+    return OmegaConf.to_yaml(OmegaConf.create(escaped(dataclasses.asdict(config))))
+
+
+def escaped(value: Any) -> Any:
+    """A value in which OmegaConf, which reads it back, finds no interpolation: text with `${` means itself."""
+    if isinstance(value, dict):
+        return {key: escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [escaped(each) for each in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 MEMORY = ("micro_batch", "memory_gib")

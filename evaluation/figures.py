@@ -222,6 +222,7 @@ def inline_svg(
         "svg.hashsalt": title,
         "font.family": "sans-serif",
         "font.size": 9,
+        "text.parse_math": False,  # names of categories may have dollar signs
     }
     style |= dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     with matplotlib.rc_context(style):

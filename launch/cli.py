@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     if "run" in (sys.argv[1:2] if arguments is None else arguments[:1]):
         expect_requeue()  # before the imports that take seconds
     plain_warnings()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show ε is shown a question mark
+            stream.reconfigure(errors="replace")
     keep_freed_memory()
     options = parse(arguments)
     which = f"process {rank()} of the job: " if rank() else ""

@@ -63,7 +63,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if rest and hasattr(options, "overrides") and not any(word.startswith("-") for word in rest):
         options.overrides += rest
     elif rest:
-        commands[words[0]].error(f"unrecognized arguments: {' '.join(rest)}. Try: privimage {words[0]} --help")
+        dotted = next((word for word in rest if word.startswith("--") and "." in word), None)
+        hint = f"write {dotted[2:].partition('=')[0]}=VALUE" if dotted else f"try: privimage {words[0]} --help"
+        commands[words[0]].error(f"unrecognized arguments: {' '.join(rest)}; {hint}")
     return options
 
 

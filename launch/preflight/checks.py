@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import torch
@@ -24,6 +25,7 @@ from semantics.by_name import named_categories, unmatched
 from semantics.similarity import load_word_vectors
 
 CHOOSING = {"query", "query_without_noise", "select_random"}  # stages that choose k₂ public categories for each row
+LONGEST_NAME = 200  # bytes; a file system allows 255, and names of copies are a little longer
 ABILITIES = {"synthesize": ("sample", "draws images"), "publish_taught": ("probabilities", "labels images")}
 """For each stage that uses the model: a method that the model must have, and what it does."""
 
@@ -38,6 +40,10 @@ def check_experiment(setup: Setup) -> None:
     if not config.run.name or "/" in config.run.name or config.run.name.startswith("."):
         raise UserError(
             f"run.name: got {config.run.name!r}; allowed is a plain folder name. The folder goes under run.root."
+        )
+    if len(os.fsencode(config.run.name)) > LONGEST_NAME:
+        raise UserError(
+            f"run.name: got {len(config.run.name)} letters; a folder's name has at most {LONGEST_NAME} bytes."
         )
     check_files(setup)
     check_tracking(config)

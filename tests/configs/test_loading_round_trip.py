@@ -21,9 +21,15 @@ from configs.schema import Experiment
 DEMO = load("demo")
 HEUN = load("demo", ["generator.sampler.name=heun"])
 KEYS = [path for path, _ in walk(DEMO)]
-PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="$") | st.just(" ")
+PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" ")
 ODD = [
     "1e5",
+    "1:30",
+    "a #b",
+    "???",
+    "${",
+    "${run.name}",
+    "\\${oc.env:HOME}\\",
     "007",
     "2024_01",
     "null",

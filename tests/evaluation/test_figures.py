@@ -89,6 +89,12 @@ def test_many_lines_are_named_at_their_ends_each_once_and_apart():
     assert (np.diff(np.array(heights)[order]) > 0).all()  # the best on top
 
 
+def test_names_with_dollar_signs_are_no_formulas():
+    drawing = line_chart(Chart("Cost", "$x_1$", "y", [Series("$", [1, 2], [1.0, 2.0]), Series("a$b^$", [1], [3.0])]))
+    for name in ("$x_1$", "$", "a$b^$"):
+        assert f">{name}</text>" in drawing
+
+
 def test_the_longest_names_leave_half_of_the_picture_to_the_lines():
     series = [Series(f"{i}" * 300, [1, 10], [0.0, float(i)]) for i in range(8)]
     drawing = line_chart(Chart("Many", "x", "y", series), width=5.0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -100,7 +102,8 @@ def test_a_wrong_command_line_is_shown_the_right_one(words: list[str], capsys: p
         (["rnu", "demo"], "there is no command 'rnu' (there are: run, compare, "),
         (["rnu", "demo"], "Did you mean 'run'?"),
         (["run", "demo", "--foo"], "usage: privimage run"),
-        (["run", "demo", "--foo"], "unrecognized arguments: --foo. Try: privimage run --help"),
+        (["run", "demo", "--foo"], "unrecognized arguments: --foo; try: privimage run --help"),
+        (["run", "demo", "--privacy.epsilon", "1"], "; write privacy.epsilon=VALUE"),
         (["list", "demo"], "usage: privimage list"),
     ],
 )
@@ -117,6 +120,14 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("run", "preflight", "config", "list", "ledger", "synthesize", "export"):
         assert re.search(rf"^ +{command}( |$)", text, flags=re.MULTILINE)
     assert "privimage run demo" in text
+
+
+def test_a_terminal_without_greek_letters_is_no_error(tmp_path: Path) -> None:
+    def plain() -> None:
+        cast(io.TextIOWrapper, sys.stdout).reconfigure(encoding="ascii", errors="strict")
+
+    code, text = finish(["run", "demo", "--help"], tmp_path / "output", plain)
+    assert code == 0 and "?" in text and "Traceback" not in text
 
 
 def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ def test_as_many_categories_as_there_are_may_be_taken() -> None:
     ("overrides", "message"),
     [
         (["run.name=a/b"], r"run\.name: got 'a/b'; allowed is a plain folder name"),
+        (["run.name=" + "é" * 101], r"run\.name: got 101 letters; a folder's name has at most 200 bytes"),
         (["run.name=.."], r"run\.name: got '\.\.'"),
         (["run.name="], r"run\.name"),
         (["query.semantics=130"], r"query\.semantics: got 130; allowed is at most 129"),
