@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
 PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules semantics
-PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Tests fork, which OpenMP threads do not survive; and they start many interpreters, which read bytecode if it is kept.
 TESTING := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header

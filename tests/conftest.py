@@ -19,3 +19,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
         return None
     return bool(re.search(r"^pytestmark = .*pytest\.mark\.slow", collection_path.read_text(), re.MULTILINE)) or None
+
+
+LONG = ("processes", "studies")
+"""Folders of tests that start jobs and comparisons."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no process of pytest-xdist ends minutes after the others."""
+    rank: dict[Path, tuple[bool, bool]] = {}
+    for item in items:
+        here = (item.path.parent.name not in LONG, "slow" not in item.keywords)
+        rank[item.path] = min(rank.get(item.path, here), here)
+    items.sort(key=lambda item: rank[item.path])  # stable: a file's tests stay together and in order

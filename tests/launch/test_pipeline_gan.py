@@ -29,7 +29,8 @@ from tests.launch.setups import plan
 
 pytestmark = pytest.mark.slow
 
-WORDS = ["method=privimage_g", *TINY_GAN]
+STAGES = "stages=[classifier,query,select,pretrain,finetune,synthesize,evaluate]"  # no charts
+WORDS = ["method=privimage_g", *TINY_GAN, STAGES]
 POINTS = [
     ("*/pretrain/checkpoints-*/step-00000001.ckpt", 1, True),  # between two steps of the generating network
     ("*/pretrain/checkpoints-*/step-00000003.ckpt", 1, False),

@@ -144,8 +144,8 @@ def test_preflight_measures_on_a_store(runs: Runs, capsys: pytest.CaptureFixture
         (["public.store=x.beton"], r"^public\.store: no file at 'x\.beton'\. Make it with `privimage prepare imagenet"),
         (["public.store={store}", "image.resolution=16"], r"^public\.store: .*8x8 .*image\.resolution=16"),
         (["public.root=nowhere"], r"^public\.root: no folder at 'nowhere'"),
-        ([], r"^public\.store: give store=FILE\.beton, .*or root=DIR"),
-        (["public.root={root}", "public.store={store}"], r"^public\.store: give .*not both"),
+        ([], r"^public\.store: neither .* Give public\.store=FILE\.beton, .*or public\.root=DIR"),
+        (["public.root={root}", "public.store={store}"], r"^public\.store: both store and root"),
     ],
 )
 def test_what_is_wrong_with_a_store_is_said_before_anything_is_begun(runs: Runs, public: list[str], message) -> None:

@@ -65,7 +65,7 @@ def test_several_runs_at_once_come_to_the_same_table(tmp_path: Path, capfd: pyte
     assert privimage(*words, "-q") == 0  # finds all of it done, in the same order
     assert rows(folder) == together
     assert privimage(*words, "--jobs", "0") == 2
-    assert "--jobs must be 1 or more" in capfd.readouterr().err
+    assert "--jobs: got 0; allowed is 1 or more" in capfd.readouterr().err
     (folder / "runs" / "public_only-seed0" / "config.yaml").write_text("nothing: 1")
     assert privimage(*words, "--jobs", "3") == 1
     assert "failed      public_only-seed0: nothing: unknown key" in capfd.readouterr().err
@@ -137,7 +137,7 @@ def test_what_others_share_comes_first() -> None:
         (["compare", "demo", "--epsilons", "1,zero"], "--epsilons: got '1,zero'"),
         (["compare", "demo", "--epsilons", "0"], "--epsilons: got '0'"),
         (["compare", "demo", "method=dpdm"], "method=dpdm: compare chooses this itself"),
-        (["compare", "demo", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["compare", "demo", "--seeds", "0"], "--seeds: got 0; allowed is 1 or more"),
         (["compare", "demo", "generator.multiplicity=2"], "method=dpgan: generator.multiplicity: unknown key"),
         (["compare", "demo", "--methods", "dpdm,"], "--methods: got 'dpdm,'"),
         (["compare", "demo", "--name", "."], "--name: got '.'"),

@@ -226,9 +226,9 @@ def test_candidates_that_are_gone_cost_nothing(
             ["evolution.reuse=nowhere"],
             "evolution.reuse: 'nowhere' is neither a run that has finished its stage 'evolve' nor",
         ),
-        (["evolution.reuse={first}", "image.resolution=12"], "has another image: its answer does not fit this run"),
-        (["evolution.reuse={first}", "evolution.api.bend=0.2"], "has another evolution.api: its answer"),
-        (["evolution.reuse={first}", "evolution.vote_for=any"], "has another evolution.vote_for: its answer"),
+        (["evolution.reuse={first}", "image.resolution=12"], "does not fit this run, which differs in: image"),
+        (["evolution.reuse={first}", "evolution.api.bend=0.2"], "differs in: evolution.api"),
+        (["evolution.reuse={first}", "evolution.vote_for=any"], "differs in: evolution.vote_for"),
         (["query.reuse={first}", "stages=[classifier,query,evolve,publish_evolved]"], "finished its stage 'query'"),
         (["evolution.reuse={first}", "privacy.epsilon=5"], "privacy.epsilon: private evolution .* costs epsilon 10"),
     ],
@@ -252,7 +252,7 @@ def test_an_answer_for_all_categories_is_none_for_each(
         "stages=[classifier,query,select]",
     ]
     assert privimage(*run_words(tmp_path / "run", *words)) == 2
-    assert "has another query.per_category" in capsys.readouterr().err
+    assert "differs in: query.per_category" in capsys.readouterr().err
 
 
 def test_an_answer_is_not_taken_over_before_what_it_follows_from(
