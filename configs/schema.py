@@ -235,7 +235,7 @@ class Experiment:
     method: str = key("privimage_d", "which method to run; `privimage list` shows them")
     stages: list[str] = key(
         ["classifier", "query", "select", "pretrain", "finetune", "synthesize", "evaluate", "report"],
-        "the stages of the run, in order",
+        "the stages of the run, in order; `privimage list` shows them",
     )
     run: Run = section(Run, "where the run lives")
     privacy: Privacy = section(Privacy, "the guarantee")

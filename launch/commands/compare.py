@@ -41,10 +41,12 @@ def command(options: argparse.Namespace) -> int:
         raise UserError(f"--methods: got {options.methods!r}; give names separated by commas, or all.")
     methods = list(dict.fromkeys(methods))
     reserved = [
-        word for word in options.overrides if word.partition("=")[0] in ("method", "privacy.epsilon", "run.seed")
+        word
+        for word in options.overrides
+        if word.partition("=")[0] in ("method", "privacy.epsilon", "run.seed", "run.name")
     ]
     if reserved:
-        raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons and --seeds.")
+        raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons, --seeds and --name.")
     configs = {method: config_of(options, method) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
     from launch import components

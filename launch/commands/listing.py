@@ -10,10 +10,11 @@ from typing import Any
 import configs.components  # noqa: F401  (the names of every component)
 from configs.presets import PRESETS, preset_names
 from configs.registry import Catalogue
+from configs.stage_names import STAGE_SUMMARIES
 
 DESCRIPTION = """\
-Lists every name that a configuration can use, by kind, with the key that takes it: experiments, methods, sources of
-images, networks, samplers, scores, dashboards and presets of published sizes.
+Lists every name that a configuration can use, by kind, with the key that takes it: experiments, methods, stages,
+sources of images, networks, samplers, scores, dashboards and presets of published sizes.
 
   privimage list                              everything
   privimage run demo method=sim_pe            a method of the list
@@ -64,7 +65,7 @@ def command(options: argparse.Namespace) -> None:
     for title, entries in lists.values():
         print(title)
         for name, text in entries.items():
-            print(f"  {name:<18} {text}")
+            print(f"  {name:<22} {text}")
         print()
 
 
@@ -79,7 +80,7 @@ def everything() -> dict[str, tuple[str, dict[str, str]]]:
         for kind, title in COMPONENT_KINDS.items()
         for registry in [Catalogue.all[kind]]
     }
-    return presets | parts
+    return presets | {"stages": ("stages (stages=[NAME,…], in order)", dict(STAGE_SUMMARIES))} | parts
 
 
 def first_comment(kind: str, name: str) -> str:

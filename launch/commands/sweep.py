@@ -36,6 +36,8 @@ def command(options: argparse.Namespace) -> int:
     check_options(options)
     from launch.studies.study import Cell
 
+    if any(word.startswith("run.name=") for word in options.overrides):
+        raise UserError("run.name: sweep names its runs itself; use --name for their folder.")
     swept = {key: values for word in options.overrides for key, values in [split(word)] if len(values) > 1}
     options.overrides = [word for word in options.overrides if len(split(word)[1]) == 1]
     if not swept:

@@ -8,6 +8,7 @@ import pytest
 
 from configs.presets import preset_names
 from configs.registry import Catalogue
+from launch.run.stage import STAGES
 from tests.launch.runs import privimage
 
 
@@ -28,6 +29,7 @@ def test_everything_that_can_be_named_is_listed(capsys: pytest.CaptureFixture[st
     ):
         assert any(sorted(names) == Catalogue.all[kind].names() for names in told.values())
     assert {"digits", "folder", "glyphs", "mnist"} <= told["sources"].keys() and "demo" in told["experiments"]
+    assert told["stages"].keys() == STAGES.keys()
     for names in told.values():
         assert names and all(text for text in names.values())
 
@@ -39,4 +41,4 @@ def test_a_person_reads_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for names in told.values():
         for name, meaning in names.items():
-            assert f"  {name:<18} {meaning}\n" in text
+            assert f"  {name:<22} {meaning}\n" in text

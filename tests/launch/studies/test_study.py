@@ -145,6 +145,8 @@ def test_what_others_share_comes_first() -> None:
         (["sweep", "demo", "privacy.epsilon=1"], "which key?"),
         (["sweep", "demo", "selection.ratio=0.1,"], "selection.ratio: a value between or after the commas is missing"),
         (["sweep", "demo", "run.seed=1,2"], "use --seeds"),
+        (["sweep", "demo", "run.name=a,b"], "run.name: sweep names its runs itself; use --name"),
+        (["compare", "demo", "run.name=a"], "run.name=a: compare chooses this itself"),
         (["sweep", "demo", "pretrain.stepz=1,2"], "pretrain.stepz: unknown key"),
     ],
 )
