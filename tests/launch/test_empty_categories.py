@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def test_a_run_with_an_empty_category_is_a_run(tmp_path: Path, method: str) -> N
     draw(path)
     code, text = finish(folder_words(path, f"method={method}", report=True), tmp_path / "output")
     assert code == 0 and errors(text) == [], text
-    assert EMPTY not in text[text.index("classifier") :]
+    said = re.sub(r"; no image was labelled .*", "", text)  # which follows from the noisy votes
+    assert EMPTY not in said[said.index("classifier") :]
     images = read_images(path / "release" / "synthetic.npz")
     assert images.class_names == ("bars", "discs", EMPTY) and len(images) == 60
     if method != "sim_pe_voted":  # whose labels follow from the noisy votes
