@@ -13,6 +13,7 @@ from sklearn.manifold import TSNE
 from evaluation.figures import INK, inline_svg, room_for
 
 PERPLEXITY = 30.0
+STEPS = 1000  # of the optimisation
 SHOWN_CATEGORIES = 20
 MARKERS = (("o", 3.4, 0.55), ("x", 3.8, 0.9))  # for each kind of image: shape, size, opacity
 
@@ -52,7 +53,7 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray | None:
         return None
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     start = "pca" if features.shape[1] > 1 else "random"
-    places = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(features)
+    places = TSNE(perplexity=perplexity, max_iter=STEPS, init=start, random_state=seed).fit_transform(features)
     return places.astype(np.float64)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
+from configs.schema import Experiment
 from launch.commands.experiment import read
 from launch.console import Console
 from launch.processes.interrupts import install
@@ -58,10 +59,7 @@ def do(
     folder = Path(config.run.root) / name
     cells = list(dict.fromkeys(cells))
     study = Study(folder, options.experiment, options.overrides, cells, options.jobs)
-    configs = [study.config(cell) for cell in cells]  # so that a mistake in a configuration is found before any work
-    missing = [config for config in configs if "evaluate" not in config.stages or "report" not in config.stages]
-    if missing:
-        raise UserError("stages: scores are compared, so every run needs the stages evaluate and report.")
+    configs = [scored(study.config(cell)) for cell in cells]  # a mistake in a configuration is found before any work
     public = all(components.sensitive_source(config).public_benchmark for config in configs)
     install()
     console = Console(quiet=options.quiet or options.json)
@@ -78,3 +76,14 @@ def do(
     for text in failed:
         console.failure(text)
     return 1 if failed else 0
+
+
+def scored(config: Experiment) -> Experiment:
+    """The configuration of a run, if its scores can be compared.
+
+    Raises:
+        UserError: it lacks a stage that makes them.
+    """
+    if not {"evaluate", "report"} <= set(config.stages):
+        raise UserError("stages: scores are compared, so every run needs the stages evaluate and report.")
+    return config

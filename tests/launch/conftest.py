@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from configs.loading import load
+from evaluation import feature_map
 from launch import components
 from tests.launch.runs import FIXED, TINY, draw_shapes, finish, folder_words, privimage, run_words
 from tests.launch.setups import plan
 
 components.load()
+feature_map.STEPS = 250  # the fewest that there may be: t-SNE takes a third of a tiny run's time otherwise
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,16 @@ def run_words(path: Path, *overrides: str, report: bool = False) -> list[str]:
 def without_report(overrides: Sequence[str]) -> list[str]:
     """The override that leaves the stage `report` out of the tiny run."""
     try:
-        stages = load("demo", [*TINY, *(word for word in overrides if not word.startswith("-"))]).stages
+        stages = stages_of(tuple(word for word in overrides if not word.startswith("-")))
     except UserError:  # what this test is about
         return []
     return [f"stages=[{','.join(name for name in stages if name != 'report')}]"]
+
+
+@cache
+def stages_of(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """The stages of the tiny run with some overrides."""
+    return tuple(load("demo", [*TINY, *overrides]).stages)
 
 
 def draw_shapes(root: Path, seed: int, count: int) -> None:

@@ -59,8 +59,11 @@ def test_a_command_needs_no_other_one_to_have_been_imported(tmp_path: Path) -> N
 
 
 LOADED = """
+import sys
+import launch.pipeline
 from launch import components
 components.load()
+assert "wandb" not in sys.modules  # which takes a second, and only runs that send something need it
 from configs.registry import Catalogue
 from datamodules.sources.source import SOURCES
 from evaluation.scorer import SCORERS

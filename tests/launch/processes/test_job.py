@@ -21,9 +21,9 @@ LONG = ["finetune.steps=3000", "privacy.epsilon=50"]
 WAIT = 120.0  # seconds
 
 
-def start(path: Path, *overrides: str) -> subprocess.Popen[str]:
+def start(path: Path, *overrides: str) -> Child:
     """`privimage run` of the tiny run on two processes."""
-    return run_python("-m", "launch.cli", *run_words(path, "launch.devices=2", *overrides))
+    return Child(run_words(path, "launch.devices=2", *overrides), path.with_name("job"))
 
 
 def run_python(*words: str) -> subprocess.Popen[str]:
@@ -34,27 +34,23 @@ def run_python(*words: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until something has happened while a process runs."""
+def wait_for(happened: Callable[[], bool], job: Child) -> None:
+    """Wait until something has happened while a job runs."""
     end = time.monotonic() + WAIT
     while not happened():
-        assert process.poll() is None, process.communicate()[1][-3000:]
-        assert time.monotonic() < end
+        assert time.monotonic() < end, job.text[-3000:]
         time.sleep(0.05)
 
 
 def goes_on_by_itself(path: Path, before: int, *overrides: str) -> None:
     """One process continues a run of several after `before` private steps, and is stopped."""
     child = Child(run_words(path, *LONG, *overrides), path.with_name("output"))
-    end = time.monotonic() + WAIT
-    while published(path) <= before:
-        assert time.monotonic() < end, child.text
-        time.sleep(0.05)
+    wait_for(lambda: published(path) > before, child)
     child.send(signal.SIGTERM)
     assert child.wait() == 128 + signal.SIGTERM, child.text[-3000:]
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
+def workers(job: Child) -> list[int]:
     """The processes that a job's first command has started, in the order of their ranks."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -63,7 +59,7 @@ def workers(process: subprocess.Popen[str]) -> list[int]:
             rank = dict(word.split("=", 1) for word in (folder / "environ").read_text().split("\0") if "=" in word)
         except OSError:  # it has ended
             continue
-        if parent == process.pid and "RANK" in rank:
+        if parent == job.pid and "RANK" in rank:
             found.append((int(rank["RANK"]), int(folder.name)))
     return [pid for _, pid in sorted(found)]
 
@@ -99,9 +95,9 @@ def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
     path = tmp_path / "run"
     job = start(path, *LONG)
     wait_for(lambda: published(path) >= 3, job)
-    job.send_signal(signal.SIGTERM)
-    errors = job.communicate(timeout=WAIT)[1]
-    assert job.returncode == 128 + signal.SIGTERM
+    job.send(signal.SIGTERM)
+    assert job.wait() == 128 + signal.SIGTERM
+    errors = job.text
     assert errors.count("the same command continues from here") == 1 and "Traceback" not in errors
     before = published(path)
     goes_on_by_itself(path, before)
@@ -113,8 +109,8 @@ def test_a_process_that_dies_ends_the_job_and_nothing_is_lost(tmp_path: Path) ->
     job = start(path, *LONG)
     wait_for(lambda: published(path) >= 3, job)
     os.kill(workers(job)[1], signal.SIGKILL)
-    errors = job.communicate(timeout=WAIT)[1]
-    assert job.returncode == 128 + signal.SIGKILL
+    assert job.wait() == 128 + signal.SIGKILL
+    errors = job.text
     assert errors.count("process 1 of the job was killed by SIGKILL") == 1 and "Traceback" not in errors, errors
     before = published(path)
     goes_on_by_itself(path, before, "pretrain.micro_batch=2", "finetune.micro_batch=7")  # with less memory

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
-    words = study("compare", tmp_path, "--methods", "dpdm", "--seeds", "2", "finetune.steps=60")
+    words = study("compare", tmp_path, "--methods", "dpdm", "--seeds", "2", "finetune.steps=20")
     command = [sys.executable, "-m", "launch.cli", *words]
     folder = tmp_path / "demo-comparison" / "runs"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
