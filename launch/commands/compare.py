@@ -10,7 +10,7 @@ from configs.errors import UserError
 from configs.loading import load
 from configs.presets import preset_names, read_preset
 from launch.commands.experiment import add_experiment
-from launch.commands.studies import add_options, check_options, do
+from launch.commands.studies import add_options, check_options, do, scored
 
 DESCRIPTION = """\
 Runs an experiment with several methods, budgets and seeds, as far as these runs are missing, and puts the results side
@@ -47,7 +47,7 @@ def command(options: argparse.Namespace) -> int:
     ]
     if reserved:
         raise UserError(f"{reserved[0]}: compare chooses this itself; use --methods, --epsilons, --seeds and --name.")
-    configs = {method: config_of(options, method) for method in methods}
+    configs = {method: scored(config_of(options, method)) for method in methods}
     epsilons = numbers(options.epsilons) if options.epsilons else [next(iter(configs.values())).privacy.epsilon]
     from launch import components
     from launch.commands.cells import cells_of
