@@ -70,6 +70,37 @@ class FolderConfig:
 
 @SOURCE_NAMES.add
 @dataclass
+class TableConfig:
+    """Your own images in one folder, their categories in a table (CSV or JSON lines)."""
+
+    name: str = key("table", "a folder of images whose categories are in a table")
+    root: str = key("", "folder that the table's file names start from")
+    labels: str = key("", "the table: .csv with a header, or .jsonl")
+    test_root: str = key("", "the same for the test images; default: root")
+    test_labels: str = key("", "table of the test images; default: a share of the rows of labels")
+    test_fraction: float = key(0.1, "share of the rows of labels for testing, chosen by file name", above=0, below=1)
+    file_column: str = key("file_name", "column with the names of the files")
+    label_column: str = key("label", "column with the category")
+    classes: list[str] = key([], "every category that a row may have, public by declaration")
+    corrupt: str = key("refuse", "what to do with unreadable image files", choices=("refuse", "skip"))
+    count: Optional[int] = key(None, "number of training images to declare; default: number of rows", at_least=1)
+    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
+
+
+@SOURCE_NAMES.add
+@dataclass
+class NpzConfig:
+    """Images in one .npz file with a training and a test split, as MedMNIST has them."""
+
+    name: str = key("npz", "an .npz file with train_images, train_labels, test_images and test_labels")
+    file: str = key("", "the file")
+    classes: list[str] = key([], "name of each label, from 0 on, public by declaration")
+    count: Optional[int] = key(None, "number of training images to declare; default: number of images", at_least=1)
+    public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
+
+
+@SOURCE_NAMES.add
+@dataclass
 class ImageNetConfig:
     """ImageNet from an FFCV store (`privimage prepare imagenet`) or from its folder; stays on disk, read by index."""
 

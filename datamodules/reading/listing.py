@@ -31,7 +31,10 @@ def categories(root: Path, key_name: str) -> tuple[str, ...]:
     """Names of the sub-folders, sorted, without hidden ones; UserError if there is no sub-folder."""
     names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise UserError(f"{key_name}: '{root}' has no sub-folder. Put the images of each category into a sub-folder.")
+        raise UserError(
+            f"{key_name}: '{root}' has no sub-folder. Put the images of each category into a sub-folder, or give "
+            ".name=table and a table of their categories (see docs/your-data.md)."
+        )
     return tuple(names)
 
 

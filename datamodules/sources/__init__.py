@@ -9,6 +9,8 @@ from datamodules.sources import (  # noqa: F401  (each registers itself)
     glyphs,
     imagenet,
     mnist,
+    npz,
+    table,
 )
 from datamodules.sources.source import SOURCES, Source
 

@@ -14,6 +14,7 @@ from configs.errors import UserError
 from configs.schema import Image
 from datamodules.reading.decoded_files import decode_files
 from datamodules.reading.files_error import FilesError
+from datamodules.reading.layouts import misread
 from datamodules.reading.listing import (
     NAMED,
     categories,
@@ -32,7 +33,8 @@ class Folder:
     """Your own images: one sub-folder per category, gray or colour, of any size.
 
     Raises:
-        UserError: if a folder is missing, or `test_root` has a category that `root` does not have.
+        UserError: if a folder is missing or holds splits instead of categories, or `test_root` has a category that
+            `root` does not have.
     """
 
     def __init__(self, config: FolderConfig, image: Image) -> None:
@@ -40,6 +42,8 @@ class Folder:
         self.image = image
         self.public_benchmark = config.public_benchmark
         self.root = existing(config.root, "root")
+        if problem := misread(self.root):
+            raise UserError(f"root: {problem}")
         self.folders = (self.root,)
         self.class_names = categories(self.root, "root")
         self.test_root = existing(config.test_root, "test_root") if config.test_root else None

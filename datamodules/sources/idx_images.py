@@ -10,10 +10,10 @@ import numpy as np
 
 from configs.errors import UserError
 from configs.schema import Image
+from datamodules.reading.idx import find_idx, idx_names, read_idx, read_shape
 from datamodules.reading.resizing import to_shape
 from datamodules.sets.image_set import ImageSet
 from datamodules.sources.benchmark_files import BenchmarkFiles
-from datamodules.sources.idx import find_idx, idx_names, read_idx, read_shape
 
 
 def idx_files(title: str, below: str, fetch: Callable[..., Any]) -> BenchmarkFiles:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from tests.datamodules.sources.test_idx import idx_bytes
+from tests.datamodules.reading.test_idx import idx_bytes
 
 ATTRIBUTES = shlex.split("""
 5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair

@@ -9,7 +9,7 @@ from configs.components.sources import MnistConfig
 from configs.errors import UserError
 from configs.schema import Image
 from datamodules.sources import SOURCES
-from tests.datamodules.sources.test_idx import idx_bytes
+from tests.datamodules.reading.test_idx import idx_bytes
 
 REAL = Path(os.environ.get("PRIVIMAGE_MNIST", Path(__file__).parents[4] / "shared" / "data" / "mnist"))
 

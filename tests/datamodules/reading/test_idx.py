@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs.errors import UserError
-from datamodules.sources.idx import find_idx, read_idx, read_shape
+from datamodules.reading.idx import find_idx, read_idx, read_shape
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
