@@ -16,6 +16,7 @@ from launch.commands import (
     compare,
     config,
     export,
+    init,
     ledger,
     listing,
     preflight,
@@ -28,6 +29,7 @@ from launch.commands import (
 
 COMMANDS = {
     "run": run,
+    "init": init,
     "compare": compare,
     "sweep": sweep,
     "submit": submit,
@@ -47,6 +49,7 @@ fine-tuned on the sensitive images with DP-SGD. One budget (epsilon, delta) cove
   privimage run demo privacy.epsilon=1 run.name=less
                                              the same with another budget, in a folder of its own
   privimage run demo --help                  every key of the experiment, with its default and range
+  privimage init FOLDER                      a configuration for your own images, which `privimage run` takes
 """
 
 

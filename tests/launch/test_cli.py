@@ -99,7 +99,7 @@ def test_a_wrong_command_line_is_shown_the_right_one(words: list[str], capsys: p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["rnu", "demo"], "there is no command 'rnu' (there are: run, compare, "),
+        (["rnu", "demo"], "there is no command 'rnu' (there are: run, init, compare, "),
         (["rnu", "demo"], "Did you mean 'run'?"),
         (["run", "demo", "--foo"], "usage: privimage run"),
         (["run", "demo", "--foo"], "unrecognized arguments: --foo; try: privimage run --help"),

@@ -113,7 +113,7 @@ def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"file_name,label\n\xff.png,cat\n")
     (tmp_path / "t.jsonl").write_text("[1]\n")
     for name in ("t.csv", "t.jsonl"):
-        with pytest.raises(UserError, match="cannot be read: .* Save it as UTF-8 text"):
+        with pytest.raises(UserError, match=r"cannot be read: .* Save it as UTF-8 text"):
             build(tmp_path, tmp_path / name).size()
 
 

@@ -1,0 +1,1 @@
+"""A configuration for somebody's own images, from what is public of them."""
