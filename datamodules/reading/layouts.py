@@ -129,8 +129,10 @@ def one_table(path: Path) -> Layout | None:
     labels = tuple(sorted({row.label for row in rows}))
     keys = {"root": str(root), "labels": str(named[0]), "file_column": file_column, "label_column": label_column}
     keys["classes"] = list(labels)  # type: ignore[assignment]
-    note = f"Categories are from the column '{label_column}' of {named[0].name}; check that they may be public."
-    return Layout("table", keys, labels, len(rows), first=root / min(row.file for row in rows), notes=(note,))
+    notes = [f"Categories are from the column '{label_column}' of {named[0].name}; check that they may be public."]
+    if {name for name in os.listdir(root) if is_image(name)} - {row.file for row in rows}:
+        notes.append(f"Images without a row in {named[0].name} are left out.")
+    return Layout("table", keys, labels, len(rows), first=root / min(row.file for row in rows), notes=tuple(notes))
 
 
 def splits(path: Path) -> Layout | None:
@@ -228,7 +230,12 @@ def sub_folders(path: Path) -> list[str]:
 
 def images_in(path: Path) -> bool:
     """Whether an image file is directly in a folder."""
-    return any(Path(name).suffix.lower() in readable_extensions() for name in os.listdir(path))
+    return any(map(is_image, os.listdir(path)))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image, judged by its extension."""
+    return Path(name).suffix.lower() in readable_extensions()
 
 
 def tables_in(path: Path) -> bool:

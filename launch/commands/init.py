@@ -65,6 +65,7 @@ def command(options: argparse.Namespace) -> None:
     """Look, choose, write, say."""
     check(options)
     from launch import components
+    from launch.proposal.draft import one_line
     from launch.proposal.proposing import Request, propose, run_name
 
     components.load()
@@ -85,7 +86,7 @@ def command(options: argparse.Namespace) -> None:
         print(json.dumps(facts | {"settings": {choice.key: choice.value for choice in made.chosen}}, indent=2))
         return
     for remark in made.draft.remarks:
-        print(f"  {remark}", file=sys.stderr)
+        print(f"  {one_line(remark)}", file=sys.stderr)
     print(f"wrote {output}; look at it, then: privimage run {output}")
 
 

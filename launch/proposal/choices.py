@@ -16,6 +16,8 @@ STEPS = 60  # private steps, if the time is enough for large batches
 LARGEST_RATE = 0.25  # sampling rate
 SMALLEST_BATCH = 256
 ENOUGH_PER_CATEGORY = 1000
+MANY_CATEGORIES = 200
+LEAST_OF_A_CATEGORY = 10  # synthetic images
 CLASSIFIER_BATCH, PRETRAIN_BATCH = 128, 128
 CPU_PATCHES = 16  # in a row; larger images are worked on in larger patches without a GPU
 
@@ -70,6 +72,7 @@ def query(facts: Facts, pace: Pace) -> list[Choice]:
     return [
         Choice("query.semantics", votes, f"{size}: " + ("enough for several votes" if many else "one vote each")),
         Choice("query.noise_multiplier", "auto", ""),
+        *([Choice("query.per_category", False, "fewer public categories than yours")] if facts.crowded else []),
         Choice("query.budget_share", 0.05 if many else 0.1, "the fewer images, the more a readable answer costs"),
         Choice("selection.semantics", selected, f"a tenth of {facts.public_categories} public categories in all"),
     ]
@@ -111,6 +114,7 @@ def finetune(facts: Facts, pace: Pace) -> list[Choice]:
     """DP-SGD: as large batches as the time allows, because noise is added once per batch."""
     draws = facts.minutes * 60 * SHARES["finetune"] / pace.finetune
     count, batch = private_steps(draws, facts.records)
+    many = facts.categories > MANY_CATEGORIES
     return [
         Choice("finetune.steps", count, share("finetune")),
         Choice(
@@ -119,6 +123,7 @@ def finetune(facts: Facts, pace: Pace) -> list[Choice]:
         Choice("finetune.learning_rate", 1e-3 if facts.gpu else 2e-3, "few steps, so larger than in ordinary training"),
         Choice("finetune.clip_norm", 1.0, ""),
         Choice("finetune.micro_batch", "auto" if facts.gpu else 64, ""),
+        *([Choice("finetune.snapshots", 0, "many categories make scores on the way slow")] if many else []),
     ]
 
 
@@ -141,7 +146,8 @@ def private_steps(draws: float, records: int) -> tuple[int, int]:
 def synthesize(facts: Facts, pace: Pace) -> list[Choice]:
     """How many images are released; more of them cost nothing, later as well."""
     count = facts.minutes * 60 * SHARES["synthesize"] / pace.synthesize
-    count = rounded(min(max(count, 500, 20 * facts.categories), 20000, max(facts.records, 1000)))
+    count = rounded(min(max(count, 500), 20000, max(facts.records, 1000)))
+    count = max(count, LEAST_OF_A_CATEGORY * facts.categories)
     return [
         Choice("synthesize.count", count, "more can be drawn at any time, free of charge"),
         Choice("synthesize.batch_size", min(500, count), ""),

@@ -34,6 +34,11 @@ class Facts:
         """Training images of a category, on average."""
         return self.records / self.categories
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are fewer public categories than one for each sensitive category."""
+        return self.public_categories < self.categories
+
 
 @dataclass(frozen=True)
 class Pace:

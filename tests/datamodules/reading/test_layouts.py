@@ -76,7 +76,9 @@ def test_splits_without_images_for_testing(tmp_path: Path) -> None:
 def test_a_table_next_to_the_images_or_to_their_folder(table: str, tmp_path: Path) -> None:
     found, source = read(flat(tmp_path / "one", 30, table))
     assert (found.source, found.class_names, found.records) == ("table", ("a", "b"), 30)
-    assert source.class_names == ("a", "b")
+    assert source.class_names == ("a", "b") and not any("without a row" in note for note in found.notes)
+    Pillow.new("L", (8, 8)).save(tmp_path / "one" / "more.png")
+    assert any("without a row" in note for note in recognise(tmp_path / "one").notes)
     images = flat(tmp_path / "two" / "images", 30, table)
     (images / table).rename(images.parent / table)
     found, source = read(images.parent)

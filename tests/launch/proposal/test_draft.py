@@ -6,6 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs.loading import escaped
 from launch.proposal.choices import Choice
 from launch.proposal.draft import Draft, flow
 
@@ -20,12 +21,25 @@ values = st.recursive(
 
 @given(values)
 def test_what_is_written_reads_back_the_same(value: object) -> None:
-    assert yaml.safe_load(f"key: {flow(value)}")["key"] == value
+    assert yaml.safe_load(f"key: {flow(value)}")["key"] == escaped(value)
 
 
 @given(st.sampled_from(["yes", "No", "null", "on", "1", "1:30", "0100", "a b", "#", "é", "$x", "{", "-", "~", "inf"]))
 def test_names_stay_names(name: str) -> None:
     assert yaml.safe_load(f"key: [{flow(name)}]")["key"] == [name]
+
+
+def test_names_of_folders_add_no_keys() -> None:
+    draft = Draft(
+        "mine", ["cat\nprivacy: {epsilon: 1000}", "caf\udce9"], {}, {"name": "folder", "root": "a\nb"}, {"name": "x"}
+    )
+    written = draft.text([])
+    assert yaml.safe_load(written.encode().decode()) == {
+        "run": {"name": "mine"},
+        "image": {},
+        "sensitive": {"name": "folder", "root": "a\nb"},
+        "public": {"name": "x"},
+    }
 
 
 def test_sections_and_reasons() -> None:
