@@ -57,6 +57,11 @@ def variants(preset: Tree, given: Tree, overlay: Tree) -> list[Tree]:
     return [settings, *(variant(choices_of(preset, group, "component"), layers, group) for group in VARIANTS)]
 
 
+def made_for(preset: Tree) -> tuple[str, ...]:
+    """The sources of sensitive images that a preset's settings were made for; empty if it does not say."""
+    return tuple(choices_of(preset, "for_sensitive", "source"))
+
+
 def for_method(preset: Tree, method: str) -> Tree:
     """A preset's settings for one method only."""
     choices, known = choices_of(preset, "for_method", "method"), preset_names("methods")

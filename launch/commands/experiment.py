@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from configs.errors import UserError
 from configs.fields import expected
 from configs.loading import load
-from configs.presets import preset_names
+from configs.presets import made_for, preset_names, read_preset
 from configs.registry import Catalogue
 from configs.schema import Experiment
 
@@ -51,8 +52,16 @@ def dispatch(parser: argparse.ArgumentParser, command: Command, options: argpars
 
 
 def read(options: argparse.Namespace) -> Experiment:
-    """The configuration that a command line asks for."""
-    return load(options.experiment, options.overrides)
+    """The configuration that a command line asks for; a warning if the preset was made for other images."""
+    config = load(options.experiment, options.overrides)
+    own = made_for(read_preset("experiments", options.experiment))
+    if own and config.sensitive.name not in own:
+        warnings.warn(
+            f"the settings of '{options.experiment}' are for {', '.join(own)}, not for sensitive.name="
+            f"{config.sensitive.name}; `privimage init FOLDER` writes settings for your images",
+            stacklevel=2,
+        )
+    return config
 
 
 def describe(config: Experiment) -> str:

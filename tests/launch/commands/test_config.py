@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,16 @@ def test_a_mistake_is_one_line(command: str, words: list[str], capsys: pytest.Ca
     assert privimage(command, *words) == 2
     output = capsys.readouterr()
     assert output.out == "" and output.err.startswith("privimage: ") and output.err.count("\n") == 1
+
+
+def test_a_preset_that_was_made_for_other_images_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words, told in [(["demo"], False), (["demo", "sensitive.name=folder"], True), (["own.yaml"], False)]:
+        (tmp_path / "own.yaml").write_text("sensitive: {name: folder}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            assert privimage("config", *words) == 0
+        said = capsys.readouterr().err
+        assert ("the settings of 'demo' are for digits" in said and "privimage init" in said) == told
