@@ -50,7 +50,8 @@ PRETRAINED = ("privimage_d", "pdp_diffusion", "random_selection", "privimage_g",
 def words_of(method: str) -> list[str]:
     """The overrides that make a tiny run of a method."""
     tiny = TINY_OF[load("demo", [f"method={method}"]).generator.name]
-    return [*tiny, f"method={method}", *(["evolution.api.then_from=1"] if method == "sim_pe_then_pe" else [])]
+    seldom = "launch.checkpoint_minutes=5"  # no run here is stopped
+    return [*tiny, seldom, f"method={method}", *(["evolution.api.then_from=1"] if method == "sim_pe_then_pe" else [])]
 
 
 def run_words(path: Path, method: str, *overrides: str) -> list[str]:

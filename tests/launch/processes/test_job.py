@@ -91,17 +91,25 @@ def test_a_run_on_two_processes_makes_what_one_makes(tmp_path: Path) -> None:
     assert [path.name for path in (logged / "finetune").iterdir()] == ["version_0"]  # one of the processes logs
 
 
-def test_stopped_by_a_signal_it_goes_on_as_one_process(tmp_path: Path) -> None:
-    path = tmp_path / "run"
-    job = start(path, *LONG)
-    wait_for(lambda: published(path) >= 3, job)
+def test_a_signal_is_passed_on_to_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each of them then does is in `test_ranks.py` and, for a whole job, in `test_slurm.py`."""
+    program = tmp_path / "program"
+    program.write_text(
+        f"""#!/bin/sh
+        trap 'echo $RANK $* > {tmp_path}/stopped-$RANK; exit 143' TERM
+        touch {tmp_path}/started-$RANK
+        while true; do sleep 0.05; done
+        """
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    job = Child(run_words(tmp_path / "run", "launch.devices=2"), tmp_path / "job")
+    wait_for(lambda: len(list(tmp_path.glob("started-*"))) == 2, job)
     job.send(signal.SIGTERM)
     assert job.wait() == 128 + signal.SIGTERM
-    errors = job.text
-    assert errors.count("the same command continues from here") == 1 and "Traceback" not in errors
-    before = published(path)
-    goes_on_by_itself(path, before)
-    assert charges(path) == ["semantic query", "dp-sgd"]
+    stopped = sorted(path.read_text() for path in tmp_path.glob("stopped-*"))
+    assert [text.split()[:5] for text in stopped] == [f"{rank} -m launch.cli run demo".split() for rank in range(2)]
+    assert "Traceback" not in job.text
 
 
 def test_a_process_that_dies_ends_the_job_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Cells of a study in forked processes: as separate as those of a user, but torch and Lightning are imported already.
 
-`test_a_stopped_comparison_goes_on` starts a comparison, and with it its cells, in interpreters of their own.
+`test_a_stopped_comparison_goes_on` has a cell in an interpreter of its own.
 """
 
 from __future__ import annotations

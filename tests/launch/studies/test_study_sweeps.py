@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from launch.commands.sweep import split
-from tests.launch.runs import draw_shapes, privimage
+from launch.studies import child
+from tests.launch.runs import Child, draw_shapes, privimage
 from tests.launch.studies.tiny import rows, study
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_stopped_comparison_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = study("compare", tmp_path, "--methods", "dpdm", "--seeds", "2", "finetune.steps=20")
-    command = [sys.executable, "-m", "launch.cli", *words]
     folder = tmp_path / "demo-comparison" / "runs"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        end = time.monotonic() + 200
-        while not (folder / "dpdm-10-seed0" / "stages" / "classifier" / "done.json").is_file():
-            assert time.monotonic() < end and process.poll() is None
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=200)
-    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in said
+    with monkeypatch.context() as patch:
+        patch.setattr(child, "subprocess", subprocess)  # a cell in an interpreter of its own
+        comparison = Child(words, tmp_path / "output")
+    end = time.monotonic() + 200
+    while not (folder / "dpdm-10-seed0" / "stages" / "classifier" / "done.json").is_file():
+        assert time.monotonic() < end, comparison.text
+        time.sleep(0.1)
+    comparison.send(signal.SIGTERM)
+    assert comparison.wait() == 128 + signal.SIGTERM and "Traceback" not in comparison.text
     assert not (folder / "dpdm-10-seed1").exists()
     assert not (folder / "dpdm-10-seed0" / "internal" / "report.html").is_file()
     assert privimage(*words, "-q") == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.launch.runs import TINY
 
 WORDS = [word for word in TINY if not word.startswith(("privacy.epsilon", "query.noise"))]
+WORDS += ["evaluate.tsne=false", "launch.checkpoint_minutes=5"]  # which take half of such a run's time
 
 
 def study(kind: str, folder: Path, *words: str) -> list[str]:
