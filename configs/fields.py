@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from configs.registry import Catalogue
+
 
 def key(
     default: Any,
@@ -34,9 +36,10 @@ def section(kind: type, help: str) -> Any:
 
 
 def component(registry: str, default: str, help: str) -> Any:
-    """A part picked by its `name` from the registry of that kind; the name decides which keys it has."""
+    """A part picked by its `name` from the catalogue of that kind; the name decides which keys it has."""
     return dataclasses.field(
-        default_factory=lambda: {"name": default}, metadata={"help": help, "registry": registry, "default": default}
+        default_factory=lambda: Catalogue.all[registry].config(default)(),
+        metadata={"help": help, "registry": registry, "default": default},
     )
 
 

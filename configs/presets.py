@@ -86,8 +86,10 @@ def variant(choices: Tree, layers: list[Tree], group: str) -> Tree:
     default: Any = Experiment()
     for section in sections:
         default = getattr(default, section)
-    named = [part_of(layer, VARIANTS[group]) for layer in layers] + [getattr(default, last)]
-    name = next(part["name"] for part in named if isinstance(part, dict) and "name" in part)
+    named = (part_of(layer, VARIANTS[group]) for layer in layers)
+    name = next(
+        (part["name"] for part in named if isinstance(part, dict) and "name" in part), getattr(default, last).name
+    )
     if not isinstance(name, str) or name not in choices:  # an invalid name is reported with the other keys
         return {}
     tree: Tree = copy.deepcopy(choices[name])

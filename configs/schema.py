@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Optional, Union
 
+import configs.components  # noqa: F401  (the catalogues, which have the defaults of components)
 from configs.evolution import Evolution
 from configs.fields import component, key, section
 from configs.noise_limits import LARGEST_NOISE, SMALLEST_NOISE

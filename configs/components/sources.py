@@ -75,10 +75,12 @@ class TableConfig:
 
     name: str = key("table", "a folder of images whose categories are in a table")
     root: str = key("", "folder that the table's file names start from")
-    labels: str = key("", "the table: .csv with a header, or .jsonl")
+    labels_file: str = key("", "the table: .csv with a header, or .jsonl")
     test_root: str = key("", "the same for the test images; default: root")
-    test_labels: str = key("", "table of the test images; default: a share of the rows of labels")
-    test_fraction: float = key(0.1, "share of the rows of labels for testing, chosen by file name", above=0, below=1)
+    test_labels_file: str = key("", "table of the test images; default: a share of the rows of labels_file")
+    test_fraction: float = key(
+        0.1, "share of the rows of labels_file for testing, chosen by file name", above=0, below=1
+    )
     file_column: str = key("file_name", "column with the names of the files")
     label_column: str = key("label", "column with the category")
     classes: list[str] = key([], "every category that a row may have, public by declaration")

@@ -106,7 +106,11 @@ def tables(path: Path) -> Layout | None:
     if test is None:
         return train.noting(*parts.notes)
     names = tuple(sorted({*train.class_names, *test.class_names}))
-    keys = train.keys | {"classes": list(names), "test_root": test.keys["root"], "test_labels": test.keys["labels"]}
+    keys = train.keys | {
+        "classes": list(names),
+        "test_root": test.keys["root"],
+        "test_labels_file": test.keys["labels_file"],
+    }
     return replace(train, keys=keys, class_names=names, tests=test.records).noting(*parts.notes)
 
 
@@ -116,18 +120,18 @@ def one_table(path: Path) -> Layout | None:
     named = [table for table in found if table.stem == "metadata"] or found
     if len(named) != 1:
         return None
-    names = columns(named[0], "labels")
+    names = columns(named[0], "labels_file")
     file_column = next((name for known in FILE_COLUMNS for name in names if name.lower() == known), None)
     label_column = next((name for known in LABEL_COLUMNS for name in names if name.lower() == known), None)
     if file_column is None or label_column is None:
         return None
-    rows = read_rows(named[0], file_column, label_column, "labels")
+    rows = read_rows(named[0], file_column, label_column, "labels_file")
     roots = [path, *(path / name for name in sub_folders(path))]
     root = next((root for root in roots if rows and (root / rows[0].file).is_file()), None)
     if root is None:
         return None
     labels = tuple(sorted({row.label for row in rows}))
-    keys = {"root": str(root), "labels": str(named[0]), "file_column": file_column, "label_column": label_column}
+    keys = {"root": str(root), "labels_file": str(named[0]), "file_column": file_column, "label_column": label_column}
     keys["classes"] = list(labels)  # type: ignore[assignment]
     notes = [f"Categories are from the column '{label_column}' of {named[0].name}; check that they may be public."]
     if {name for name in os.listdir(root) if is_image(name)} - {row.file for row in rows}:

@@ -43,7 +43,7 @@ class Table:
 
     def train(self, *, progress: bool = True) -> ImageSet:
         """The training images; may be empty. FilesError for files that cannot be read, unless they are skipped."""
-        return self._read(self._train, "labels", progress)
+        return self._read(self._train, "labels_file", progress)
 
     def test(self, *, progress: bool = True) -> ImageSet:
         """The test images, at least one.
@@ -52,7 +52,7 @@ class Table:
             FilesError: for files that cannot be read, unless they are skipped.
             UserError: if there is no image.
         """
-        key_name = "test_labels" if self.config.test_labels else "test_fraction"
+        key_name = "test_labels_file" if self.config.test_labels_file else "test_fraction"
         images = self._read(self._test, key_name, progress)
         if not len(images):
             raise UserError(f"{key_name}: no image is left for this split. Give more rows, or another share of them.")
@@ -64,17 +64,19 @@ class Table:
 
     @cached_property
     def _train(self) -> LabelledFiles:
-        return self._files(self.root, self._rows(testing=False), "labels")
+        return self._files(self.root, self._rows(testing=False), "labels_file")
 
     @cached_property
     def _test(self) -> LabelledFiles:
-        if self.config.test_labels:
-            return self._files(self.test_root, self._table(self.config.test_labels, "test_labels"), "test_labels")
-        return self._files(self.root, self._rows(testing=True), "labels")
+        if self.config.test_labels_file:
+            return self._files(
+                self.test_root, self._table(self.config.test_labels_file, "test_labels_file"), "test_labels_file"
+            )
+        return self._files(self.root, self._rows(testing=True), "labels_file")
 
     def _rows(self, *, testing: bool) -> list[Row]:
-        rows = self._table(self.config.labels, "labels")
-        if self.config.test_labels:
+        rows = self._table(self.config.labels_file, "labels_file")
+        if self.config.test_labels_file:
             return rows
         return [row for row in rows if falls_to_testing(row.file, self.config.test_fraction) == testing]
 

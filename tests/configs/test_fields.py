@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from configs.components.sources import DigitsConfig
+from configs.evolution import Evolution
 from configs.fields import allowed, component, key, section, within
+from configs.loading import typed
+from configs.schema import Classifier, Experiment, Run
 
 LIMITS = st.fixed_dictionaries(
     {},
@@ -59,5 +63,10 @@ def test_sections_and_components_start_from_their_defaults():
         "Outer", [("part", dict, component("source", "digits", "a part")), ("inner", inner, section(inner, "a group"))]
     )
     first = outer()
-    assert first.part == {"name": "digits"} and first.inner == inner(1)
+    assert first.part == DigitsConfig() and first.inner == inner(1)
     assert outer().part is not first.part and outer().inner is not first.inner
+
+
+@pytest.mark.parametrize("kind", [Experiment, Classifier, Evolution, Run])
+def test_a_section_by_itself_is_what_a_file_that_says_nothing_gives(kind: type) -> None:
+    assert kind() == typed(kind, {}, "")

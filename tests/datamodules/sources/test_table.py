@@ -33,7 +33,7 @@ def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] =
 
 def build(root: Path, labels: Path, **keys):
     keys = {"classes": ["cat", "dog"]} | keys
-    return SOURCES.build(TableConfig(root=str(root), labels=str(labels), **keys), Image(8, 1))
+    return SOURCES.build(TableConfig(root=str(root), labels_file=str(labels), **keys), Image(8, 1))
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -64,7 +64,7 @@ def test_a_new_row_moves_no_other_between_the_splits(tmp_path: Path) -> None:
 def test_a_table_of_its_own_for_testing(tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", draw(tmp_path / "a", 10))
     test = write_csv(tmp_path / "test.csv", draw(tmp_path / "b", 5, first=100))
-    source = build(tmp_path / "a", train, test_root=str(tmp_path / "b"), test_labels=str(test))
+    source = build(tmp_path / "a", train, test_root=str(tmp_path / "b"), test_labels_file=str(test))
     assert source.size() == 10
     assert sorted(source.test(progress=False).images[:, 0, 0, 0].tolist()) == [*range(100, 105)]
 
@@ -72,7 +72,7 @@ def test_a_table_of_its_own_for_testing(tmp_path: Path) -> None:
 def test_other_columns(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", draw(tmp_path, 4), ("id", "dx"))
     assert build(tmp_path, table, file_column="id", label_column="dx", test_fraction=0.5).size() <= 4
-    with pytest.raises(UserError, match=r"labels: .* no column 'file_name' \(it has id, dx\)"):
+    with pytest.raises(UserError, match=r"labels_file: .* no column 'file_name' \(it has id, dx\)"):
         build(tmp_path, table).size()
 
 
@@ -122,12 +122,12 @@ def test_what_must_be_given(tmp_path: Path) -> None:
     for keys, message in [
         ({"classes": []}, "classes: not given"),
         ({"classes": ["cat", "cat"]}, "each name may be there once"),
-        ({"labels": ""}, "labels: not given"),
-        ({"labels": str(tmp_path / "none.csv")}, "there is no file"),
-        ({"labels": str(tmp_path / "t.xlsx")}, r"neither a \.csv nor a \.jsonl"),
+        ({"labels_file": ""}, "labels_file: not given"),
+        ({"labels_file": str(tmp_path / "none.csv")}, "there is no file"),
+        ({"labels_file": str(tmp_path / "t.xlsx")}, r"neither a \.csv nor a \.jsonl"),
     ]:
         with pytest.raises(UserError, match=message):
             SOURCES.build(
-                TableConfig(**({"root": str(tmp_path), "labels": str(table), "classes": ["cat", "dog"]} | keys)),
+                TableConfig(**({"root": str(tmp_path), "labels_file": str(table), "classes": ["cat", "dog"]} | keys)),
                 Image(8, 1),
             ).size()
