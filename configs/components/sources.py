@@ -64,6 +64,12 @@ class FolderConfig:
     test_root: str = key("", "the same for the test images; default: a share of the images of root")
     test_fraction: float = key(0.1, "share of the images of root for testing, chosen by file name", above=0, below=1)
     corrupt: str = key("refuse", "what to do with unreadable image files", choices=("refuse", "skip"))
+    bits: Optional[int] = key(
+        None,
+        "bits in use of gray images that have more than 8, such as 12; default: what each file says",
+        at_least=8,
+        at_most=32,
+    )
     count: Optional[int] = key(None, "number of training images to declare; default: number of files", at_least=1)
     public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
 
@@ -85,6 +91,12 @@ class TableConfig:
     label_column: str = key("label", "column with the category")
     classes: list[str] = key([], "every category that a row may have, public by declaration")
     corrupt: str = key("refuse", "what to do with unreadable image files", choices=("refuse", "skip"))
+    bits: Optional[int] = key(
+        None,
+        "bits in use of gray images that have more than 8, such as 12; default: what each file says",
+        at_least=8,
+        at_most=32,
+    )
     count: Optional[int] = key(None, "number of training images to declare; default: number of rows", at_least=1)
     public_benchmark: bool = key(False, "declare that these images are public: scores on them may be shown anywhere")
 

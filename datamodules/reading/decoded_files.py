@@ -15,7 +15,13 @@ from datamodules.reading.decoding import decode, silent_decoders
 
 
 def decode_files(
-    paths: Sequence[Path], image: Image, title: str, *, progress: bool, most_unreadable: int | None = None
+    paths: Sequence[Path],
+    image: Image,
+    title: str,
+    *,
+    progress: bool,
+    most_unreadable: int | None = None,
+    bits: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode image files, as `decode` does.
 
@@ -26,6 +32,7 @@ def decode_files(
         progress: whether to show a progress bar.
         most_unreadable: reading stops once more files than this are unreadable, since there are enough to list.
             Default: all files are read.
+        bits: how many bits of deeper gray images are in use; None for what each file says.
 
     Returns:
         Images, uint8 [N, C, resolution, resolution], and whether each file could be read, bool [N].
@@ -35,7 +42,7 @@ def decode_files(
 
     def load(index: int) -> bool:
         try:
-            images[index] = decode(paths[index], image)
+            images[index] = decode(paths[index], image, bits)
         except OSError:
             readable[index] = False
         return bool(readable[index])

@@ -10,24 +10,40 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, PngImagePlugin
 
 from configs.schema import Image
+from datamodules.reading.depth import DEEP_MODES, eight_bit
 
 PAPER = (255, 255, 255)  # the background of transparent pixels
-DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+LARGEST = 2**29  # pixels; a slide scan has 10^8 to 10^9
+TEXT = 64 * 2**20  # bytes of text next to a PNG's pixels
+ORIENTATION = 0x0112  # EXIF
+TURNS = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+PngImagePlugin.MAX_TEXT_CHUNK = TEXT
+Pillow.MAX_IMAGE_PIXELS = LARGEST // 2  # Pillow refuses twice as many
 
 
-def decode(path: Path, image: Image) -> np.ndarray:
+def decode(path: Path, image: Image, bits: int | None = None) -> np.ndarray:
     """The first frame of the file.
 
     It is turned as its EXIF tag says, cropped to its central square and resized by antialiased bilinear interpolation.
-    These steps are fixed; nothing is fitted to the pixels. 16-bit values keep their high byte. Transparent pixels are
-    shown on white.
+    These steps are fixed; nothing is fitted to the pixels. Deep values are scaled by the depth that the file states.
+    Transparent pixels are shown on white.
 
     Args:
         path: the file.
         image: resolution and number of channels of the result.
+        bits: how many bits of deeper gray images are in use; None for what each file says.
 
     Returns:
         Uint8 [C, resolution, resolution].
@@ -42,8 +58,9 @@ def decode(path: Path, image: Image) -> np.ndarray:
         with Pillow.open(path) as file:
             # a JPEG decoder can halve a large photograph while it decodes; at least twice the final size remains
             file.draft(file.mode, (2 * side, 2 * side))
-            picture = ImageOps.exif_transpose(file)
-            picture = _eight_bit(picture).convert("L" if image.channels == 1 else "RGB")
+            file.load()  # a TIFF is turned here
+            picture = eight_bit(file, path, bits) if file.mode in DEEP_MODES else _opaque(file)
+            picture = _upright(picture, file).convert("L" if image.channels == 1 else "RGB")
         pixels = np.asarray(ImageOps.fit(picture, (side, side), Pillow.Resampling.BILINEAR))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise OSError(f"{path}: {error}") from error
@@ -67,14 +84,20 @@ def silent_decoders() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _eight_bit(picture: Pillow.Image) -> Pillow.Image:
-    """The picture in a mode with 8 bits per channel and without transparency."""
+def _opaque(picture: Pillow.Image) -> Pillow.Image:
+    """The picture on white, if it has transparency."""
     if picture.mode == "F":
-        raise OSError("its pixels are floating-point numbers of unknown range")
-    if picture.mode in DEEP_MODES:
-        values = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        return Pillow.fromarray((values >> 8).astype(np.uint8))
+        raise OSError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         return Pillow.alpha_composite(Pillow.new("RGBA", picture.size, (*PAPER, 255)), picture)
     return picture
+
+
+def _upright(picture: Pillow.Image, file: Pillow.Image) -> Pillow.Image:
+    """The picture turned as the file's EXIF tag says; as it is if the tag is damaged, which viewers do as well."""
+    try:
+        turn = TURNS.get(file.getexif().get(ORIENTATION, 1))
+    except Exception:  # nearly anything on damaged bytes
+        turn = None
+    return picture if turn is None else picture.transpose(turn)

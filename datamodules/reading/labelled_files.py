@@ -37,7 +37,14 @@ class LabelledFiles:
 
 
 def read_files(
-    files: LabelledFiles, class_names: tuple[str, ...], image: Image, key_name: str, *, skip: bool, progress: bool
+    files: LabelledFiles,
+    class_names: tuple[str, ...],
+    image: Image,
+    key_name: str,
+    *,
+    skip: bool,
+    progress: bool,
+    bits: int | None = None,
 ) -> ImageSet:
     """Decode image files, as `decode` does.
 
@@ -48,12 +55,18 @@ def read_files(
         key_name: the key that gave the files, for messages.
         skip: leave out files that cannot be read, instead of refusing them.
         progress: whether to show a progress bar.
+        bits: how many bits of deeper gray images are in use; None for what each file says.
 
     Raises:
         FilesError: for files that cannot be read, unless they are skipped.
     """
     images, readable = decode_files(
-        files.paths(), image, f"reading {files.root.name}", progress=progress, most_unreadable=None if skip else NAMED
+        files.paths(),
+        image,
+        f"reading {files.root.name}",
+        progress=progress,
+        most_unreadable=None if skip else NAMED,
+        bits=bits,
     )
     labels = np.array(files.labels, dtype=np.int64)
     unreadable = [name for name, fine in zip(files.names, readable, strict=True) if not fine]

@@ -12,8 +12,9 @@ from typing import Any
 from configs.errors import UserError
 from datamodules.reading.idx import find_idx, read_shape
 from datamodules.reading.label_table import SUFFIXES, columns, read_rows
-from datamodules.reading.listing import categories, image_files, readable_extensions
+from datamodules.reading.listing import categories, has_image_extension, image_files
 from datamodules.reading.npz_arrays import array_shape, read_array
+from datamodules.reading.walking import folders_in
 
 TRAINING, TESTING, VALIDATION = ("train", "training"), ("test", "testing"), ("valid", "val", "validation", "dev")
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path", "image_path", "img", "id")
@@ -126,7 +127,7 @@ def one_table(path: Path) -> Layout | None:
     if file_column is None or label_column is None:
         return None
     rows = read_rows(named[0], file_column, label_column, "labels_file")
-    roots = [path, *(path / name for name in sub_folders(path))]
+    roots = [path, *(path / name for name in folders_in(path))]
     root = next((root for root in roots if rows and (root / rows[0].file).is_file()), None)
     if root is None:
         return None
@@ -134,7 +135,7 @@ def one_table(path: Path) -> Layout | None:
     keys = {"root": str(root), "labels_file": str(named[0]), "file_column": file_column, "label_column": label_column}
     keys["classes"] = list(labels)  # type: ignore[assignment]
     notes = [f"Categories are from the column '{label_column}' of {named[0].name}; check that they may be public."]
-    if {name for name in os.listdir(root) if is_image(name)} - {row.file for row in rows}:
+    if {name for name in os.listdir(root) if has_image_extension(name)} - {row.file for row in rows}:
         notes.append(f"Images without a row in {named[0].name} are left out.")
     return Layout("table", keys, labels, len(rows), first=root / min(row.file for row in rows), notes=tuple(notes))
 
@@ -160,14 +161,14 @@ def wrapped(path: Path) -> Layout | None:
 
 def class_folders(path: Path) -> Layout | None:
     """A sub-folder of images per category."""
-    if not path.is_dir() or not sub_folders(path):
+    if not path.is_dir() or not folders_in(path):
         return None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         files = image_files(path, "root", public=False)
     if not files:
         return None
-    notes = tuple(str(warning.message).removeprefix("root: ").capitalize() + "." for warning in caught)
+    notes = tuple(f"The listing {str(warning.message).removeprefix('root: ')}." for warning in caught)
     names = categories(path, "root")
     return Layout("folder", {"root": str(path)}, names, len(files), first=path / files[0], notes=notes)
 
@@ -186,13 +187,13 @@ class Splits:
 
 def split_folders(path: Path) -> Splits | None:
     """The folders of the splits, if the sub-folders of a folder are splits and nothing else."""
-    names = {name.lower(): name for name in sub_folders(path)} if path.is_dir() else {}
+    names = {name.lower(): name for name in folders_in(path)} if path.is_dir() else {}
     if not names or not set(names) <= {*TRAINING, *TESTING, *VALIDATION}:
         return None
     train, test, valid = (
         next((path / names[name] for name in kind if name in names), None) for kind in (TRAINING, TESTING, VALIDATION)
     )
-    if train is None or (not any(sub_folders(train)) and not tables_in(train)):
+    if train is None or (not any(folders_in(train)) and not tables_in(train)):
         return None
     if test is None and valid is not None:
         return Splits(train, valid, (f"'{valid.name}' is used for testing, since there is no test folder.",))
@@ -202,17 +203,17 @@ def split_folders(path: Path) -> Splits | None:
 
 def only_folder(path: Path) -> Path | None:
     """The only sub-folder, if there is no image next to it and it has sub-folders but no image itself."""
-    folders = sub_folders(path) if path.is_dir() else []
+    folders = folders_in(path) if path.is_dir() else []
     if len(folders) != 1 or images_in(path):
         return None
     inner = path / folders[0]
-    return inner if sub_folders(inner) and not images_in(inner) else None
+    return inner if folders_in(inner) and not images_in(inner) else None
 
 
 def misread(root: Path) -> str | None:
     """Why the sub-folders of a folder are not its categories, and which keys read it right; None if they may be."""
     parts = split_folders(root)
-    if parts is not None and sub_folders(parts.train):
+    if parts is not None and folders_in(parts.train):
         keys = f".root={parts.train}" + (f" .test_root={parts.test}" if parts.test else "")
         return f"the sub-folders of '{root}' are splits, not categories. Give {keys}."
     inner = only_folder(root)
@@ -224,22 +225,9 @@ def misread(root: Path) -> str | None:
     return None
 
 
-def sub_folders(path: Path) -> list[str]:
-    """Names of the sub-folders, sorted, without hidden ones."""
-    try:
-        return list(categories(path, "root"))
-    except UserError:
-        return []
-
-
 def images_in(path: Path) -> bool:
     """Whether an image file is directly in a folder."""
-    return any(map(is_image, os.listdir(path)))
-
-
-def is_image(name: str) -> bool:
-    """Whether a file is an image, judged by its extension."""
-    return Path(name).suffix.lower() in readable_extensions()
+    return any(map(has_image_extension, os.listdir(path)))
 
 
 def tables_in(path: Path) -> bool:

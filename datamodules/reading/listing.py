@@ -12,8 +12,11 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from configs.errors import UserError
+from datamodules.reading.walking import files_below, is_folder, leads_nowhere, passed_over
 
 NAMED = 5  # names that a message lists at most
+NEVER_DECODED = frozenset(("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"))  # Pillow only knows of them
+UNREAD_PHOTOGRAPHS = frozenset((".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".dcm", ".svs"))
 
 
 def existing(path: str, key_name: str) -> Path:
@@ -28,12 +31,27 @@ def existing(path: str, key_name: str) -> Path:
 
 
 def categories(root: Path, key_name: str) -> tuple[str, ...]:
-    """Names of the sub-folders, sorted, without hidden ones; UserError if there is no sub-folder."""
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    """Names of the sub-folders, sorted, without hidden ones and those that programs leave behind.
+
+    Raises:
+        UserError: if there is no sub-folder, a link leads nowhere, or a name cannot be shown.
+    """
+    with os.scandir(root) as found:
+        entries = [entry for entry in found if not passed_over(entry.name)]
+    gone = sorted(entry.name for entry in entries if leads_nowhere(entry) and not has_image_extension(entry.name))
+    if gone:
+        raise UserError(f"{key_name}: in '{root}', {named(gone)}: a link that leads nowhere. Restore or remove it.")
+    names = sorted(entry.name for entry in entries if is_folder(entry))
     if not names:
         raise UserError(
             f"{key_name}: '{root}' has no sub-folder. Put the images of each category into a sub-folder, or give "
             ".name=table and a table of their categories (see docs/your-data.md)."
+        )
+    odd = [name for name in names if not name.isprintable()]
+    if odd:
+        raise UserError(
+            f"{key_name}: '{root}' has a sub-folder whose name is not UTF-8 or has control characters: "
+            f"{odd[0]!a}. Names of categories are published; rename it."
         )
     return tuple(names)
 
@@ -53,23 +71,26 @@ def image_files(root: Path, key_name: str, *, public: bool) -> list[str]:
         Sorted paths relative to the root, `category/.../file`.
 
     Raises:
-        UserError: if the folder has no sub-folder.
+        UserError: as `categories`.
     """
     found: list[str] = []
-    readable = readable_extensions()
-    others = [entry.name for entry in os.scandir(root) if entry.is_file() and not entry.name.startswith(".")]
+    with os.scandir(root) as entries:
+        others = [entry.name for entry in entries if not is_folder(entry) and not passed_over(entry.name)]
     for category in categories(root, key_name):
-        for folder, folders, files in os.walk(root / category):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            here = Path(folder).relative_to(root).as_posix()
-            for name in files:
-                if not name.startswith("."):
-                    image = os.path.splitext(name)[1].lower() in readable
-                    (found if image else others).append(f"{here}/{name}")
+        for path, opens in files_below(root / category, category):
+            (found if opens and has_image_extension(path) else others).append(path)
     if others:
         names = f": {named(sorted(others))}" if public else ", judged by their extensions"
-        warnings.warn(f"{key_name}: ignored files that are not images{names}", stacklevel=2)
+        warnings.warn(f"{key_name}: ignored files that are not images{names}{to_convert(others)}", stacklevel=2)
     return sorted(found)
+
+
+def to_convert(names: Iterable[str]) -> str:
+    """What to say of photographs in formats that are not read; '' if there is none."""
+    ends = sorted({os.path.splitext(name)[1].lower() for name in names} & UNREAD_PHOTOGRAPHS)
+    return (
+        f"; photographs in formats that are not read ({', '.join(ends)}): convert them to PNG or JPEG" if ends else ""
+    )
 
 
 def without_images(categories: Iterable[str], files: Iterable[str]) -> list[str]:
@@ -105,4 +126,10 @@ def named(names: list[str]) -> str:
 @cache
 def readable_extensions() -> frozenset[str]:
     """Extensions, in lower case, of the formats that Pillow can open."""
-    return frozenset(end for end, kind in Pillow.registered_extensions().items() if kind in Pillow.OPEN)
+    claimed = Pillow.registered_extensions().items()
+    return frozenset(end for end, kind in claimed if kind in Pillow.OPEN and kind not in NEVER_DECODED)
+
+
+def has_image_extension(name: str) -> bool:
+    """Whether a file is an image, judged by its extension."""
+    return os.path.splitext(name)[1].lower() in readable_extensions()

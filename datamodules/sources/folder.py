@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
+import itertools
+import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from configs.components.sources import FolderConfig
 from configs.errors import UserError
 from configs.schema import Image
-from datamodules.reading.decoded_files import decode_files
-from datamodules.reading.files_error import FilesError
+from datamodules.reading.labelled_files import LabelledFiles, read_files
 from datamodules.reading.layouts import misread
 from datamodules.reading.listing import (
-    NAMED,
     categories,
     existing,
     falls_to_testing,
@@ -45,10 +42,10 @@ class Folder:
         if problem := misread(self.root):
             raise UserError(f"root: {problem}")
         self.folders = (self.root,)
-        self.class_names = categories(self.root, "root")
+        self.class_names = named_categories(self.root, "root")
         self.test_root = existing(config.test_root, "test_root") if config.test_root else None
         if self.test_root is not None:
-            unknown = sorted(set(categories(self.test_root, "test_root")) - set(self.class_names))
+            unknown = sorted(set(named_categories(self.test_root, "test_root")) - set(self.class_names))
             if unknown:
                 raise UserError(
                     f"test_root: '{self.test_root}' has categories that root does not have: {named(unknown)}. "
@@ -85,7 +82,7 @@ class Folder:
 
     def empty_categories(self) -> list[str]:
         """The categories without any image in either split."""
-        return without_images(self.class_names, [*self._train_files, *self._test_files])
+        return without_images(self.class_names, map(composed, [*self._train_files, *self._test_files]))
 
     @cached_property
     def _files(self) -> list[str]:
@@ -104,30 +101,29 @@ class Folder:
     def _split(self, testing: bool) -> list[str]:
         return [file for file in self._files if falls_to_testing(file, self.config.test_fraction) == testing]
 
-    def _load(self, root: Path, files: list[str], key_name: str, progress: bool) -> ImageSet:
-        images, readable = decode_files(
-            [root / file for file in files],
-            self.image,
-            f"reading {root.name}",
-            progress=progress,
-            most_unreadable=NAMED if self.config.corrupt == "refuse" else None,
-        )
-        self._check(files, readable, key_name)
-        labels = np.array([self.class_names.index(file.split("/", 1)[0]) for file in files], dtype=np.int64)
-        return ImageSet(images if readable.all() else images[readable], labels[readable], self.class_names)
+    def _load(self, root: Path, names: list[str], key_name: str, progress: bool) -> ImageSet:
+        index = {name: place for place, name in enumerate(self.class_names)}
+        files = LabelledFiles(root, names, [index[composed(name.split("/", 1)[0])] for name in names])
+        skip, bits = self.config.corrupt == "skip", self.config.bits
+        return read_files(files, self.class_names, self.image, key_name, skip=skip, progress=progress, bits=bits)
 
-    def _check(self, files: list[str], readable: np.ndarray, key_name: str) -> None:
-        """Raise FilesError for unreadable files, or warn about them if they are skipped."""
-        unreadable = [file for file, fine in zip(files, readable, strict=True) if not fine]
-        if unreadable and self.config.corrupt == "refuse":
-            raise FilesError(
-                f"{key_name}: files that cannot be read as images",
-                unreadable,
-                "Fix or remove them, or leave them out with .corrupt=skip. If the run has started, give it another "
-                "run.name then.",
-            )
-        if unreadable:
-            # no number: the console must not show how many records are missing
-            warnings.warn(
-                f"{key_name}: unreadable files were skipped (corrupt=refuse lists some of them)", stacklevel=3
-            )
+
+def named_categories(root: Path, key_name: str) -> tuple[str, ...]:
+    """Names of the categories in composed Unicode, whichever way a file system writes them.
+
+    Raises:
+        UserError: if two sub-folders have the same name then, or as `categories`.
+    """
+    names = sorted(map(composed, categories(root, key_name)))
+    twice = next((name for name, after in itertools.pairwise(names) if name == after), None)
+    if twice is not None:
+        raise UserError(
+            f"{key_name}: '{root}' has two sub-folders that are both called '{twice}': one in composed and one in "
+            "decomposed letters. Rename or merge them."
+        )
+    return tuple(names)
+
+
+def composed(name: str) -> str:
+    """A name in composed letters: a Mac writes é as e and an accent."""
+    return unicodedata.normalize("NFC", name)

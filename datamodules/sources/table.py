@@ -97,5 +97,5 @@ class Table:
         return LabelledFiles(root, [row.file for row in rows], [index[row.label] for row in rows])
 
     def _read(self, files: LabelledFiles, key_name: str, progress: bool) -> ImageSet:
-        skip = self.config.corrupt == "skip"
-        return read_files(files, self.class_names, self.image, key_name, skip=skip, progress=progress)
+        skip, bits = self.config.corrupt == "skip", self.config.bits
+        return read_files(files, self.class_names, self.image, key_name, skip=skip, progress=progress, bits=bits)
