@@ -23,6 +23,7 @@ from launch.run.context import Context
 from launch.run.directory import RunDirectory
 from launch.run.do_or_skip import perform
 from launch.run.file_times import settle
+from launch.run.first_reading import read_first
 from launch.run.setup import Setup
 from launch.run.stage import Stage, order
 from launch.stages.engine_choice import rehearse_training
@@ -44,7 +45,7 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     ranks = Ranks.here()
     ranks.connect(pick_device(config, ranks))
     with directory.lock() if ranks.first else nullcontext():
-        context = begin(setup, directory, console, ranks)
+        context = begin(setup, stages, directory, console, ranks)
         with context.tracking:
             for stage in stages:
                 ranks.stop_if_asked()
@@ -60,14 +61,20 @@ def run(config: Experiment, console: Console) -> RunDirectory:
     return directory
 
 
-def begin(setup: Setup, directory: RunDirectory, console: Console, ranks: Ranks) -> Context:
-    """Claim the run's folder and open its ledger in the first process. The others only read them."""
+def begin(setup: Setup, stages: list[Stage], directory: RunDirectory, console: Console, ranks: Ranks) -> Context:
+    """Read the sensitive images, claim the run's folder and open its ledger in the first process.
+
+    The other processes only read folder and ledger, and the images when they need them.
+    """
     if not ranks.first:
         ranks.broadcast(None)
         return Context(setup, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
+    if directory.config.is_file():
+        directory.claim(setup.config)  # a run with another configuration is refused at once
+    read = read_first(setup, directory, stages, console)
     directory.claim(setup.config)
     atomic_json(directory.plan, setup.guarantee.planned(setup.plan))
-    context = Context(setup, directory, open_ledger(setup, directory), console, ranks)
+    context = Context(setup, directory, open_ledger(setup, directory), console, ranks, read)
     announce(context)
     ranks.broadcast(None)
     return context

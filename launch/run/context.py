@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Context:
         ledger: its ledger; read-only in every process but the first.
         console: where its lines go.
         ranks: the processes that work on it.
+        read: sensitive images that were read already, by whether they are the test images.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Context:
         ledger: Ledger,
         console: Console,
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+        read: Mapping[bool, SensitiveImages] | None = None,
     ) -> None:
         self.setup = setup
         self.directory = directory
         self.ledger = ledger
         self.console = console
         self.ranks = ranks
+        self._read = dict(read or {})
         self.fingerprints: dict[str, str] = {}
         """Fingerprints of the stages done so far, by role."""
         self.public_roles: set[str] = set()
@@ -107,6 +111,8 @@ class Context:
         return self._read_sensitive(test=True)
 
     def _read_sensitive(self, *, test: bool) -> SensitiveImages:
+        if test in self._read:
+            return self._read.pop(test)
         process = f"-{self.ranks.rank}" if self.ranks.rank else ""  # each machine of a job may have files of its own
         names_to = self.directory.internal / f"unreadable-files{process}.txt"
         return read_sensitive(self.setup.sources.sensitive, names_to, test=test, progress=self.console.progress)

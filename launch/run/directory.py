@@ -189,8 +189,8 @@ class Lock:
 
 
 def _ours(name: str) -> bool:
-    """Whether a file of this name may be in a run's folder without a config.yaml, after a crash between the two."""
-    return name.startswith(".") or name == MARK
+    """Whether a file of this name may be in a run's folder without a config.yaml: after a crash or refused images."""
+    return name.startswith(".") or name in (MARK, "internal")
 
 
 def free_name(path: Path) -> str:

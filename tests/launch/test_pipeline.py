@@ -195,7 +195,8 @@ def test_the_release_does_not_hang_on_the_test_images(folder_run: Path, tmp_path
     assert (path / "internal" / "scores.json").read_text() != (folder_run / "internal" / "scores.json").read_text()
 
 
-def test_a_corrupt_image_is_named_to_its_owner_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remedy", ["restored", "skipped"])
+def test_a_corrupt_image_is_named_to_its_owner_before_anything_is_done(tmp_path: Path, remedy: str) -> None:
     path = tmp_path / "mine"
     draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
     draw_shapes(tmp_path / "data" / "test", seed=2, count=5)
@@ -207,9 +208,13 @@ def test_a_corrupt_image_is_named_to_its_owner_and_nothing_is_lost(tmp_path: Pat
     names = path / "internal" / "unreadable-files.txt"
     assert errors(text)[0].startswith("sensitive.root: ") and f"'{names}'" in errors(text)[0]
     assert names.read_text() == "bars/3.png\n" and "3.png" not in text
-    file.write_bytes(whole)
-    code, text = finish(folder_words(path), tmp_path / "output")
-    assert code == 0 and "classifier" in [line.split()[0] for line in text.splitlines() if "(done before)" in line]
+    assert path.joinpath("internal").stat().st_mode & 0o077 == 0
+    assert not (path / "stages").exists() and not (path / "ledger.jsonl").exists() and "classifier" not in text
+    if remedy == "restored":
+        file.write_bytes(whole)
+    skip = ["sensitive.corrupt=skip"] if remedy == "skipped" else []
+    code, text = finish(folder_words(path, *skip), tmp_path / "output")
+    assert code == 0, text
 
 
 def test_a_single_test_image_is_too_few_until_there_are_more(tmp_path: Path) -> None:
