@@ -67,7 +67,7 @@ def discreet(source: Source, names_to: Path | None = None) -> Iterator[None]:
             raise
         if names_to is None:
             raise UserError(error.unnamed("On a terminal this command says which.")) from None
-        lines = "".join(f"{name}\n" for name in error.names).encode("utf-8", "surrogateescape")
+        lines = error.lines().encode("utf-8", "surrogateescape")
         atomic_write(names_to, lambda file: file.write(lines), mode=0o600)
         raise UserError(error.unnamed(f"'{names_to}' says which, or some of them.")) from None
 

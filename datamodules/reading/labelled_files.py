@@ -60,7 +60,7 @@ def read_files(
     Raises:
         FilesError: for files that cannot be read, unless they are skipped.
     """
-    images, readable = decode_files(
+    images, readable, reasons = decode_files(
         files.paths(),
         image,
         f"reading {files.root.name}",
@@ -71,7 +71,8 @@ def read_files(
     labels = np.array(files.labels, dtype=np.int64)
     unreadable = [name for name, fine in zip(files.names, readable, strict=True) if not fine]
     if unreadable and not skip:
-        raise FilesError(f"{key_name}: files that cannot be read as images", unreadable, SKIP)
+        why = [reasons.get(number, "") for number in np.flatnonzero(~readable).tolist()]
+        raise FilesError(f"{key_name}: files that cannot be read as images", unreadable, SKIP, why)
     if unreadable:  # no number: the console must not show how many records are missing
         warnings.warn(f"{key_name}: unreadable files were skipped (corrupt=refuse lists some of them)", stacklevel=3)
     return ImageSet(images if readable.all() else images[readable], labels[readable], class_names)

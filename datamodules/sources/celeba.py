@@ -98,7 +98,9 @@ class CelebA:
         if self.attribute is not None:
             labels += self._present(split)[:, self.attributes.index(self.attribute)]
         paths = [self.faces / name for name in names]
-        images, readable = decode_files(paths, self.image, f"reading {split}", progress=progress, most_unreadable=NAMED)
+        images, readable, _ = decode_files(
+            paths, self.image, f"reading {split}", progress=progress, most_unreadable=NAMED
+        )
         if not readable.all():
             bad = [name for name, fine in zip(names, readable, strict=True) if not fine]
             raise FilesError(f"root: faces that cannot be read in '{self.faces}'", bad, "Download them again.")

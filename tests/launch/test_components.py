@@ -57,7 +57,7 @@ def test_names_of_sensitive_files_go_to_a_file_of_the_owner(tmp_path: Path, kind
         read_sensitive(source, names, progress=False)
     assert str(names) in str(caught.value) and "a/" not in str(caught.value)
     assert "smith" not in "".join(traceback.format_exception(caught.value))
-    listed = names.read_text().splitlines()
+    listed = [line.partition(": ")[0] for line in names.read_text().splitlines()]
     assert set(listed) <= {f"a/miss-smith-{number}.png" for number in range(count)} and len(listed) >= min(count, 5)
     assert stat.S_IMODE(names.stat().st_mode) == 0o600
 

@@ -207,7 +207,7 @@ def test_a_corrupt_image_is_named_to_its_owner_before_anything_is_done(tmp_path:
     assert code == 2 and len(errors(text)) == 1
     names = path / "internal" / "unreadable-files.txt"
     assert errors(text)[0].startswith("sensitive.root: ") and f"'{names}'" in errors(text)[0]
-    assert names.read_text() == "bars/3.png\n" and "3.png" not in text
+    assert names.read_text().startswith("bars/3.png: ") and names.read_text().count("\n") == 1 and "3.png" not in text
     assert path.joinpath("internal").stat().st_mode & 0o077 == 0
     assert not (path / "stages").exists() and not (path / "ledger.jsonl").exists() and "classifier" not in text
     if remedy == "restored":

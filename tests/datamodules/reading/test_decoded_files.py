@@ -27,7 +27,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_the_order_is_that_of_the_paths(paths: list[Path]) -> None:
     shuffled = [paths[index] for index in np.random.default_rng(0).permutation(len(paths))]
-    images, readable = decode_files(shuffled, SHAPE, "reading", progress=False)
+    images, readable, _ = decode_files(shuffled, SHAPE, "reading", progress=False)
     assert readable.all()
     assert all(np.array_equal(image, decode(path, SHAPE)) for image, path in zip(images, shuffled, strict=True))
 
@@ -36,7 +36,7 @@ def test_the_order_is_that_of_the_paths(paths: list[Path]) -> None:
 def test_files_that_cannot_be_read_are_told(paths: list[Path], tmp_path: Path, most_unreadable: int | None) -> None:
     missing = [tmp_path / f"{number}.png" for number in range(8)]
     mixed = [path for pair in zip(paths, missing, strict=False) for path in pair]
-    _, readable = decode_files(mixed, SHAPE, "reading", progress=False, most_unreadable=most_unreadable)
+    _, readable, _ = decode_files(mixed, SHAPE, "reading", progress=False, most_unreadable=most_unreadable)
     unreadable = {path for path, fine in zip(mixed, readable, strict=True) if not fine}
     assert unreadable <= set(missing) and len(unreadable) > (most_unreadable or 7)
 
@@ -63,7 +63,7 @@ def test_what_decoders_say_of_single_files_is_kept_back(
             with contextlib.suppress(OSError):
                 decode(path, SHAPE)
         loud = len(spoken)
-        _, readable = decode_files(paths, SHAPE, "reading", progress=False)
+        _, readable, _ = decode_files(paths, SHAPE, "reading", progress=False)
         _, again = classes.decoded(np.arange(len(paths)))
     assert loud >= 2 and len(spoken) == loud
     assert readable.tolist() == again.tolist() and not readable.all() and readable.any()

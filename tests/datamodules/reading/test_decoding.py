@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from PIL import PngImagePlugin
 
 from configs.schema import Image
 from datamodules.reading.decoding import decode
@@ -81,3 +82,31 @@ def test_a_truncated_file_is_an_oserror(tmp_path, name, keep):
 def test_floating_point_pixels_are_refused(tmp_path):
     with pytest.raises(OSError, match="floating-point"):
         decoded(tmp_path, Pillow.fromarray(GRADIENT.astype(np.float32)), name="a.tif")
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
+def test_every_orientation_in_every_format(tmp_path, tag, name):
+    upright = Pillow.fromarray(np.repeat(np.array([[30], [220]], np.uint8), 12, axis=0).repeat(24, axis=1))
+    undo = [None, *(Pillow.Transpose(number) for number in (0, 3, 1, 5, 2, 6, 4))][tag - 1]
+    exif = Pillow.Exif()
+    exif[0x0112] = tag
+    stored = upright if undo is None else upright.transpose(undo)
+    pixels = decoded(tmp_path, stored, name=name, exif=exif, quality=95).astype(int)
+    assert abs(pixels[0, 3, 8] - 30) < 12 and abs(pixels[0, -4, 8] - 220) < 12
+
+
+@pytest.mark.parametrize(
+    "block", [b"Exif\0\0", b"Exif\0\0garbage!garbage!", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"]
+)
+def test_a_damaged_exif_block_does_not_make_a_photograph_unreadable(tmp_path, block):
+    assert (
+        np.abs(decoded(tmp_path, Pillow.new("L", (16, 16), 100), name="a.jpg", exif=block).astype(int) - 100) < 3
+    ).all()
+
+
+def test_a_long_text_and_many_pixels_next_to_them(tmp_path):
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("note", "a" * (2 * 2**20), zip=True)
+    assert (decoded(tmp_path, Pillow.new("L", (16, 16), 100), pnginfo=notes) == 100).all()
+    assert Pillow.MAX_IMAGE_PIXELS * 2 > 190_000_000

@@ -157,3 +157,33 @@ def test_a_tidy_folder_is_read_without_a_word(root):
 def both_splits(source) -> None:
     source.train()
     source.test()
+
+
+def test_composed_and_decomposed_letters_are_one_category(tmp_path):
+    save(tmp_path / "train", "caf\u00e9/1.png", 7)
+    save(tmp_path / "train", "tea/1.png", 9)
+    save(tmp_path / "test", "cafe\u0301/1.png", 8)
+    source = build(tmp_path / "train", test_root=str(tmp_path / "test"))
+    assert source.class_names == ("caf\u00e9", "tea") and source.empty_categories() == []
+    assert source.train().labels.tolist() == [0, 1] and source.test().labels.tolist() == [0]
+    save(tmp_path / "train", "cafe\u0301/2.png", 7)
+    with pytest.raises(UserError, match="two sub-folders that are both called"):
+        build(tmp_path / "train")
+
+
+def test_the_owner_is_told_why_a_file_cannot_be_read(tmp_path):
+    save(tmp_path, "cat/1.png", 7)
+    (tmp_path / "cat" / "2.png").write_text("<html>")
+    (tmp_path / "cat" / "3.png").symlink_to("gone.png")
+    with pytest.raises(FilesError) as caught:
+        build(tmp_path, test_fraction=1e-9).train()
+    lines = caught.value.lines().splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["cat/2.png", "cat/3.png"]
+    assert "cannot identify image" in lines[0] and "No such file" in lines[1] and str(tmp_path) not in "".join(lines)
+
+
+def test_bits_in_use_are_declared(tmp_path):
+    (tmp_path / "cat").mkdir()
+    Pillow.fromarray(np.full((20, 20), 2048, np.uint16)).save(tmp_path / "cat" / "1.png")
+    assert values(build(tmp_path, test_fraction=1e-9).train()) == [8]
+    assert values(build(tmp_path, test_fraction=1e-9, bits=12).train()) == [128]
