@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from configs.errors import UserError
@@ -54,6 +55,7 @@ def command(options: argparse.Namespace) -> None:
     from launch.preflight.checked_setup import set_up
     from launch.preflight.estimates import estimates
     from launch.preflight.measuring import Job
+    from launch.preflight.other_accountant import less_noise
     from launch.preflight.pages import as_json, readable
     from launch.preflight.shared_pixels import overlap
     from launch.processes.device import pick_device
@@ -63,9 +65,11 @@ def command(options: argparse.Namespace) -> None:
     job = Job(devices, options.bandwidth * 1e9)
     costs = [] if options.no_measure else estimates(setup, pick_device(config), job)
     budget, notice = setup.plan, setup.guarantee.notice
+    spared = less_noise(budget)
     found = overlap(setup, progress=not options.json) if options.overlap else None
     report = as_json(budget, costs) | {"devices": devices, "private": notice is None}
+    report |= {"less_noise": asdict(spared) if spared else None}
     if options.json:
         print(json.dumps(report | ({"overlap": found.to_dict()} if found else {}), indent=2))
     else:
-        print("\n".join([readable(budget, costs, devices, notice), *(["", *found.lines()] if found else [])]))
+        print("\n".join([readable(budget, costs, devices, notice, spared), *(["", *found.lines()] if found else [])]))

@@ -17,6 +17,7 @@ from accounting.statements import (
 )
 from launch.console import table
 from launch.preflight.measuring import Estimate
+from launch.preflight.other_accountant import LessNoise
 
 
 def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
@@ -31,11 +32,21 @@ def as_json(budget: BudgetPlan, costs: list[Estimate]) -> dict[str, Any]:
     }
 
 
-def readable(budget: BudgetPlan, costs: list[Estimate], devices: int, notice: str | None) -> str:
-    """The plan for a person. notice: why nothing of the run will be private, None where it will be."""
+def readable(
+    budget: BudgetPlan, costs: list[Estimate], devices: int, notice: str | None, spared: LessNoise | None = None
+) -> str:
+    """The plan for a person.
+
+    Args:
+        budget: the plan.
+        costs: estimates of the stages.
+        devices: of the job.
+        notice: why nothing of the run will be private, None where it will be.
+        spared: what another accountant would spare.
+    """
     lines = [notice, ""] if notice else []
     if budget.mechanisms:
-        lines += budget_lines(budget)
+        lines += [*budget_lines(budget), *([spared.line()] if spared else [])]
     elif not notice:
         lines.append("budget: nothing is asked of the sensitive images, ε = 0")
     if costs:

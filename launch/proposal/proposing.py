@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accounting.statements import target_text
 from configs.components.sources import ImageNetConfig
 from configs.errors import UserError
 from configs.loading import load
@@ -138,8 +139,8 @@ def remarks(found: Layout, shape: Shape, facts: Facts) -> list[str]:
         f"{found.records} images for training ({tests}) in {len(names)} categories: {listed}",
         *found.notes,
         shape.why,
-        f"Chosen for ε = {facts.epsilon:g} and {facts.minutes:g} minutes. n, the names of the categories and all "
-        "settings are public.",
+        f"Chosen for ε = {target_text(facts.epsilon)} and {facts.minutes:g} minutes. n, the names of the categories "
+        "and all settings are public.",
     ]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
+
 from configs.files import atomic_json
 from datamodules.batches.public import OrderedBatches, split
 from datamodules.sets.image_set import LabelledImages, Reading
@@ -12,6 +16,12 @@ from lightning_modules.classifier import SemanticClassifier
 from lightning_modules.weights import save_weights
 
 BATCH = 1024  # validation images at once
+LITTLE = 1.2  # times the accuracy of guessing
+LEARNT_LITTLE = (
+    "the semantic classifier knows its public categories hardly better than guessing: a query, which is not charged "
+    "yet, would select by chance, and scores in its features would say nothing. Stop here and raise classifier.steps, "
+    "or give other public images"
+)
 
 
 @stage(keys=("public", "classifier"), shared=True, makes=("stages/classifier/classifier.safetensors",))
@@ -31,11 +41,19 @@ def classifier(context: Context) -> str:
         validate_every=min(settings.validate_every, settings.steps),
     )
     accuracy = accuracy_of(module, validation, reading(context.config.launch))
-    folder, found = context.folder("classifier"), {"accuracy": accuracy, "categories": len(train.class_names)}
+    categories = len(train.class_names)
+    folder, found = context.folder("classifier"), {"accuracy": accuracy, "categories": categories}
     if context.ranks.first:
         save_weights(module.network, folder / "classifier.safetensors")
         atomic_json(folder / "validation.json", found)
-    return f"{len(train.class_names)} public categories, validation accuracy {accuracy:.1%}"
+        if accuracy < LITTLE * max(1 / categories, largest_share(validation)):
+            warnings.warn(LEARNT_LITTLE, stacklevel=2)
+    return f"{categories} public categories, validation accuracy {accuracy:.1%} (guessing {1 / categories:.1%})"
+
+
+def largest_share(images: LabelledImages) -> float:
+    """The share of the largest category."""
+    return float(np.bincount(images.labels).max()) / len(images)
 
 
 def accuracy_of(module: SemanticClassifier, images: LabelledImages, reading: Reading) -> float:

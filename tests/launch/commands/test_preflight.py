@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.launch.runs import TINY, errors, privimage
@@ -16,6 +18,9 @@ def test_a_person_reads_plan_and_cost(capsys: pytest.CaptureFixture[str]) -> Non
     rows = {line.split("  ")[0]: line for line in lines}
     assert rows["semantic query"].split()[2] == "5" and "0.0278" in rows["dp-sgd"]
     assert any(line.startswith("composed: RDP ε = 9.99") and "(calibrated)" in line for line in lines)
+    (spared,) = [line for line in lines if line.startswith("privacy.accountant=prv composes more tightly")]
+    less, planned = (float(word) for word in re.findall(r"\d+\.\d+", spared)[:2])
+    assert less < planned == float(rows["dp-sgd"].split()[1])
     for stage in ("classifier", "query", "pretrain", "finetune", "synthesize"):
         assert "GiB" in rows[stage]
     assert lines[-1].startswith("together about ")
