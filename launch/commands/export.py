@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", help="name or folder of a run")
+    parser.add_argument("run", help="name or folder of a run, or a release folder")
     parser.add_argument("folder", type=Path, help="new folder to write to")
     parser.add_argument("--format", choices=FORMATS, default="imagefolder", help="layout of the files")
     parser.add_argument("--images", type=Path, help="another .npz file of the run (default: release/synthetic.npz)")
@@ -53,12 +53,12 @@ def command(options: argparse.Namespace) -> None:
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
     from launch.run import exporting
-    from launch.run.directory import read_run
     from launch.run.file_times import settle
-    from launch.run.release import read_images, released_notice
+    from launch.run.release import read_images
+    from launch.run.released import find_release
 
-    directory, _ = read_run(options.run, options.root)
-    release, notice = directory.outputs, released_notice(directory)
+    found = find_release(options.run, options.root)
+    release, notice = found.folder, found.notice
     images = read_images(release / "synthetic.npz") if options.images is None else given_images(options.images)
     try:
         exporting.FORMATS[options.format](images, options.folder)

@@ -15,15 +15,13 @@ from accounting.ledger import Ledger
 from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, sensitivity_text
 from configs.errors import UserError
 from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
-from configs.loading import typed
-from configs.schema import Experiment, Image
+from configs.schema import Experiment
 from datamodules.sets.image_set import ImageSet
 from evaluation.figures import sample_grid
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
 from launch.run.guarantee import Guarantee
-from lightning_modules.registries import LEARNERS
-from lightning_modules.weights import load_weights, save_weights
+from lightning_modules.weights import save_weights
 
 IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
 MODEL = ("model.safetensors", "model.json")
@@ -124,33 +122,17 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
     atomic_write(path, lambda file: file.write(buffer.getvalue()))
 
 
-def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
-    """The released model of a run and its category names.
+def released_notice(folder: Path) -> str | None:
+    """Why the outputs of a run, which are in this folder, are not private, or None if they are.
 
     Raises:
-        UserError: if the run is not finished, or its method releases no model.
+        UserError: if the run is not finished, or the statement is damaged.
     """
-    path = directory.outputs / "model.json"
-    description = read_json(
-        path,
-        "Either the run is not finished (give its command again), or its method has no model. For more images of "
-        "Private Evolution, start a new run with evolution.reuse and another synthesize.count.",
-    )
-    name = description["generator"]["name"]
-    generator = typed(LEARNERS.config(name), description["generator"], "generator.")
-    image, names = Image(**description["image"]), tuple(description["class_names"])
-    model = LEARNERS.build(generator, image=image, classes=len(names))
-    load_weights(model.released, directory.outputs / "model.safetensors")
-    return model, names
-
-
-def released_notice(directory: RunDirectory) -> str | None:
-    """Why the outputs of a run are not private, or None if they are.
-
-    Raises:
-        UserError: if the run is not finished.
-    """
-    return read_json(directory.outputs / "privacy.json", "Finish the run first: give its command again.").get("notice")
+    advice = "Finish the run first: give its command again. A copy of a release has to be a copy of all its files."
+    statement = read_json(folder / "privacy.json", advice)
+    if not isinstance(statement, dict):
+        raise UserError(f"'{folder / 'privacy.json'}' is not a privacy statement. {advice}")
+    return statement.get("notice")
 
 
 def privacy_statement(guarantee: Guarantee, ledger: Ledger) -> dict[str, Any]:
