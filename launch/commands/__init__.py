@@ -24,6 +24,7 @@ from launch.commands import (
     submit,
     sweep,
     synthesize,
+    verify,
 )
 
 COMMANDS = {
@@ -37,6 +38,7 @@ COMMANDS = {
     "ledger": ledger,
     "synthesize": synthesize,
     "export": export,
+    "verify": verify,
     "prepare": prepare,
 }
 OVERVIEW = """\

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
-from configs.files import unwritable
+from configs.files import atomic_text, read_json, unwritable
 
 DESCRIPTION = """\
-Writes the images of a release as PNG files, in one folder per category, which torchvision's ImageFolder and most other
-programs read. PRIVACY.md, which states the guarantee, goes with them. Nothing sensitive is read.
+Writes the images of a release as PNG files, in one folder per category, which torchvision's ImageFolder, Hugging Face's
+load_dataset and most other programs read; or as one Parquet file. PRIVACY.md, which states the guarantee, and a data
+card (README.md) go with them. Nothing sensitive is read.
 
-  privimage export demo synthetic-digits
+  privimage export demo synthetic-digits                       a run of yours, by its name
+  privimage export downloads/release images --format parquet   a release that you were given
 """
-FORMATS = ("imagefolder",)  # those of launch/run/exporting.py, which imports what takes seconds
+FORMATS = ("imagefolder", "parquet")  # those of launch/run/exporting.py, which imports what takes seconds
 
 
 def add(commands: Any) -> None:
@@ -31,7 +33,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("run", help="name or folder of a run, or a release folder")
     parser.add_argument("folder", type=Path, help="new folder to write to")
-    parser.add_argument("--format", choices=FORMATS, default="imagefolder", help="layout of the files")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="imagefolder", help="layout of the files; parquet needs pyarrow"
+    )
     parser.add_argument("--images", type=Path, help="another .npz file of the run (default: release/synthetic.npz)")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -53,6 +57,7 @@ def command(options: argparse.Namespace) -> None:
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
     from launch.run import exporting
+    from launch.run.card import card
     from launch.run.file_times import settle
     from launch.run.release import read_images
     from launch.run.released import find_release
@@ -61,7 +66,9 @@ def command(options: argparse.Namespace) -> None:
     release, notice = found.folder, found.notice
     images = read_images(release / "synthetic.npz") if options.images is None else given_images(options.images)
     try:
-        exporting.FORMATS[options.format](images, options.folder)
+        chosen = exporting.FORMATS[options.format]
+        chosen.write(images, options.folder)
+        atomic_text(options.folder / "README.md", card(images, read_json(release / "privacy.json", ""), chosen.layout))
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error

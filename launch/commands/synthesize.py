@@ -37,11 +37,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, help="seed of the draw (default: a new one each time)")
     parser.add_argument("--batch-size", type=int, default=500, help="images sampled at once (default: 500)")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="of the network (default: the run's; fp32)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="of the network (default: the run's)")
     parser.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
-        help="compile the network first (default: as the run did; no)",
+        help="compile the network first (default: as the run did)",
     )
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")

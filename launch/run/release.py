@@ -12,18 +12,20 @@ import numpy as np
 
 from accounting.composition import is_exact
 from accounting.ledger import Ledger
-from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, sensitivity_text
+from accounting.statements import delta_text, epsilon_text, guarantee_text, noise_text, rate_text, sensitivity_text
 from configs.errors import UserError
-from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
+from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, file_digest, read_json
 from configs.schema import Experiment
 from datamodules.sets.image_set import ImageSet
 from evaluation.figures import sample_grid
+from launch.run.card import NPZ, card
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
 from launch.run.guarantee import Guarantee
 from lightning_modules.weights import save_weights
 
-IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
+NOT_COVERED = "privacy.json"  # the statement, which has the digests of the other files
+IMAGES = ("synthetic.npz", "samples.png", NOT_COVERED, "PRIVACY.md", "README.md")
 MODEL = ("model.safetensors", "model.json")
 SECRET_KEY = (
     "The key of the run that was charged was drawn by the operating system, was known to nobody and has been destroyed."
@@ -53,16 +55,19 @@ def write_release(
         model: the generator with the released weights, if the method releases one.
 
     Returns:
-        The privacy statement, as `privacy_statement` makes it.
+        The privacy statement, as `privacy_statement` makes it, with the method and the digests of the other files.
     """
     folder = directory.outputs
-    statement = privacy_statement(directory.guarantee, ledger)
+    statement = {**privacy_statement(directory.guarantee, ledger), "method": Path(config.method).stem}
     notice = statement.get("notice")
     if model is not None:
         write_model(folder, config, model, images.class_names, notice)
     write_images(folder / "synthetic.npz", images, notice)
     write_samples(folder / "samples.png", images, notice)
     atomic_text(folder / "PRIVACY.md", readable_statement(statement))
+    atomic_text(folder / "README.md", card(images, statement, NPZ, model=model is not None))
+    written = sorted({*IMAGES, *(MODEL if model is not None else ())} - {NOT_COVERED})
+    statement["files"] = {name: file_digest(folder / name) for name in written}
     atomic_json(folder / "privacy.json", statement)
     settle(folder)
     return statement
@@ -187,9 +192,9 @@ def readable_statement(statement: dict[str, Any]) -> str:
     if "notice" in statement:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [
-        f"What is in this folder (synthetic images, and a model's weights where there are any) is **(ε = "
-        f"{epsilon_text(statement['epsilon'])}, δ = {delta_text(statement['delta'])})** differentially private with "
-        f"respect to the {statement['records']} sensitive records.",
+        "What is in this folder (synthetic images, and a model's weights where there are any) is "
+        f"**{guarantee_text(statement['epsilon'], statement['delta'])}** differentially private with respect to the "
+        f"{statement['records']} sensitive records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
         f"- Composition: {composition(statement)}.",
