@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
-from configs.files import atomic_text, read_json, unwritable
+from configs.files import atomic_text, unwritable
 
 DESCRIPTION = """\
 Writes the images of a release as PNG files, in one folder per category, which torchvision's ImageFolder, Hugging Face's
@@ -68,7 +68,7 @@ def command(options: argparse.Namespace) -> None:
     try:
         chosen = exporting.FORMATS[options.format]
         chosen.write(images, options.folder)
-        atomic_text(options.folder / "README.md", card(images, read_json(release / "privacy.json", ""), chosen.layout))
+        atomic_text(options.folder / "README.md", card(images, found.statement, chosen.layout))
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error

@@ -128,7 +128,13 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
 
 
 def released_notice(folder: Path) -> str | None:
-    """Why the outputs of a run, which are in this folder, are not private, or None if they are.
+    """Why the outputs of a run, which are in this folder, are not private, or None if they are. See `read_statement`."""
+    notice: str | None = read_statement(folder).get("notice")
+    return notice
+
+
+def read_statement(folder: Path) -> dict[str, Any]:
+    """The privacy statement of the outputs in this folder.
 
     Raises:
         UserError: if the run is not finished, or the statement is damaged.
@@ -137,7 +143,7 @@ def released_notice(folder: Path) -> str | None:
     statement = read_json(folder / "privacy.json", advice)
     if not isinstance(statement, dict):
         raise UserError(f"'{folder / 'privacy.json'}' is not a privacy statement. {advice}")
-    return statement.get("notice")
+    return statement
 
 
 def privacy_statement(guarantee: Guarantee, ledger: Ledger) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from configs.files import read_json
 from configs.loading import typed
 from configs.schema import Experiment, Image
 from launch.run.directory import read_run
-from launch.run.release import released_notice
+from launch.run.release import read_statement, released_notice
 from lightning_modules.registries import LEARNERS
 from lightning_modules.weights import load_weights
 
@@ -37,8 +37,13 @@ class Released:
     """Configuration of the run that it belongs to; None for a folder that was given by itself."""
 
     @property
+    def statement(self) -> dict[str, Any]:
+        """The privacy statement. UserError if the run is not finished, or the statement is damaged."""
+        return read_statement(self.folder)
+
+    @property
     def notice(self) -> str | None:
-        """Why the outputs are not private, or None if they are. UserError if the run is not finished."""
+        """Why the outputs are not private, or None if they are. UserError like `statement`."""
         return released_notice(self.folder)
 
 
