@@ -128,7 +128,7 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
 
 
 def released_notice(folder: Path) -> str | None:
-    """Why the outputs of a run, which are in this folder, are not private, or None if they are. See `read_statement`."""
+    """Why the outputs in this folder are not private, or None if they are. Raises like `read_statement`."""
     notice: str | None = read_statement(folder).get("notice")
     return notice
 
