@@ -96,7 +96,7 @@ def card(images: ImageSet, statement: dict[str, Any], layout: Layout, *, model: 
         ]
     lines += [
         "## What these images are for",
-        "They were made for training image classifiers where the sensitive images cannot be shared. Labels can be "
+        "They were made for training image classifiers if the sensitive images cannot be shared. Labels can be "
         "wrong, and rare kinds of images are missing. Test what you train on real images.",
     ]
     return "\n\n".join(lines) + "\n"

@@ -18,8 +18,8 @@ from lightning_modules.weights import load_weights
 STATEMENT = "privacy.json"
 NO_MODEL = (
     "This release has images only: its method has no model that is released (Private Evolution, for example, makes "
-    "images without training one). The images there are in 'synthetic.npz'; for more of them, whoever has the run can "
-    "start a new one with evolution.reuse and another synthesize.count."
+    "images without training one). The images there are in 'synthetic.npz'; for more of them, the owner of the run "
+    "can start a new one with evolution.reuse and another synthesize.count."
 )
 UNFINISHED = (
     "Either the run is not finished (give its command again), or its method has no model. For more images of "

@@ -17,14 +17,14 @@ from configs.files import file_digest, read_json
 from launch.run.release import NOT_COVERED
 
 ROUNDING = 1e-6  # relative; another version of NumPy may add the same numbers in another order
-DAMAGED = "Take another copy of the release, as a whole, from whoever published it."
+DAMAGED = "Take another copy of the release, as a whole, from its publisher."
 STATED = ("delta", "accountant", "private", "epsilon_by_accountant", "groups", "records", "mechanisms")
 ACCOUNTANTS = ("rdp", "prv")
 NOT_PROVEN = (
     "that the run did what the file says: that it added this noise, drew it from a secret key, and that nothing else "
     "was computed from the sensitive images. Its owner has the ledger of the run, and checks it by `privimage ledger`;",
     "what the statement rests on: the assumptions listed in PRIVACY.md, such as that each person has one record;",
-    "who wrote these files: digests are not signatures. Whoever can change a file can change its digest too. Compare "
+    "who wrote these files: digests are not signatures. A person who can change a file can change its digest too. Compare "
     "privacy.json with one that you have from its publisher.",
 )
 
