@@ -24,8 +24,8 @@ NOT_PROVEN = (
     "that the run did what the file says: that it added this noise, drew it from a secret key, and that nothing else "
     "was computed from the sensitive images. Its owner has the ledger of the run, and checks it by `privimage ledger`;",
     "what the statement rests on: the assumptions listed in PRIVACY.md, such as that each person has one record;",
-    "who wrote these files: digests are not signatures. A person who can change a file can change its digest too. Compare "
-    "privacy.json with one that you have from its publisher.",
+    "who wrote these files: digests are not signatures. A person who can change a file can change its digest too. "
+    "Compare privacy.json with one that you have from its publisher.",
 )
 
 
