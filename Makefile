@@ -14,7 +14,7 @@ UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 FFCV := $(VENV)/.ffcv
 SLURM := $(VENV)/.slurm
-PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules semantics
+PACKAGES := accounting configs datamodules evaluation evolution launch lightning_modules privimage semantics
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Tests fork, which OpenMP threads do not survive; and they start many interpreters, which read bytecode if it is kept.
 TESTING := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=

@@ -42,6 +42,11 @@ def delta_text(value: float) -> str:
     return rounded_up(value, 3, significant=True)
 
 
+def guarantee_text(epsilon: float, delta: float) -> str:
+    """An epsilon and a delta as the pages of a release write them."""
+    return f"(ε = {epsilon_text(epsilon)}, δ = {delta_text(delta)})"
+
+
 def rate_text(value: float) -> str:
     """A sampling rate, to six digits, never less than it is."""
     return rounded_up(value, 6, significant=True)

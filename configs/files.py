@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import zipfile
@@ -61,6 +62,12 @@ def read_json(path: Path, advice: str) -> Any:
     except (OSError, ValueError) as error:
         reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
         raise UserError(f"cannot read '{path}': {reason}. {advice}") from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits. Raises OSError if it cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ PACKAGES = (
     "evolution",
     "launch",
     "lightning_modules",
+    "privimage",
     "semantics",
 )
 

@@ -25,6 +25,7 @@ from launch.commands import (
     submit,
     sweep,
     synthesize,
+    verify,
 )
 
 COMMANDS = {
@@ -39,6 +40,7 @@ COMMANDS = {
     "ledger": ledger,
     "synthesize": synthesize,
     "export": export,
+    "verify": verify,
     "prepare": prepare,
 }
 OVERVIEW = """\

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
-from configs.files import unwritable
+from configs.files import atomic_text, unwritable
 
 DESCRIPTION = """\
-Writes the images of a release as PNG files, in one folder per category, which torchvision's ImageFolder and most other
-programs read. PRIVACY.md, which states the guarantee, goes with them. Nothing sensitive is read.
+Writes the images of a release as PNG files, in one folder per category, which torchvision's ImageFolder, Hugging Face's
+load_dataset and most other programs read; or as one Parquet file. PRIVACY.md, which states the guarantee, and a data
+card (README.md) go with them. Nothing sensitive is read.
 
-  privimage export demo synthetic-digits
+  privimage export demo synthetic-digits                       a run of yours, by its name
+  privimage export downloads/release images --format parquet   a release that you were given
 """
-FORMATS = ("imagefolder",)  # those of launch/run/exporting.py, which imports what takes seconds
+FORMATS = ("imagefolder", "parquet")  # those of launch/run/exporting.py, which imports what takes seconds
 
 
 def add(commands: Any) -> None:
@@ -29,9 +31,11 @@ def add(commands: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", help="name or folder of a run")
+    parser.add_argument("run", help="name or folder of a run, or a release folder")
     parser.add_argument("folder", type=Path, help="new folder to write to")
-    parser.add_argument("--format", choices=FORMATS, default="imagefolder", help="layout of the files")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="imagefolder", help="layout of the files; parquet needs pyarrow"
+    )
     parser.add_argument("--images", type=Path, help="another .npz file of the run (default: release/synthetic.npz)")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -53,15 +57,18 @@ def command(options: argparse.Namespace) -> None:
     if options.folder.exists() and (not options.folder.is_dir() or any(options.folder.iterdir())):
         raise UserError(f"'{options.folder}' is not an empty folder. Give a new one.")
     from launch.run import exporting
-    from launch.run.directory import read_run
+    from launch.run.card import card
     from launch.run.file_times import settle
-    from launch.run.release import read_images, released_notice
+    from launch.run.release import read_images
+    from launch.run.released import find_release
 
-    directory, _ = read_run(options.run, options.root)
-    release, notice = directory.outputs, released_notice(directory)
+    found = find_release(options.run, options.root)
+    release, notice = found.folder, found.notice
     images = read_images(release / "synthetic.npz") if options.images is None else given_images(options.images)
     try:
-        exporting.FORMATS[options.format](images, options.folder)
+        chosen = exporting.FORMATS[options.format]
+        chosen.write(images, options.folder)
+        atomic_text(options.folder / "README.md", card(images, found.statement, chosen.layout))
         shutil.copy(release / "PRIVACY.md", options.folder)  # the images should not travel without it
     except OSError as error:
         raise unwritable(options.folder, error) from error

@@ -12,20 +12,20 @@ import numpy as np
 
 from accounting.composition import is_exact
 from accounting.ledger import Ledger
-from accounting.statements import delta_text, epsilon_text, noise_text, rate_text, sensitivity_text
+from accounting.statements import delta_text, epsilon_text, guarantee_text, noise_text, rate_text, sensitivity_text
 from configs.errors import UserError
-from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, read_json
-from configs.loading import typed
-from configs.schema import Experiment, Image
+from configs.files import DAMAGED, atomic_json, atomic_text, atomic_write, file_digest, read_json
+from configs.schema import Experiment
 from datamodules.sets.image_set import ImageSet
 from evaluation.figures import sample_grid
+from launch.run.card import NPZ, card
 from launch.run.directory import RunDirectory
 from launch.run.file_times import settle
 from launch.run.guarantee import Guarantee
-from lightning_modules.registries import LEARNERS
-from lightning_modules.weights import load_weights, save_weights
+from lightning_modules.weights import save_weights
 
-IMAGES = ("synthetic.npz", "samples.png", "privacy.json", "PRIVACY.md")
+NOT_COVERED = "privacy.json"  # the statement, which has the digests of the other files
+IMAGES = ("synthetic.npz", "samples.png", NOT_COVERED, "PRIVACY.md", "README.md")
 MODEL = ("model.safetensors", "model.json")
 SECRET_KEY = (
     "The key of the run that was charged was drawn by the operating system, was known to nobody and has been destroyed."
@@ -55,16 +55,19 @@ def write_release(
         model: the generator with the released weights, if the method releases one.
 
     Returns:
-        The privacy statement, as `privacy_statement` makes it.
+        The privacy statement, as `privacy_statement` makes it, with the method and the digests of the other files.
     """
     folder = directory.outputs
-    statement = privacy_statement(directory.guarantee, ledger)
+    statement = {**privacy_statement(directory.guarantee, ledger), "method": Path(config.method).stem}
     notice = statement.get("notice")
     if model is not None:
         write_model(folder, config, model, images.class_names, notice)
     write_images(folder / "synthetic.npz", images, notice)
     write_samples(folder / "samples.png", images, notice)
     atomic_text(folder / "PRIVACY.md", readable_statement(statement))
+    atomic_text(folder / "README.md", card(images, statement, NPZ, model=model is not None))
+    written = sorted({*IMAGES, *(MODEL if model is not None else ())} - {NOT_COVERED})
+    statement["files"] = {name: file_digest(folder / name) for name in written}
     atomic_json(folder / "privacy.json", statement)
     settle(folder)
     return statement
@@ -124,33 +127,23 @@ def write_samples(path: Path, images: ImageSet, notice: str | None) -> None:
     atomic_write(path, lambda file: file.write(buffer.getvalue()))
 
 
-def load_model(directory: RunDirectory) -> tuple[Any, tuple[str, ...]]:
-    """The released model of a run and its category names.
+def released_notice(folder: Path) -> str | None:
+    """Why the outputs in this folder are not private, or None if they are. Raises like `read_statement`."""
+    notice: str | None = read_statement(folder).get("notice")
+    return notice
+
+
+def read_statement(folder: Path) -> dict[str, Any]:
+    """The privacy statement of the outputs in this folder.
 
     Raises:
-        UserError: if the run is not finished, or its method releases no model.
+        UserError: if the run is not finished, or the statement is damaged.
     """
-    path = directory.outputs / "model.json"
-    description = read_json(
-        path,
-        "Either the run is not finished (give its command again), or its method has no model. For more images of "
-        "Private Evolution, start a new run with evolution.reuse and another synthesize.count.",
-    )
-    name = description["generator"]["name"]
-    generator = typed(LEARNERS.config(name), description["generator"], "generator.")
-    image, names = Image(**description["image"]), tuple(description["class_names"])
-    model = LEARNERS.build(generator, image=image, classes=len(names))
-    load_weights(model.released, directory.outputs / "model.safetensors")
-    return model, names
-
-
-def released_notice(directory: RunDirectory) -> str | None:
-    """Why the outputs of a run are not private, or None if they are.
-
-    Raises:
-        UserError: if the run is not finished.
-    """
-    return read_json(directory.outputs / "privacy.json", "Finish the run first: give its command again.").get("notice")
+    advice = "Finish the run first: give its command again. A copy of a release has to be a copy of all its files."
+    statement = read_json(folder / "privacy.json", advice)
+    if not isinstance(statement, dict):
+        raise UserError(f"'{folder / 'privacy.json'}' is not a privacy statement. {advice}")
+    return statement
 
 
 def privacy_statement(guarantee: Guarantee, ledger: Ledger) -> dict[str, Any]:
@@ -205,9 +198,9 @@ def readable_statement(statement: dict[str, Any]) -> str:
     if "notice" in statement:
         lines += [f"**{statement['notice']}** The figures below would hold for a secret key.", ""]
     lines += [
-        f"What is in this folder (synthetic images, and a model's weights where there are any) is **(ε = "
-        f"{epsilon_text(statement['epsilon'])}, δ = {delta_text(statement['delta'])})** differentially private with "
-        f"respect to the {statement['records']} sensitive records.",
+        "What is in this folder (synthetic images, and a model's weights where there are any) is "
+        f"**{guarantee_text(statement['epsilon'], statement['delta'])}** differentially private with respect to the "
+        f"{statement['records']} sensitive records.",
         "",
         f"- Neighbouring relation: {statement['neighbouring_relation']}.",
         f"- Composition: {composition(statement)}.",

@@ -61,7 +61,9 @@ TINY_TEACHER = [
     *(word for word in TINY if not word.startswith("generator.")),
     *("generator.network.width=4", "generator.network.hidden=8"),
 ]
-RELEASE = {"model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "samples.png", "synthetic.npz"}
+RELEASE = {
+    *("model.json", "model.safetensors", "PRIVACY.md", "privacy.json", "README.md", "samples.png", "synthetic.npz"),
+}
 
 
 def run_words(path: Path, *overrides: str, report: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ from tests.mutants.mutant import mutant
 RELEASE, GUARD, WANDB = "launch/run/release.py", "launch/tracking/guard.py", "launch/tracking/weights_and_biases.py"
 PERFORMING, DIRECTORY = "launch/run/do_or_skip.py", "launch/run/directory.py"
 ON_RELEASE = "launch/run/test_release.py::"
+ON_VERIFYING = "launch/run/test_verifying.py::"
 ON_GUARD = "launch/tracking/test_guard.py::test_noiseless_numbers_pass_only_for_public_sets_and_trusted_servers"
 ON_WANDB = "launch/tracking/test_weights_and_biases.py::"
 OPEN = "launch/test_methods.py::test_a_method_without_noise_releases_nothing_and_says_so_everywhere"
@@ -27,6 +28,36 @@ MUTANTS = (
         '    notice = statement.get("notice")\n',
         '    notice = statement.get("notice")\n    atomic_json(folder / "privacy.json", statement)\n',
         ON_RELEASE + "test_the_statement_comes_last",
+    ),
+    mutant(
+        "a data card claims a guarantee that the release does not have",
+        "launch/run/card.py",
+        """    if statement.get("notice"):
+        return""",
+        """    if False:
+        return""",
+        "launch/run/test_card.py::test_without_a_guarantee_nothing_is_claimed",
+    ),
+    mutant(
+        "a claim of any ε passes",
+        "launch/run/verifying.py",
+        "return found <= claimed * (1 + ROUNDING) + 1e-12",
+        "return True",
+        ON_VERIFYING + "test_a_claim_that_is_not_right_fails",
+    ),
+    mutant(
+        "a release without a guarantee passes",
+        "launch/run/verifying.py",
+        'if statement["private"] is not True or statement.get("notice"):',
+        "if False:",
+        ON_VERIFYING + "test_a_fixed_key_is_no_guarantee",
+    ),
+    mutant(
+        "Python is told an ε of a run without noise",
+        "privimage/planning.py",
+        "epsilon=budget.composed() if guarantee.without_noise is None else None,",
+        "epsilon=budget.composed(),",
+        "privimage/test_package.py::test_without_noise_no_epsilon_is_claimed",
     ),
     mutant(
         "a release says when it was made",

@@ -70,7 +70,7 @@ def points(context: Context, synthetic: ImageSet) -> list[Point]:
         load_weights(model.released, path)
         images = sampled(context, model, str(step), count)
         if context.ranks.first:
-            write_samples(grid_path(context, step), images, released_notice(context.directory))
+            write_samples(grid_path(context, step), images, released_notice(context.outputs))
         return images
 
     shown = track(found.items(), "snapshots", total=len(found), unit="snapshot", show=context.console.progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,50 @@ def test_the_run_s_own_seed_draws_the_run_s_own_images(finished: Path, tmp_path:
     own = read_images(finished / "release" / "synthetic.npz")
     assert np.array_equal(read_images(output).images, own.images)
     assert output.stat().st_mtime == RELEASED_AT < output.parent.stat().st_mtime
+
+
+def test_a_copy_of_the_release_folder_is_enough(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of the run is there, and what is drawn is the same."""
+    copy = Path(shutil.copytree(finished / "release", tmp_path / "downloads" / "release"))
+    (copy / "synthetic.npz").unlink()
+    monkeypatch.chdir(tmp_path)
+    words = ["synthesize", "downloads/release", "--count", "60", "--seed", "0", "--batch-size", "20", "-q"]
+    assert privimage(*words) == 0
+    assert "in synthetic-60-0.npz (seed 0)" in capsys.readouterr().out
+    drawn, own = read_images(tmp_path / "synthetic-60-0.npz"), read_images(finished / "release" / "synthetic.npz")
+    assert np.array_equal(drawn.images, own.images) and drawn.class_names == own.class_names
+    assert (tmp_path / "synthetic-60-0.npz").stat().st_mtime == RELEASED_AT
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (["privacy.json"], "This release has images only"),
+        (["privacy.json", "model.json"], "there are no weights at"),
+        (["synthetic.npz"], "neither a run (it has no config.yaml) nor a release (it has no privacy.json)"),
+    ],
+)
+def test_a_release_without_a_model_is_one_message(
+    finished: Path, tmp_path: Path, kept: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in kept:
+        shutil.copy(finished / "release" / name, tmp_path)
+    assert privimage("synthesize", str(tmp_path), "--count", "5") == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_model_of_another_version_is_one_message(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(finished / "release", tmp_path / "release"))
+    for text in ("[]", '{"generator": {"name": "unheard of"}}', '{"generator": {"name": "diffusion", "new": 1}}', "{"):
+        (copy / "model.json").write_text(text)
+        assert privimage("synthesize", str(copy), "--count", "5") == 2
+        error = capsys.readouterr().err
+        assert error.startswith("privimage: ") and error.count("\n") == 1, error
 
 
 def test_the_speed_is_told(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,13 +27,13 @@ from launch.run.directory import RunDirectory
 from launch.run.file_times import RELEASED_AT
 from launch.run.guarantee import Guarantee
 from launch.run.release import (
-    load_model,
     privacy_statement,
     read_images,
     readable_statement,
     write_images,
     write_release,
 )
+from launch.run.released import load_model
 from tests.launch.runs import FIXED, RELEASE, TINY, times
 from tests.launch.setups import plan
 
@@ -220,7 +220,7 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
         for parameter in model.trainable.parameters():
             parameter.add_(0.1)
     write_release(directory, config, ledger, images, model)
-    again, names = load_model(directory)
+    again, names = load_model(directory.release)
     assert names == NAMES
     labels = torch.arange(10)
     samples = [one.sample(labels, torch.Generator().manual_seed(3)) for one in (model, again)]
@@ -229,7 +229,7 @@ def test_a_released_model_samples_the_same(tmp_path: Path, images: ImageSet) -> 
 
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its method has no model"):
-        load_model(RunDirectory(tmp_path, Guarantee.of(load("demo"))))
+        load_model(tmp_path / "release")
 
 
 def test_a_fixed_key_marks_every_output(tmp_path: Path, images: ImageSet) -> None:
