@@ -1,0 +1,45 @@
+"""`privimage runs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.run.directory import RunDirectory
+from tests.launch.runs import privimage, statement
+
+
+@pytest.mark.slow
+def test_every_run_is_a_line_that_shows_nothing_private(
+    finished: Path, folder_run: Path, copied: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, mine = copied(finished), copied(folder_run)
+    stopped = whole.parent / "stopped"
+    stopped.mkdir()
+    (stopped / "config.yaml").write_bytes((whole / "config.yaml").read_bytes())
+    broken = whole.parent / "broken"
+    broken.mkdir()
+    (broken / "config.yaml").write_text("nothing: 1")
+    assert privimage("runs", str(whole.parent), "--json") == 0
+    lines = {line["name"]: line for line in json.loads(capsys.readouterr().out)}
+    assert list(lines) == ["broken", "mine", "stopped", "whole"]
+    assert lines["whole"]["state"] == "finished" and lines["whole"]["epsilon"] == statement(whole)["epsilon"]
+    assert lines["whole"]["score"].startswith("LR ") and lines["mine"]["score"] == ""
+    assert lines["stopped"]["state"] == "stopped after 0 of 8 stages" and lines["stopped"]["epsilon"] is None
+    assert "nothing: unknown key" in lines["broken"]["state"]
+    with RunDirectory(stopped).lock():
+        assert privimage("runs", str(whole.parent)) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["run", "state", "method", "images", "ε", "score"]
+    assert any("running" in line and "of 10" in line for line in table)
+    assert mine.is_dir()
+
+
+def test_a_folder_without_runs_or_none_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert privimage("runs", str(tmp_path)) == 0
+    assert "there are no runs" in capsys.readouterr().out
+    assert privimage("runs", str(tmp_path / "none")) == 2
+    assert "there is no folder" in capsys.readouterr().err
