@@ -6,11 +6,13 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accounting.statements import epsilon_text, target_text
 from launch.console import table
-from launch.run.overview import RunLine, runs_below
+
+if TYPE_CHECKING:
+    from launch.run.overview import RunLine
 
 DESCRIPTION = """\
 Lists the runs below a folder: state, method, the epsilon that each release states (or the budget of a run without one),
@@ -38,6 +40,8 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Print a line for each run."""
+    from launch.run.overview import runs_below
+
     found = runs_below(options.root)
     if options.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
