@@ -140,6 +140,7 @@ def test_machine_settings_may_change(finished: Path, copied: Copy, tmp_path: Pat
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:the semantic classifier")  # of which the output file would be full
 def test_a_full_disk_is_one_message_and_nothing_is_lost(
     tmp_path: Path, reference: Path, before: Callable[[], None]
 ) -> None:
