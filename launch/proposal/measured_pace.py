@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import time
 import warnings
+from pathlib import Path
 
 from configs.schema import Experiment
 from launch.preflight.checked_setup import set_up
@@ -12,7 +13,9 @@ from launch.preflight.measuring import Job
 from launch.processes.device import pick_device
 from launch.proposal.facts import Pace
 
-BUSY = 0.5  # processes that compute, per core
+BUSY = 0.25  # share of the cores' time that other programs take
+WATCHED = 0.5  # seconds
+CORES = Path("/proc/stat")
 
 
 def measured_pace(config: Experiment) -> Pace:
@@ -26,7 +29,7 @@ def measured_pace(config: Experiment) -> Pace:
     Raises:
         UserError: whatever `privimage preflight` says of the draft.
     """
-    if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+    if busy_share() > BUSY:
         warnings.warn(
             "other programs compute on this machine while it is measured, so the run will be planned too small; stop "
             "them and give the command again, or use --no-measure",
@@ -40,3 +43,18 @@ def measured_pace(config: Experiment) -> Pace:
         "synthesize": config.synthesize.count,
     }
     return Pace(**{stage: seconds[stage] / count for stage, count in images.items()})
+
+
+def busy_share() -> float:
+    """The share of all cores' time that is used while this process waits for half a second; 0 where Linux is not there."""
+    if not CORES.is_file():
+        return 0.0
+    before = core_times()
+    time.sleep(WATCHED)
+    used = [after - then for after, then in zip(core_times(), before, strict=True)]
+    return 1 - (used[3] + used[4]) / max(1, sum(used))  # idle, and waiting for a disk
+
+
+def core_times() -> list[int]:
+    """The times that the cores have spent in each way since the machine started, in ticks."""
+    return [int(word) for word in CORES.read_text().split("\n", 1)[0].split()[1:9]]
