@@ -46,7 +46,7 @@ def measured_pace(config: Experiment) -> Pace:
 
 
 def busy_share() -> float:
-    """The share of all cores' time that is used while this process waits for half a second; 0 where Linux is not there."""
+    """The share of all cores' time that is used while this process waits for half a second; 0 on other than Linux."""
     if not CORES.is_file():
         return 0.0
     before = core_times()
