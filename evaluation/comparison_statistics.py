@@ -101,20 +101,21 @@ def line(
 def verdicts(lines: Sequence[Line], measure: str) -> dict[tuple[str, float | str | None], str]:
     """Which private lines are the "best" at an x, and which are a "tie" with the best.
 
-    A difference below two standard deviations over seeds (the root mean square of the two lines') is a tie. A line of a
-    single seed is never a tie. A line that does not depend on x takes part at each x that `covers` what it has spent.
+    A difference below two standard deviations over seeds (the root mean square of the two lines') is a tie. Where a
+    line has a single seed, nothing is said: nobody knows how far another seed would be. A line that does not depend on
+    x takes part at each x that `covers` what it has spent.
 
     Args:
         measure: the score to compare by.
 
     Returns:
-        "best" or "tie", by group and x; only at an x with two or more lines.
+        "best" or "tie", by group and x; only at an x with two or more lines, all of several seeds.
     """
     able = [line for line in lines if line.private and measure in line.mean and not line.group.endswith(BEFORE)]
     found: dict[tuple[str, float | str | None], str] = {}
     for x in dict.fromkeys(line.x for line in able if line.x is not None):
         here = [line for line in able if line.x == x or (line.x is None and covers(x, line))]
-        if len(here) < 2:
+        if len(here) < 2 or any(line.deviation[measure] is None for line in here):
             continue
         best = max(here, key=lambda line: line.mean[measure] * sign(measure))
         for other in here:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
@@ -177,16 +178,14 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def comma_separated(entries: Sequence[Entry], group_name: str, x_name: str) -> str:
-    """A CSV file with one row per run, not rounded."""
+    """A CSV file with one row per run, not rounded, and names of columns in ASCII."""
     measures = list(dict.fromkeys(name for entry in entries for name in entry.scores))
     stages = list(dict.fromkeys(cost.name for entry in entries for cost in entry.costs))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     before = [f"before fine-tuning: {name}" for name in measures]
-    writer.writerow(
-        [group_name, x_name, "seed", "guarantee", "epsilon_spent", *measures, *before]
-        + [f"{stage}_seconds" for stage in stages]
-    )
+    names = [group_name, x_name, "seed", "guarantee", "epsilon_spent", *measures, *before]
+    writer.writerow([*map(in_ascii, names), *(f"{stage}_seconds" for stage in stages)])
     for entry in entries:
         seconds = {cost.name: cost.seconds for cost in entry.costs}
         guarantee = MARK if entry.epsilon is None else "private"
@@ -194,6 +193,11 @@ def comma_separated(entries: Sequence[Entry], group_name: str, x_name: str) -> s
         row += [entry.scores.get(name) for name in measures]
         writer.writerow([*row, *(entry.before.get(name) for name in measures), *(seconds.get(s) for s in stages)])
     return out.getvalue()
+
+
+def in_ascii(name: str) -> str:
+    """A column's name for programs that read nothing but ASCII: ε is epsilon, é is e."""
+    return unicodedata.normalize("NFKD", name.replace("ε", "epsilon")).encode("ascii", "ignore").decode()
 
 
 def page(

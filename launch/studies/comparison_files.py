@@ -50,7 +50,7 @@ def write(
         unit = "" if measure in UNITS else "per cent, "
         caption = (
             f"{unit}{direction}; mean ± standard deviation over seeds. (best): the best private run; (tie): under two "
-            "standard deviations from it."
+            "standard deviations from it; neither with a single seed."
         )
         parts.append((measure, caption, tables.wide(lines, measure, group_name, x_name)))
     gaps = [tables.gaps(lines, measure, ceilings, x_name) for measure in measures_of(lines)]

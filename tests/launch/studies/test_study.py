@@ -28,14 +28,14 @@ def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(
     (folder / "runs" / "query_only-1-seed0").write_text("in the way")
     assert privimage(*words, "-q") == 1
     found = rows(folder)
-    assert [(row["method"], row["ε"]) for row in found] == [
+    assert [(row["method"], row["epsilon"]) for row in found] == [
         *(("pdp_diffusion", x) for x in ("1.0", "10.0")),
         ("query_only", "10.0"),
         ("nonpriv", ""),
     ]
     for row in found[:3]:
         run = folder / "runs" / f"{row['method']}-{float(row['ε']):g}-seed0"
-        assert float(row["epsilon_spent"]) == statement(run)["epsilon"] <= float(row["ε"])
+        assert float(row["epsilon_spent"]) == statement(run)["epsilon"] <= float(row["epsilon"])
     assert found[3]["epsilon_spent"] == "" and not (folder / "runs" / "nonpriv-seed0" / "release").exists()
     page = (folder / "comparison.html").read_text()
     assert "query_only-1-seed0" in page and "cannot be a run" in page and "data:image/png" in page
@@ -107,7 +107,7 @@ def test_a_budget_that_one_method_cannot_keep_is_one_failed_cell(
     assert "Traceback" not in capfd.readouterr().err
     page = (tmp_path / "demo-comparison" / "comparison.md").read_text()
     assert "Failed: privimage_d-50-seed0: privacy.epsilon" in page
-    found = {(row["method"], row["ε"]) for row in rows(tmp_path / "demo-comparison")}
+    found = {(row["method"], row["epsilon"]) for row in rows(tmp_path / "demo-comparison")}
     assert ("public_only", "") in found and ("privimage_d", "200.0") in found and ("privimage_d", "50.0") not in found
 
 
