@@ -34,7 +34,7 @@ def test_methods_are_compared_and_one_that_fails_does_not_lose_the_others(
         ("nonpriv", ""),
     ]
     for row in found[:3]:
-        run = folder / "runs" / f"{row['method']}-{float(row['ε']):g}-seed0"
+        run = folder / "runs" / f"{row['method']}-{float(row['epsilon']):g}-seed0"
         assert float(row["epsilon_spent"]) == statement(run)["epsilon"] <= float(row["epsilon"])
     assert found[3]["epsilon_spent"] == "" and not (folder / "runs" / "nonpriv-seed0" / "release").exists()
     page = (folder / "comparison.html").read_text()
