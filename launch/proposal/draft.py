@@ -11,6 +11,7 @@ from typing import Any
 from configs.loading import escaped
 from launch.proposal.choices import Choice
 
+METHOD = "privimage_d"
 COLUMN = 32  # where comments begin, if there is room
 
 
@@ -32,7 +33,7 @@ class Draft:
     def text(self, choices: Sequence[Choice]) -> str:
         """The file as YAML."""
         lines = [f"# {one_line(remark)}" for remark in self.remarks]
-        lines += ["", f"run: {flow({'name': self.name})}"]
+        lines += ["", f"method: {METHOD}", f"run: {flow({'name': self.name})}"]
         lines += [f"image: {flow(self.image)}"]
         for section, keys in (("sensitive", self.sensitive), ("public", self.public)):
             lines += [f"{section}:", *(f"  {key}: {flow(value)}" for key, value in keys.items())]

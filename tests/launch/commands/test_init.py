@@ -59,6 +59,7 @@ def test_no_image_is_opened_unless_it_is_allowed(
     assert not opened and "No image was opened" in capsys.readouterr().err
     assert privimage("init", str(shapes), "--no-measure", "--output", "b.yaml", "--look") == 0
     assert len(opened) == 1 and "One header was read" in capsys.readouterr().err
+    assert load("a.yaml", ["method=sim_pe_taught"]).generator.name == "teacher"
     assert load("a.yaml").image.resolution == 32 and load("b.yaml").image.resolution in (8, 16)
 
 

@@ -35,6 +35,7 @@ def test_names_of_folders_add_no_keys() -> None:
     )
     written = draft.text([])
     assert yaml.safe_load(written.encode().decode()) == {
+        "method": "privimage_d",
         "run": {"name": "mine"},
         "image": {},
         "sensitive": {"name": "folder", "root": "a\nb"},
@@ -48,6 +49,7 @@ def test_sections_and_reasons() -> None:
     )
     written = draft.text([Choice("a.b", 1, "why"), Choice("a.c", [1], ""), Choice("d.e", {"f": 2}, "because")])
     assert yaml.safe_load(written) == {
+        "method": "privimage_d",
         "run": {"name": "mine"},
         "image": {"resolution": 8, "channels": 1},
         "sensitive": {"name": "folder", "root": "a b"},
