@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import launch.stages  # noqa: F401  (registers the stages)
 from configs.schema import Experiment
-from launch.components import Sources, naming
+from launch.components import Sources, discreet, naming
 from launch.preflight.checks import check_experiment
 from launch.preflight.planning import plan
 from launch.run.guarantee import Guarantee
@@ -32,7 +32,7 @@ def planned(config: Experiment) -> Setup:
         UserError: if the budget or a source is impossible.
     """
     sources = Sources.of(config)
-    with naming("sensitive"):
+    with discreet(sources.sensitive), naming("sensitive"):
         n = sources.sensitive.size()
     answers = ReusedAnswers(config, n)
     return Setup(config, Guarantee.of(config), sources, answers, plan(config, n, answers))

@@ -11,7 +11,7 @@ from configs.errors import UserError
 from configs.schema import Experiment
 from datamodules.reading.listing import named
 from datamodules.sources import Source
-from launch.components import naming
+from launch.components import discreet, naming
 
 Identity = tuple[int, int]
 """Device and inode of a file. Hard links share them, and a symbolic link has those of its target."""
@@ -60,7 +60,7 @@ def check_files_apart(public: Source, sensitive: Source) -> None:
         return
     splits: dict[Identity, str] = {}
     for test, split in ((True, "test"), (False, "training")):
-        with naming("sensitive"):
+        with discreet(sensitive), naming("sensitive"):
             splits |= {identity: split for identity, _ in identified(sensitive.paths(test=test))}
     shared = {path: splits[identity] for identity, path in identified(chain([first], files)) if identity in splits}
     for split in ("training", "test"):

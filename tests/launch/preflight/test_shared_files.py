@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image as Pillow
 
 from configs.errors import UserError
 from configs.loading import load
@@ -246,3 +247,23 @@ def test_sub_folders_of_a_sensitive_set_are_not_named(folders: SimpleNamespace, 
     with pytest.raises(UserError) as error:
         check_experiment(load("demo", given))
     assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("split", ["labels_file", "test_labels_file"])
+def test_rows_that_are_not_declared_are_named_to_nobody_in_a_log(
+    split: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of records is asked for before any image is read, and so are the files: both read the table."""
+    Pillow.new("L", (9, 9)).save(tmp_path / "jones.png")
+    Pillow.new("L", (9, 9)).save(tmp_path / "smith.png")
+    for name in ("labels_file", "test_labels_file"):
+        other = "rare" if name == split else "a"
+        (tmp_path / f"{name}.csv").write_text(f"file_name,label\njones.png,a\nsmith.png,{other}\n")
+    write_classes(tmp_path / "public", {"x": 3, "y": 3})
+    words = [f"sensitive.{name}={tmp_path}/{name}.csv" for name in ("labels_file", "test_labels_file")]
+    words += ["sensitive.name=table", f"sensitive.root={tmp_path}", "sensitive.classes=[a]", "privacy.delta=0.1"]
+    words += ["public.name=folder", f"public.root={tmp_path}/public", "finetune.batch_size=1"]
+    assert privimage("preflight", "demo", *words, "--no-measure") == 2
+    said = capsys.readouterr().err
+    assert f"sensitive.{split}: rows whose category is not one of the declared ones." in said
+    assert "smith" not in said and "On a terminal this command says which" in said
