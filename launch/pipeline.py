@@ -69,8 +69,7 @@ def begin(setup: Setup, stages: list[Stage], directory: RunDirectory, console: C
     if not ranks.first:
         ranks.broadcast(None)
         return Context(setup, directory, Ledger.read(directory.ledger), Console(quiet=True), ranks)
-    if directory.config.is_file():
-        directory.claim(setup.config)  # a run with another configuration is refused at once
+    directory.check(setup.config)  # a folder of something else is refused before the images are read
     read = read_first(setup, directory, stages, console)
     directory.claim(setup.config)
     atomic_json(directory.plan, setup.guarantee.planned(setup.plan))

@@ -108,8 +108,8 @@ class RunDirectory:
         }
         atomic_json(self.internal / "costs" / f"{name}.json", total)
 
-    def claim(self, config: Experiment) -> None:
-        """Take the folder for a configuration. It is created, or must have been created by the same configuration.
+    def check(self, config: Experiment) -> None:
+        """Check that the folder is free for a configuration, or was created by it. Writes nothing.
 
         Raises:
             UserError: if it belongs to another configuration (says what differs, and offers a new name), or to no run.
@@ -120,6 +120,19 @@ class RunDirectory:
                     f"'{self.path}' is not a run: it contains files but no config.yaml. Choose another run.name or "
                     "run.root."
                 )
+            return
+        changed = differences(load(str(self.config)), config)
+        if changed:
+            raise UserError(
+                f"'{self.path}' was made by a different configuration:\n  "
+                + "\n  ".join(changed)
+                + f"\nGive this one a name of its own, such as run.name={free_name(self.path)}, or the old values."
+            )
+
+    def claim(self, config: Experiment) -> None:
+        """Take the folder for a configuration: create it, unless it is there. UserError as `check`."""
+        if not self.config.is_file():
+            self.check(config)
             notice = Guarantee.of(config).notice
             if notice is not None:
                 atomic_text(self.path / MARK, f"{notice} This is so of every file in this folder.\n")
@@ -128,13 +141,7 @@ class RunDirectory:
             folder.mkdir(mode=0o700, exist_ok=True)
         for leftover in self.path.glob("**/.*.tmp"):  # of a write that a crash interrupted
             leftover.unlink(missing_ok=True)
-        changed = differences(load(str(self.config)), config)
-        if changed:
-            raise UserError(
-                f"'{self.path}' was made by a different configuration:\n  "
-                + "\n  ".join(changed)
-                + f"\nGive this one a name of its own, such as run.name={free_name(self.path)}, or the old values."
-            )
+        self.check(config)  # also that what was written reads back the same
 
     def lock(self) -> Lock:
         """Lock the run for this process.

@@ -217,6 +217,31 @@ def test_a_corrupt_image_is_named_to_its_owner_before_anything_is_done(tmp_path:
     assert code == 0, text
 
 
+def test_an_empty_test_split_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
+    draw_shapes(tmp_path / "data" / "test", seed=2, count=0)
+    code, text = finish(folder_words(path), tmp_path / "output")
+    (said,) = errors(text)
+    assert code == 2 and said.startswith("sensitive.test_root: no image is left for this split.")
+    assert not (path / "stages").exists() and not (path / "ledger.jsonl").exists() and "classifier" not in text
+    draw_shapes(tmp_path / "more", seed=2, count=5)
+    code, text = finish(folder_words(path, f"sensitive.test_root={tmp_path}/more"), tmp_path / "output")
+    assert code == 0, text
+
+
+def test_a_folder_of_something_else_is_refused_before_the_images_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    path.mkdir()
+    (path / "thesis.txt").touch()
+    draw_shapes(tmp_path / "data" / "train", seed=1, count=4)
+    draw_shapes(tmp_path / "data" / "test", seed=2, count=4)
+    (tmp_path / "data" / "train" / "bars" / "3.png").write_text("no image")
+    code, text = finish(folder_words(path, "finetune.batch_size=4", "privacy.delta=0.1"), tmp_path / "output")
+    (said,) = errors(text)
+    assert code == 2 and "is not a run" in said and not (path / "internal").exists()
+
+
 def test_a_single_test_image_is_too_few_until_there_are_more(tmp_path: Path) -> None:
     path = tmp_path / "mine"
     draw_shapes(tmp_path / "data" / "train", seed=1, count=40)
