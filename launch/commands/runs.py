@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from launch.run.overview import RunLine
 
 DESCRIPTION = """\
-Lists the runs below a folder: state, method, the epsilon that each release states (or the budget of a run without one),
-and the best accuracy for public benchmarks. Scores of other sets are not private and stay in each run's report.
+Lists the runs below a folder: state, method, the epsilon that each release states (the budget of a run without one; NOT
+PRIVATE where there is no guarantee), and the best accuracy for public benchmarks. Scores of other sets are not private
+and stay in each run's report.
 
   privimage runs                              those in runs/
   privimage runs demo-comparison/runs         those of a comparison
@@ -40,8 +41,10 @@ def add(commands: Any) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """Print a line for each run."""
+    from launch import components
     from launch.run.overview import runs_below
 
+    components.load()
     found = runs_below(options.root)
     if options.json:
         print(json.dumps([asdict(line) for line in found], indent=2))
@@ -54,7 +57,9 @@ def command(options: argparse.Namespace) -> None:
 
 def row(line: RunLine) -> list[str]:
     """A run as a row of the table."""
-    if line.epsilon is not None:
+    if not line.private:
+        epsilon = "NOT PRIVATE"
+    elif line.epsilon is not None:
         epsilon = epsilon_text(line.epsilon)
     else:
         epsilon = "" if line.target is None else f"of {target_text(line.target)}"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import fcntl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from configs.errors import UserError
 from configs.files import read_json
-from configs.loading import load
 from configs.schema import Experiment
-from launch.run.directory import RunDirectory
+from datamodules.sources import SOURCES
+from launch.run.directory import RunDirectory, read_run
+from launch.run.release import STATEMENT, read_statement
 
 AGAIN = "Give the run's command again."
-NO_SCORE = ""
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,12 @@ class RunLine:
     sensitive: str = ""
     """Its source of sensitive images."""
     epsilon: float | None = None
-    """What its release states; None without one."""
+    """What its release states; None without one, or without a guarantee."""
     target: float | None = None
-    """The budget that it was given."""
-    score: str = NO_SCORE
+    """The budget that it was given; None if it has no guarantee."""
+    private: bool = True
+    """Whether it has a guarantee."""
+    score: str = ""
     """The best accuracy of a classifier trained on its images, for public benchmarks."""
 
 
@@ -51,30 +52,31 @@ def runs_below(root: Path) -> list[RunLine]:
 def line_of(path: Path) -> RunLine:
     """One run. A file that is damaged is named in its state."""
     try:
-        config = load(str(path / "config.yaml"))
-        statement = path / "release" / "privacy.json"
-        told = read_json(statement, AGAIN) if statement.is_file() else {}
-        return RunLine(
-            path.name,
-            state_of(path, config),
-            config.method,
-            config.sensitive.name,
-            told.get("epsilon"),
-            config.privacy.epsilon,
-            score_of(path, config),
-        )
+        directory, config = read_run(str(path))
+        state, score = state_of(directory, config), score_of(directory, config)
+        told = read_statement(directory.release) if (directory.release / STATEMENT).is_file() else {}
     except UserError as error:
         return RunLine(path.name, f"damaged: {error}")
+    private = directory.guarantee.private
+    return RunLine(
+        name=path.name,
+        state=state,
+        method=config.method,
+        sensitive=config.sensitive.name,
+        private=private,
+        epsilon=told.get("epsilon") if private else None,
+        target=config.privacy.epsilon if private else None,
+        score=score,
+    )
 
 
-def state_of(path: Path, config: Experiment) -> str:
+def state_of(directory: RunDirectory, config: Experiment) -> str:
     """Whether the run is finished, is being worked on, or where it stopped."""
-    if locked(path):
+    if locked(directory.path):
         return "running"
-    directory = RunDirectory(path)
-    done = [folder.parent.name for folder in path.glob("stages/*/done.json") if directory.marker(folder.parent.name)]
-    left = len(config.stages) - len(done)
-    return "finished" if left <= 0 else f"stopped after {len(done)} of {len(config.stages)} stages"
+    names = [path.parent.name for path in directory.path.glob("stages/*/done.json")]
+    left = len(config.stages) - sum(directory.marker(name) is not None for name in names)
+    return "finished" if left <= 0 else f"stopped after {len(config.stages) - left} of {len(config.stages)} stages"
 
 
 def locked(path: Path) -> bool:
@@ -89,14 +91,26 @@ def locked(path: Path) -> bool:
     return False
 
 
-def score_of(path: Path, config: Experiment) -> str:
-    """The best accuracy on a public benchmark, in per cent; nothing for other sets, whose scores are not public."""
-    scores = path / "internal" / "scores.json"
-    if not getattr(config.sensitive, "public_benchmark", True) or not scores.is_file():
-        return NO_SCORE
-    found: dict[str, Any] = read_json(scores, AGAIN)
-    accuracies = found["scores"][0]["accuracies"] if found.get("scores") else {}
-    if not accuracies:
-        return NO_SCORE
-    name = max(accuracies, key=lambda each: accuracies[each])
-    return f"{name.upper()} {accuracies[name]:.1%}"
+def score_of(directory: RunDirectory, config: Experiment) -> str:
+    """The best accuracy on a public benchmark, in per cent; '' for other sets, whose scores are not public.
+
+    Raises:
+        UserError: if the scores are damaged.
+    """
+    path = directory.internal / "scores.json"
+    if not is_public(config) or not path.is_file():
+        return ""
+    try:
+        accuracies = read_json(path, AGAIN)["scores"][0]["accuracies"]
+        name, best = max(accuracies.items(), key=lambda item: item[1])
+        return f"{name.upper()} {best:.1%}"
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"'{path}' is damaged ({error!r}). {AGAIN}") from error
+
+
+def is_public(config: Experiment) -> bool:
+    """Whether the sensitive images are declared public: by a constant of their source, or by its key."""
+    declared = getattr(config.sensitive, "public_benchmark", None)
+    if declared is None:
+        declared = SOURCES.implementation(config.sensitive.name).public_benchmark
+    return declared is True

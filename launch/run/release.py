@@ -24,9 +24,10 @@ from launch.run.file_times import settle
 from launch.run.guarantee import Guarantee
 from lightning_modules.weights import save_weights
 
-NOT_COVERED = "privacy.json"  # the statement, which has the digests of the other files
-IMAGES = ("synthetic.npz", "samples.png", NOT_COVERED, "PRIVACY.md", "README.md")
+STATEMENT = "privacy.json"  # has the digests of the other files
+IMAGES = ("synthetic.npz", "samples.png", STATEMENT, "PRIVACY.md", "README.md")
 MODEL = ("model.safetensors", "model.json")
+UNFINISHED = "Finish the run first: give its command again. A copy of a release has to be a copy of all its files."
 SECRET_KEY = (
     "The key of the run that was charged was drawn by the operating system, was known to nobody and has been destroyed."
 )
@@ -66,9 +67,9 @@ def write_release(
     write_samples(folder / "samples.png", images, notice)
     atomic_text(folder / "PRIVACY.md", readable_statement(statement))
     atomic_text(folder / "README.md", card(images, statement, NPZ, model=model is not None))
-    written = sorted({*IMAGES, *(MODEL if model is not None else ())} - {NOT_COVERED})
+    written = sorted({*IMAGES, *(MODEL if model is not None else ())} - {STATEMENT})
     statement["files"] = {name: file_digest(folder / name) for name in written}
-    atomic_json(folder / "privacy.json", statement)
+    atomic_json(folder / STATEMENT, statement)
     settle(folder)
     return statement
 
@@ -133,16 +134,19 @@ def released_notice(folder: Path) -> str | None:
     return notice
 
 
-def read_statement(folder: Path) -> dict[str, Any]:
+def read_statement(folder: Path, advice: str = UNFINISHED) -> dict[str, Any]:
     """The privacy statement of the outputs in this folder.
 
+    Args:
+        folder: with the outputs.
+        advice: what to do if there is none, a sentence.
+
     Raises:
-        UserError: if the run is not finished, or the statement is damaged.
+        UserError: if the statement is missing or damaged.
     """
-    advice = "Finish the run first: give its command again. A copy of a release has to be a copy of all its files."
-    statement = read_json(folder / "privacy.json", advice)
-    if not isinstance(statement, dict):
-        raise UserError(f"'{folder / 'privacy.json'}' is not a privacy statement. {advice}")
+    statement = read_json(folder / STATEMENT, advice)
+    if not isinstance(statement, dict) or "private" not in statement:
+        raise UserError(f"'{folder / STATEMENT}' is not a privacy statement. {advice}")
     return statement
 
 

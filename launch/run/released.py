@@ -11,11 +11,10 @@ from configs.files import read_json
 from configs.loading import typed
 from configs.schema import Experiment, Image
 from launch.run.directory import read_run
-from launch.run.release import read_statement, released_notice
+from launch.run.release import STATEMENT, read_statement, released_notice
 from lightning_modules.registries import LEARNERS
 from lightning_modules.weights import load_weights
 
-STATEMENT = "privacy.json"
 NO_MODEL = (
     "This release has images only: its method has no model that is released (Private Evolution, for example, makes "
     "images without training one). The images there are in 'synthetic.npz'; for more of them, the owner of the run "

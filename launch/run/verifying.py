@@ -13,11 +13,11 @@ from accounting.mechanisms import Mechanism, mechanism_from_dict
 from accounting.plan import check_budget
 from accounting.statements import delta_text, epsilon_text, guarantee_text
 from configs.errors import UserError
-from configs.files import file_digest, read_json
-from launch.run.release import NOT_COVERED
+from configs.files import file_digest
+from launch.run.release import STATEMENT, read_statement
 
 ROUNDING = 1e-6  # relative; another version of NumPy may add the same numbers in another order
-DAMAGED = "Take another copy of the release, as a whole, from its publisher."
+ANOTHER_COPY = "Take another copy of the release, as a whole, from its publisher."
 STATED = ("delta", "accountant", "private", "epsilon_by_accountant", "groups", "records", "mechanisms")
 ACCOUNTANTS = ("rdp", "prv")
 NOT_PROVEN = (
@@ -58,9 +58,7 @@ def verify(folder: Path) -> Verdict:
     Raises:
         UserError: if the statement is missing, damaged, or lacks what is needed to recompute ε.
     """
-    statement = read_json(folder / "privacy.json", DAMAGED)
-    if not isinstance(statement, dict) or "private" not in statement:
-        raise UserError(f"'{folder / 'privacy.json'}' is not a privacy statement. {DAMAGED}")
+    statement = read_statement(folder, ANOTHER_COPY)
     verdict = Verdict()
     if statement["private"] is not True or statement.get("notice"):
         verdict.wrong.append(str(statement.get("notice") or "the statement claims no guarantee: NOT PRIVATE."))
@@ -70,7 +68,7 @@ def verify(folder: Path) -> Verdict:
         except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
             said = error if isinstance(error, UserError) else repr(error)
             raise UserError(
-                f"'{folder / 'privacy.json'}' does not say what is needed to recompute ε: {said}. {DAMAGED}"
+                f"'{folder / STATEMENT}' does not say what is needed to recompute ε: {said}. {ANOTHER_COPY}"
             ) from error
         check_words(folder, statement, verdict)
     elif not verdict.wrong:
@@ -154,7 +152,7 @@ def check_files(folder: Path, statement: dict[str, Any], verdict: Verdict) -> No
     verdict.wrong += wrong
     if not wrong:
         verdict.right.append(f"the files are those that the statement was written for: {', '.join(sorted(digests))}.")
-    others = sorted(path.name for path in folder.iterdir() if path.name not in {*digests, NOT_COVERED})
+    others = sorted(path.name for path in folder.iterdir() if path.name not in {*digests, STATEMENT})
     if others:
         verdict.unknown.append(
             f"privacy.json says nothing of {', '.join(others)}: images drawn later, for example, or files of others."

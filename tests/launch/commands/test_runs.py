@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from configs.loading import load
+from datamodules.sources import SOURCES
 from launch.run.directory import RunDirectory
+from launch.run.overview import is_public
 from tests.launch.runs import privimage, statement
 
 
@@ -35,7 +38,26 @@ def test_every_run_is_a_line_that_shows_nothing_private(
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["run", "state", "method", "images", "ε", "score"]
     assert any("running" in line and "of 10" in line for line in table)
-    assert mine.is_dir()
+    assert any(line.startswith("mine ") and "NOT PRIVATE" in line for line in table)  # its key is fixed
+    assert mine.is_dir() and not lines["mine"]["private"] and lines["mine"]["epsilon"] is None
+    for name, text in [("release/privacy.json", "[]"), ("internal/scores.json", '{"scores": [{}]}')]:
+        kept = (whole / name).read_text()
+        (whole / name).write_text(text)
+        assert privimage("runs", str(whole.parent), "--json") == 0
+        (line,) = [line for line in json.loads(capsys.readouterr().out) if line["name"] == "whole"]
+        assert line["state"].startswith("damaged: ") and name in line["state"] and line["score"] == ""
+        (whole / name).write_text(kept)
+
+
+@pytest.mark.parametrize("name", SOURCES.names())
+def test_no_score_is_shown_unless_a_source_says_that_its_images_are_public(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("demo", [f"sensitive.name={name}"])
+    assert is_public(config) == (not hasattr(config.sensitive, "public_benchmark"))
+    if not hasattr(config.sensitive, "public_benchmark"):
+        monkeypatch.setattr(SOURCES.implementation(name), "public_benchmark", False)
+        assert not is_public(config)
 
 
 def test_a_folder_without_runs_or_none_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
